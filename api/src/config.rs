@@ -1,0 +1,33 @@
+//! The configuration: one RON file, read completely, checked completely, and shown again.
+//!
+//! [`Config::load`] finds the file, [`Config::parse`] reads a text; both report *every* problem with its place. The
+//! types say what can be configured, and one declaration per type (`value::record!`) gives reading, showing,
+//! comparing and the list of keys, so that these cannot drift apart. Nothing is started, opened or resolved here:
+//! a secret is a [`SecretSource`] until somebody asks for it.
+
+mod check;
+mod duration;
+mod problems;
+mod read;
+mod reader;
+mod reload;
+mod secret;
+mod show;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod types;
+mod value;
+
+pub use duration::Size;
+pub use problems::{ConfigErrors, Position, Problem, check_report};
+pub use read::{ENVIRONMENT, Loaded};
+pub use reload::Reload;
+pub use secret::{SecretError, SecretSource};
+pub use show::show;
+pub use template::{MASTER, RoleKind, SLAVE, template};
+pub use types::{
+    Config, Defaults, Guard, History, Http, Log, LogFormat, Master, Retry, Role, Rsync, Rsyncd,
+    RsyncdExternal, RsyncdManaged, Slave, Tls,
+};

@@ -1,0 +1,227 @@
+//! Values that are well written and still cannot work: limits of one value, and contradictions between two.
+//!
+//! Each check names the key or keys that it judges, so that it is silent about what could not be read anyway.
+
+use super::problems::hint;
+use super::reader::Reader;
+use super::secret::SecretSource;
+use super::tree::Node;
+use super::types::{Config, Defaults, Master, Role, Rsync, Rsyncd, RsyncdExternal, RsyncdManaged, Slave};
+use std::path::{Component, Path};
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The tree that the values came from, and where problems go.
+struct Checker<'a, 't> {
+    tree: &'a Node,
+    reader: &'a mut Reader<'t>,
+}
+
+/// Notes everything that cannot work.
+pub(super) fn check(config: &Config, tree: &Node, reader: &mut Reader<'_>) {
+    let mut checker = Checker { tree, reader };
+    checker.server(config);
+    checker.rsync(&config.rsync);
+    for (index, root) in config.allowed_roots.iter().enumerate() {
+        checker.absolute(&format!("allowed_roots[{index}]"), root);
+    }
+    match &config.role {
+        Role::Master(master) => checker.master(master),
+        Role::Slave(slave) => checker.slave(slave),
+    }
+}
+
+impl Checker<'_, '_> {
+    /// Notes a problem at the first of `paths`, unless `holds`.
+    fn need(&mut self, holds: bool, paths: &[&str], message: impl FnOnce() -> String) {
+        if !holds {
+            self.reader.note_at(self.tree, paths, message());
+        }
+    }
+
+    fn positive(&mut self, path: &str, value: u64) {
+        self.need(value >= 1, &[path], || format!("{path}: must be 1 or more"));
+    }
+
+    /// Keeps an address with a password in it out of the report.
+    fn hide_login(&mut self, path: &str, address: &str) {
+        if let Some(node) = self.tree.find(path).filter(|_| address.contains('@')) {
+            self.reader.hide(node);
+        }
+    }
+
+    fn absolute(&mut self, path: &str, folder: &Path) {
+        let plain = folder.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        self.need(folder.is_absolute() && plain, &[path], || {
+            format!("{path}: must be an absolute path without `..`, found \"{}\"", folder.display())
+        });
+    }
+
+    /// A name that goes into addresses, files and rsync's configuration as it stands.
+    fn name(&mut self, path: &str, name: &str) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let right = name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        self.need(right, &[path], || {
+            format!("{path}: must begin with a letter or digit and hold only letters, digits and `.` `_` `-`")
+        });
+    }
+
+    fn server(&mut self, config: &Config) {
+        self.level(&config.log.level);
+        self.positive("http.max_body", config.http.max_body.0);
+        self.positive("http.max_connections", config.http.max_connections as u64);
+        self.positive("history.max_runs", config.history.max_runs.into());
+        self.positive("history.max_log", config.history.max_log.0);
+        self.positive("history.max_bytes", config.history.max_bytes.0);
+        let kept = !config.history.max_age.is_zero();
+        self.need(kept, &["history.max_age"], || "history.max_age: must be more than 0".to_owned());
+        if config.listen.ip().is_loopback() || config.tls.is_some() || config.insecure {
+            return;
+        }
+        let paths = ["listen", "tls", "insecure"];
+        let danger = format!("listen: other machines can reach {}, and without tls", config.listen);
+        match config.role {
+            Role::Master(_) => self.need(false, &paths, || {
+                format!(
+                    "{danger} passwords travel in the clear; give tls: (cert: .., key: ..), listen on 127.0.0.1 \
+                     behind a proxy, or say insecure: true"
+                )
+            }),
+            // A slave is called by its master only, and has no people's passwords.
+            Role::Slave(_) => self.reader.warn_at(
+                self.tree,
+                &paths,
+                &format!("{danger} its node token travels in the clear; give tls or say insecure: true"),
+            ),
+        }
+    }
+
+    fn level(&mut self, level: &str) {
+        for directive in level.split(',').map(str::trim) {
+            let (target, level) = directive.split_once('=').unwrap_or(("heliostat", directive));
+            let target_is_path =
+                target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'));
+            let known = LEVELS.iter().any(|known| level.eq_ignore_ascii_case(known));
+            self.need(known && target_is_path && !target.is_empty(), &["log.level"], || {
+                let hint = hint(level, &LEVELS);
+                format!(
+                    "log.level: expected a level or `part=level` divided by commas, found `{directive}`{hint}"
+                )
+            });
+        }
+    }
+
+    fn rsync(&mut self, rsync: &Rsync) {
+        self.positive("rsync.concurrent", rsync.concurrent.into());
+        self.positive("rsync.per_host", rsync.per_host.into());
+        self.need(rsync.bwlimit != Some(0), &["rsync.bwlimit"], || {
+            "rsync.bwlimit: 0 would stand still; use None for no limit".to_owned()
+        });
+    }
+
+    fn master(&mut self, master: &Master) {
+        match &master.rsyncd {
+            Rsyncd::Managed(managed) => self.managed(managed),
+            Rsyncd::External(external) => self.external(external),
+        }
+        self.defaults(&master.defaults);
+    }
+
+    fn managed(&mut self, managed: &RsyncdManaged) {
+        self.name("role.rsyncd.module", &managed.module);
+        self.positive("role.rsyncd.max_connections", managed.max_connections.into());
+        if let Some(address) = &managed.address {
+            let right = !address.is_empty() && !address.contains(|c: char| c.is_whitespace() || c == '/');
+            self.need(right, &["role.rsyncd.address"], || {
+                "role.rsyncd.address: expected a host or host:port that slaves can reach, without rsync://"
+                    .to_owned()
+            });
+        }
+    }
+
+    fn external(&mut self, external: &RsyncdExternal) {
+        let rest = external.url.strip_prefix("rsync://").unwrap_or_default();
+        let module = rest.split_once('/').filter(|(host, module)| !host.is_empty() && !module.is_empty());
+        let right = module.is_some() && !rest.contains(char::is_whitespace);
+        self.need(right, &["role.rsyncd.url"], || {
+            "role.rsyncd.url: expected rsync://host/module or rsync://host:port/module".to_owned()
+        });
+        self.hide_login("role.rsyncd.url", &external.url);
+        self.need(!rest.contains('@'), &["role.rsyncd.url"], || {
+            "role.rsyncd.url: give the user as `user` and the password as `password`, not in the url"
+                .to_owned()
+        });
+        let alone = external.password.is_some() && external.user.is_none();
+        self.need(!alone, &["role.rsyncd.password", "role.rsyncd.user"], || {
+            "role.rsyncd.password: a password needs a `user`".to_owned()
+        });
+    }
+
+    fn defaults(&mut self, defaults: &Defaults) {
+        let retry = &defaults.retry;
+        self.positive("role.defaults.retry.attempts", retry.attempts.into());
+        let base = !retry.base.is_zero();
+        self.need(base, &["role.defaults.retry.base"], || {
+            "role.defaults.retry.base: must be more than 0, or a failing upstream is asked without a pause"
+                .to_owned()
+        });
+        self.need(retry.base <= retry.cap, &["role.defaults.retry.cap", "role.defaults.retry.base"], || {
+            "role.defaults.retry: the first pause `base` must not be longer than the longest one, `cap`"
+                .to_owned()
+        });
+        for (path, value) in
+            [("role.defaults.timeout", defaults.timeout), ("role.defaults.stall", defaults.stall)]
+        {
+            self.need(!value.is_zero(), &[path], || format!("{path}: must be more than 0"));
+        }
+        let shorter = defaults.stall < defaults.timeout || defaults.timeout.is_zero();
+        self.need(shorter, &["role.defaults.stall", "role.defaults.timeout"], || {
+            "role.defaults.stall: must be shorter than timeout, or it never takes effect".to_owned()
+        });
+        let percent = "role.defaults.guard.max_delete_percent";
+        self.need(defaults.guard.max_delete_percent <= 100, &[percent], || {
+            format!("{percent}: must be between 0 and 100")
+        });
+        self.options(defaults);
+    }
+
+    fn options(&mut self, defaults: &Defaults) {
+        for problem in
+            engine::Options::new(&defaults.options, &[], &defaults.delete).err().into_iter().flatten()
+        {
+            // The engine names a project's fields; here the default options stand one level higher.
+            let path = match problem.field.strip_prefix("options.defaults") {
+                Some(index) => format!("role.defaults.options{index}"),
+                None => "role.defaults.delete".to_owned(),
+            };
+            let message = format!("{path}: {}", problem.message);
+            self.need(false, &[&path], || message);
+        }
+    }
+
+    fn slave(&mut self, slave: &Slave) {
+        let host = ["http://", "https://"].iter().find_map(|scheme| slave.master.strip_prefix(scheme));
+        let right = host.is_some_and(|host| {
+            !host.is_empty() && !host.starts_with(['/', ':']) && !host.contains(|c: char| c.is_whitespace())
+        });
+        self.need(right, &["role.master"], || {
+            "role.master: expected the master's address, such as https://master.example.org:5000".to_owned()
+        });
+        self.hide_login("role.master", &slave.master);
+        let clean = !host.is_some_and(|host| host.contains(['@', '?', '#']));
+        self.need(clean, &["role.master"], || {
+            "role.master: expected an address only, without a login, a query or a fragment".to_owned()
+        });
+        self.name("role.name", &slave.name);
+        self.absolute("role.public_dir", &slave.public_dir);
+        let inline = matches!(slave.enrolment, SecretSource::Inline(_));
+        if inline {
+            self.reader.warn_at(
+                self.tree,
+                &["role.enrolment"],
+                "role.enrolment: a secret in the configuration is seen by everybody who reads the file; \
+                 File(\"path\") is safer",
+            );
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Commented starting files, as `heliostat config init` prints them.
+//!
+//! A key that is commented out without a space behind `//` stands there with its default; the tests remove these
+//! marks and compare, so the files cannot go stale.
+
+/// Which starting file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleKind {
+    /// [`MASTER`].
+    Master,
+    /// [`SLAVE`].
+    Slave,
+}
+
+/// The starting file of a role.
+#[must_use]
+pub const fn template(role: RoleKind) -> &'static str {
+    match role {
+        RoleKind::Master => MASTER,
+        RoleKind::Slave => SLAVE,
+    }
+}
+
+/// Starting file of a master.
+pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behind // show a key with its default: remove the // to change it.
+// Durations: "30s", "15m", "24h", "30d". Sizes: "64MiB", or a number of bytes.
+// Secrets: File("path"), Env("NAME"), or the secret itself in double quotes.
+(
+    // Folder of the store, the logs, the plugin cache and the state of rsyncd. Default: "./heliostat-data".
+    data_dir: "/var/lib/heliostat",
+
+    // Address of the HTTP server. A public address needs tls, or insecure: true.
+    //listen: "127.0.0.1:5000",
+
+    // HTTPS: (cert: "/etc/heliostat/cert.pem", key: "/etc/heliostat/key.pem"). cert is the chain and key the private
+    // key, both in PEM.
+    //tls: None,
+
+    // Lets a master listen on a public address without tls: passwords then travel in the clear.
+    //insecure: false,
+
+    // The server's own log, on standard error.
+    log: (
+        // Text for people, Json for machines.
+        //format: Text,
+        // off, error, warn, info, debug or trace; with exceptions: "info,engine=debug".
+        //level: "info",
+    ),
+
+    // The HTTP server.
+    http: (
+        // Largest request body.
+        //max_body: "1MiB",
+        // Most connections at once.
+        //max_connections: 1024,
+        // Whether /metrics answers without a login.
+        //public_metrics: true,
+        // Whether the status documents answer without a login.
+        //public_status: true,
+    ),
+
+    // The rsync program and how much of it runs at once.
+    rsync: (
+        // Name or path.
+        //program: "rsync",
+        // Most rsyncs at once, in all and against one upstream host.
+        //concurrent: 8,
+        //per_host: 2,
+        // Most rsyncs at once among the projects with a label, for example two on each of two disk arrays:
+        // {"array=1": 2, "array=2": 2}
+        //per_label: {},
+        // Bandwidth of each rsync in KiB/s; None: no limit.
+        //bwlimit: None,
+        // Accepts an rsync with known security holes.
+        //allow_old: false,
+    ),
+
+    // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
+    //allowed_roots: [],
+
+    // How long runs and their logs are kept.
+    history: (
+        // Runs older than this are forgotten.
+        //max_age: "30d",
+        // Most runs kept per project.
+        //max_runs: 100,
+        // Largest log of one run.
+        //max_log: "64MiB",
+        // Most bytes of all logs and change lists together; the oldest go first.
+        //max_bytes: "4GiB",
+    ),
+
+    // How long a child may take to end after TERM, before KILL.
+    //stop_grace: "15s",
+
+    role: Master(
+        // The rsync daemon that slaves pull from, run by Heliostat. One that somebody else runs over the projects'
+        // common root: External(url: "rsync://master.example.org/all", user: "slaves", password: Env("RSYNC_PASSWORD")),
+        // where user and password may be left out.
+        rsyncd: Managed(
+            // Address that it listens on.
+            //listen: "127.0.0.1:8730",
+            // Name of its one module.
+            //module: "mirror",
+            // The "host" or "host:port" that slaves are told; None: the host by which they reached this master.
+            //address: None,
+            // Most connections at once.
+            //max_connections: 32,
+        ),
+
+        // The secret that a slave must present to join, such as File("/etc/heliostat/enrolment.secret").
+        // None: no slave can join.
+        //enrolment: None,
+
+        // What a project has when it does not say otherwise.
+        defaults: (
+            // rsync's options.
+            //options: ["-avH"],
+            // How rsync deletes, in its own spelling; "": not at all.
+            //delete: "--delete",
+            // Attempts of one run, and the pauses between them: base, growing up to cap.
+            retry: (
+                //attempts: 3,
+                //base: "30s",
+                //cap: "30m",
+            ),
+            // Longest time of one attempt.
+            //timeout: "24h",
+            // Longest time without any progress; shorter than timeout.
+            //stall: "15m",
+            // A run that would delete more than this is held until a person approves it.
+            guard: (
+                // Percent of the project's files, 0 to 100.
+                //max_delete_percent: 20,
+                // Number of files.
+                //max_delete: 40000,
+            ),
+        ),
+    ),
+)
+"#;
+
+/// Starting file of a slave.
+pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind // show a key with its default: remove the // to change it.
+// Durations: "30s", "15m", "24h", "30d". Sizes: "64MiB", or a number of bytes.
+// Secrets: File("path"), Env("NAME"), or the secret itself in double quotes.
+(
+    // Folder of the store, the logs, the plugin cache and the state of rsyncd. Default: "./heliostat-data".
+    data_dir: "/var/lib/heliostat",
+
+    // Address of the HTTP server. A public address needs tls, or insecure: true.
+    //listen: "127.0.0.1:7000",
+
+    // HTTPS: (cert: "/etc/heliostat/cert.pem", key: "/etc/heliostat/key.pem"). cert is the chain and key the private
+    // key, both in PEM.
+    //tls: None,
+
+    // Lets a master listen on a public address without tls: passwords then travel in the clear.
+    //insecure: false,
+
+    // The server's own log, on standard error.
+    log: (
+        // Text for people, Json for machines.
+        //format: Text,
+        // off, error, warn, info, debug or trace; with exceptions: "info,engine=debug".
+        //level: "info",
+    ),
+
+    // The HTTP server.
+    http: (
+        // Largest request body.
+        //max_body: "1MiB",
+        // Most connections at once.
+        //max_connections: 1024,
+        // Whether /metrics answers without a login.
+        //public_metrics: true,
+        // Whether the status documents answer without a login.
+        //public_status: true,
+    ),
+
+    // The rsync program and how much of it runs at once.
+    rsync: (
+        // Name or path.
+        //program: "rsync",
+        // Most rsyncs at once, in all and against one upstream host.
+        //concurrent: 8,
+        //per_host: 2,
+        // Most rsyncs at once among the projects with a label, for example two on each of two disk arrays:
+        // {"array=1": 2, "array=2": 2}
+        //per_label: {},
+        // Bandwidth of each rsync in KiB/s; None: no limit.
+        //bwlimit: None,
+        // Accepts an rsync with known security holes.
+        //allow_old: false,
+    ),
+
+    // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
+    //allowed_roots: [],
+
+    // How long runs and their logs are kept.
+    history: (
+        // Runs older than this are forgotten.
+        //max_age: "30d",
+        // Most runs kept per project.
+        //max_runs: 100,
+        // Largest log of one run.
+        //max_log: "64MiB",
+        // Most bytes of all logs and change lists together; the oldest go first.
+        //max_bytes: "4GiB",
+    ),
+
+    // How long a child may take to end after TERM, before KILL.
+    //stop_grace: "15s",
+
+    // These four have no default.
+    role: Slave(
+        // Address of the master.
+        master: "https://master.example.org:5000",
+        // Name under which the master knows this node.
+        name: "mirror-1",
+        // Folder below which the projects land.
+        public_dir: "/data/ftp",
+        // The secret that lets this node join; the master has the same one.
+        enrolment: File("/etc/heliostat/enrolment.secret"),
+    ),
+)
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::{MASTER, RoleKind, SLAVE, template};
+    use crate::config::value::{Shown, Value};
+    use crate::config::{Config, Loaded, Role, RsyncdExternal, Tls};
+
+    /// The text with every default switched on.
+    fn with_defaults(text: &str) -> String {
+        text.lines()
+            .map(|line| match line.trim_start().strip_prefix("//") {
+                Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect()
+    }
+
+    fn keys(shown: &Shown) -> Vec<&'static str> {
+        let Shown::Group(_, fields) = shown else { return Vec::new() };
+        fields.iter().flat_map(|(key, value)| std::iter::once(*key).chain(keys(value))).collect()
+    }
+
+    #[test]
+    fn both_starting_files_pass_the_check() {
+        for role in [RoleKind::Master, RoleKind::Slave] {
+            let Loaded { warnings, .. } = Config::parse("template", template(role)).unwrap();
+            assert_eq!(warnings, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn the_defaults_in_the_comments_are_the_defaults() {
+        for text in [MASTER, SLAVE] {
+            let full = with_defaults(text);
+            assert!(full.len() < text.len() - 20, "some lines were switched on");
+            assert_eq!(Config::parse("full", &full).unwrap(), Config::parse("template", text).unwrap());
+        }
+        let master = Config { data_dir: "/var/lib/heliostat".into(), ..Config::default() };
+        assert_eq!(Config::parse("master", MASTER).unwrap().config, master);
+    }
+
+    #[test]
+    fn every_key_of_the_types_stands_in_the_starting_file() {
+        let external = RsyncdExternal { url: String::new(), user: None, password: None }.shown();
+        let tls = Tls { cert: "/c".into(), key: "/k".into() }.shown();
+        for (text, name) in [(MASTER, "master"), (SLAVE, "slave")] {
+            let config = Config::parse(name, text).unwrap().config;
+            let mut expected = keys(&config.shown());
+            expected.extend(keys(&tls));
+            if matches!(config.role, Role::Master(_)) {
+                expected.extend(keys(&external));
+            }
+            assert!(expected.len() > 25, "{expected:?}");
+            for key in expected {
+                assert!(text.contains(&format!("{key}: ")), "{key} is missing in the {name} file");
+            }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! What can be configured. Each type ends with the declaration of its keys and their defaults.
+//!
+//! Limits between values are not here but in `check`.
+
+use super::duration::Size;
+use super::secret::SecretSource;
+use super::value::{record, variants, words};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Folder of the store, the logs, the plugin cache and the state of rsyncd.
+    pub data_dir: PathBuf,
+    /// Address of the HTTP server. Without the key: 127.0.0.1:5000, for a slave 127.0.0.1:7000.
+    pub listen: SocketAddr,
+    /// Certificate and key; `None` serves plain HTTP.
+    pub tls: Option<Tls>,
+    /// Allows a master to listen on a public address without TLS.
+    pub insecure: bool,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Bounds of the HTTP server, and what it shows without a login.
+    pub http: Http,
+    /// The rsync program and how much of it runs at once.
+    pub rsync: Rsync,
+    /// Folders below which projects may land; empty: anywhere below no other project.
+    pub allowed_roots: Vec<PathBuf>,
+    /// How long runs and their logs are kept.
+    pub history: History,
+    /// How long a child may take to end after TERM, before KILL.
+    pub stop_grace: Duration,
+    /// What this machine is.
+    pub role: Role,
+}
+
+record!(Config {
+    data_dir = PathBuf::from("./heliostat-data"),
+    listen = local(5000),
+    tls = None,
+    insecure = false,
+    log = Log::default(),
+    http = Http::default(),
+    rsync = Rsync::default(),
+    allowed_roots = Vec::new(),
+    history = History::default(),
+    stop_grace = Duration::from_secs(15);
+    role = Role::default(),
+});
+
+/// `listen` of a slave that does not say it.
+pub(super) const fn slave_listen() -> SocketAddr {
+    local(7000)
+}
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// The embedded default: a master on loopback.
+impl Default for Config {
+    fn default() -> Self {
+        Self::unset()
+    }
+}
+
+/// PEM files of the HTTPS server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+record!(Tls {; cert = PathBuf::new(), key = PathBuf::new() });
+
+/// The server's own log, on standard error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// Text for people, JSON for machines.
+    pub format: LogFormat,
+    /// `info`, or with exceptions: `info,engine=debug`.
+    pub level: String,
+}
+
+record!(default Log { format = LogFormat::Text, level = "info".to_owned(); });
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+words!(LogFormat { Text, Json });
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// Largest request body.
+    pub max_body: Size,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// `/metrics` answers without a login.
+    pub public_metrics: bool,
+    /// The status documents answer without a login.
+    pub public_status: bool,
+}
+
+record!(default Http {
+    max_body = Size(1 << 20),
+    max_connections = 1024,
+    public_metrics = true,
+    public_status = true;
+});
+
+/// The rsync program and how much of it runs at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rsync {
+    /// Name or path of the program.
+    pub program: PathBuf,
+    /// Most rsyncs at once.
+    pub concurrent: u32,
+    /// Most rsyncs at once against one upstream host.
+    pub per_host: u32,
+    /// Most rsyncs at once among the projects with a label, as `"array=1": 2`.
+    pub per_label: BTreeMap<String, u32>,
+    /// Bandwidth of each rsync in KiB/s; `None`: no limit.
+    pub bwlimit: Option<u64>,
+    /// Accepts an rsync older than the oldest one known to be safe.
+    pub allow_old: bool,
+}
+
+record!(default Rsync {
+    program = PathBuf::from("rsync"),
+    concurrent = 8,
+    per_host = 2,
+    per_label = BTreeMap::new(),
+    bwlimit = None,
+    allow_old = false;
+});
+
+/// How long runs and their logs are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// Runs older than this are forgotten.
+    pub max_age: Duration,
+    /// Most runs kept per project.
+    pub max_runs: u32,
+    /// Largest log of one run.
+    pub max_log: Size,
+    /// Most bytes of all logs and change lists together; the oldest go first.
+    pub max_bytes: Size,
+}
+
+record!(default History {
+    max_age = Duration::from_hours(30 * 24),
+    max_runs = 100,
+    max_log = Size(64 << 20),
+    max_bytes = Size(4 << 30);
+});
+
+/// What this machine is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Role {
+    /// Pulls from upstreams and feeds slaves.
+    Master(Master),
+    /// Pulls from a master.
+    Slave(Slave),
+}
+
+variants!(Role { Master(Master), Slave(Slave) });
+
+impl Default for Role {
+    fn default() -> Self {
+        Self::Master(Master::default())
+    }
+}
+
+/// A master.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Master {
+    /// The rsync daemon that slaves pull from.
+    pub rsyncd: Rsyncd,
+    /// The secret that a slave must present to join; `None`: no slave can join.
+    pub enrolment: Option<SecretSource>,
+    /// What a project has when it does not say otherwise.
+    pub defaults: Defaults,
+}
+
+record!(default Master { rsyncd = Rsyncd::default(), enrolment = None, defaults = Defaults::default(); });
+
+/// The rsync daemon that slaves pull from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rsyncd {
+    /// Heliostat starts and configures it.
+    Managed(RsyncdManaged),
+    /// Somebody else runs it.
+    External(RsyncdExternal),
+}
+
+variants!(Rsyncd { Managed(RsyncdManaged), External(RsyncdExternal) });
+
+impl Default for Rsyncd {
+    fn default() -> Self {
+        Self::Managed(RsyncdManaged::default())
+    }
+}
+
+/// The daemon that Heliostat runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RsyncdManaged {
+    /// Address that it listens on.
+    pub listen: SocketAddr,
+    /// Name of its one module.
+    pub module: String,
+    /// `host` or `host:port` that slaves are told; `None`: the host by which they reached the master.
+    pub address: Option<String>,
+    /// Most connections at once.
+    pub max_connections: u32,
+}
+
+record!(default RsyncdManaged {
+    listen = local(8730),
+    module = "mirror".to_owned(),
+    address = None,
+    max_connections = 32;
+});
+
+/// A daemon that somebody else runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RsyncdExternal {
+    /// `rsync://host:port/module` over the projects' common root.
+    pub url: String,
+    /// User that slaves log in as.
+    pub user: Option<String>,
+    /// That user's password.
+    pub password: Option<SecretSource>,
+}
+
+record!(RsyncdExternal { user = None, password = None; url = String::new() });
+
+/// What a project has when it does not say otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defaults {
+    /// rsync's options.
+    pub options: Vec<String>,
+    /// How rsync deletes, in its own spelling; empty: not at all.
+    pub delete: String,
+    /// Attempts of one run.
+    pub retry: Retry,
+    /// Longest time of one attempt.
+    pub timeout: Duration,
+    /// Longest time without any progress.
+    pub stall: Duration,
+    /// When a run is held for a person.
+    pub guard: Guard,
+}
+
+record!(default Defaults {
+    options = vec!["-avH".to_owned()],
+    delete = "--delete".to_owned(),
+    retry = Retry::default(),
+    timeout = Duration::from_hours(24),
+    stall = Duration::from_mins(15),
+    guard = Guard::default();
+});
+
+/// Attempts of one run, with growing pauses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Most attempts, the first one included.
+    pub attempts: u32,
+    /// Pause after the first failed attempt.
+    pub base: Duration,
+    /// Longest pause.
+    pub cap: Duration,
+}
+
+record!(default Retry {
+    attempts = 3,
+    base = Duration::from_secs(30),
+    cap = Duration::from_mins(30);
+});
+
+/// A run that would delete more than this is held for a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guard {
+    /// Percent of the project's files.
+    pub max_delete_percent: u8,
+    /// Number of files.
+    pub max_delete: u64,
+}
+
+record!(default Guard { max_delete_percent = 20, max_delete = 40_000; });
+
+/// A slave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slave {
+    /// URL of the master.
+    pub master: String,
+    /// Name under which the master knows this node.
+    pub name: String,
+    /// Folder below which the projects land.
+    pub public_dir: PathBuf,
+    /// The secret that lets this node join.
+    pub enrolment: SecretSource,
+}
+
+record!(Slave {;
+    master = String::new(),
+    name = String::new(),
+    public_dir = PathBuf::new(),
+    enrolment = SecretSource::Env(String::new()),
+});

@@ -1,0 +1,246 @@
+//! From the JSON that a client sends to a project, with every wrong field named at once.
+//!
+//! The same reader serves POST, PUT and PATCH (a merge patch is applied to the settings' JSON first) and `apply`.
+//! What is not given has the configuration's default. What only the server writes (`generation`, `last_run`…) may
+//! stand in the input, as it does when a client sends back what it read, and is passed over.
+
+mod fields;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use engine::{Options, RetryPolicy, Secret, Source};
+use scheduler::destination::Landing;
+use scheduler::{Guard, Project, ProjectId};
+use serde_json::Value;
+
+use crate::problem::FieldError;
+use fields::Fields;
+
+/// What a project has that says nothing else.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// rsync's options.
+    pub options: Options,
+    /// How failed attempts are tried again.
+    pub retry: RetryPolicy,
+    /// The longest attempt.
+    pub timeout: Duration,
+    /// The longest silence.
+    pub stall: Duration,
+    /// The most that may be deleted.
+    pub guard: Guard,
+}
+
+/// What the server writes and a client may send back.
+const READ_ONLY: [&str; 15] = [
+    "owner", "state", "generation", "next_run", "last_run", "last_success", "running", "queued", "failures", "skipped",
+    "size_bytes", "files", "schedule_text", "created", "updated",
+];
+/// The same, for what only a single project shows.
+const READ_ONLY_IN_FULL: [&str; 2] = ["next_runs", "command"];
+/// The longest name and label.
+const MAX_TEXT: usize = 200;
+/// The most labels.
+const MAX_LABELS: usize = 32;
+/// The most attempts of a run.
+const MAX_ATTEMPTS: u64 = 100;
+
+/// Reads a project.
+///
+/// `known` is the project that it replaces, if it does: its password stays unless the input says otherwise.
+/// `owner` is the user who creates it.
+///
+/// # Errors
+/// Every wrong field.
+pub fn project(
+    input: &Value,
+    known: Option<&Project>,
+    owner: &str,
+    defaults: &Defaults,
+    landing: &Landing,
+) -> Result<Project, Vec<FieldError>> {
+    let mut fields = Fields::root(input);
+    let id = id(&mut fields, known);
+    let seed = id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = fields.text("name", MAX_TEXT).unwrap_or_else(|| seed.clone());
+    let (source, password) = source(&mut fields, known);
+    let dest = fields.required_text("dest").map(PathBuf::from);
+    let place = dest.as_ref().and_then(|dest| {
+        landing.resolve(dest).map_err(|error| fields.error("dest", error.to_string())).ok()
+    });
+    let enabled = fields.bool("enabled").unwrap_or(true);
+    let labels = labels(&mut fields);
+    let options = options(&mut fields, &defaults.options);
+    let schedule = schedule::read(&mut fields, &seed);
+    let retry = retry(&mut fields, &defaults.retry);
+    let timeout = fields.duration("timeout").unwrap_or(defaults.timeout);
+    let stall = fields.duration("stall").unwrap_or(defaults.stall);
+    let guard = guard(&mut fields, defaults.guard);
+    let priority = fields.integer("priority", -1000, 1000).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    let fan_out = fields.bool("fan_out").unwrap_or(true);
+    if fields.take("hooks").is_some_and(|hooks| hooks.as_array().is_none_or(|hooks| !hooks.is_empty())) {
+        fields.error("hooks", "no plugin is loaded: leave the list empty");
+    }
+    fields.pass_over(&READ_ONLY);
+    fields.pass_over(&READ_ONLY_IN_FULL);
+    let errors = fields.finish();
+    let (Some(id), Some(source), Some(dest), Some(place), Some(options), Some(schedule), true) =
+        (id, source, dest, place, options, schedule, errors.is_empty())
+    else {
+        return Err(errors);
+    };
+    Ok(Project {
+        id,
+        name,
+        enabled,
+        labels,
+        owner: known.map_or_else(|| owner.to_owned(), |known| known.owner.clone()),
+        source,
+        password,
+        dest,
+        place,
+        options,
+        schedule,
+        retry,
+        timeout,
+        stall,
+        guard,
+        priority,
+        fan_out,
+        // The scheduler sets these when it accepts the project.
+        created: DateTime::<Utc>::UNIX_EPOCH,
+        updated: DateTime::<Utc>::UNIX_EPOCH,
+        version: 0,
+    })
+}
+
+/// The id, or the name in its place.
+fn id(fields: &mut Fields<'_>, known: Option<&Project>) -> Option<ProjectId> {
+    let (field, text) = match fields.text("id", ProjectId::MAX * 4) {
+        Some(id) => ("id", id),
+        None if known.is_some() => return known.map(|known| known.id.clone()),
+        None => ("name", fields.peek_text("name").or_else(|| {
+            fields.error("id", "is missing: give the project a short name such as `debian`");
+            None
+        })?),
+    };
+    let id = ProjectId::from_str(&text).map_err(|error| fields.error(field, error.to_string())).ok()?;
+    match known {
+        Some(known) if known.id != id => {
+            fields.error("id", format!("is `{id}`, but the address names `{}`: a project keeps its id", known.id));
+            None
+        }
+        _ => Some(id),
+    }
+}
+
+fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
+    let kept = || known.and_then(|known| known.password.clone());
+    match fields.take("source") {
+        None | Some(Value::Null) => {
+            fields.error("source", "is missing: give `rsync://host/module/path`, or its parts");
+            (None, None)
+        }
+        Some(Value::String(text)) => match text.parse::<Source>() {
+            Ok(source) => (Some(source), kept()),
+            Err(errors) => {
+                for error in errors.0 {
+                    fields.error("source", error.to_string());
+                }
+                (None, None)
+            }
+        },
+        Some(value) => {
+            let mut parts = fields.inside("source", value);
+            let host = parts.required_text("host").unwrap_or_default();
+            let module = parts.required_text("module").unwrap_or_default();
+            let port = parts.integer("port", 1, 65_535).and_then(|port| u16::try_from(port).ok());
+            let path = parts.text("path", 4096).unwrap_or_default();
+            let user = parts.text("user", 64).filter(|user| !user.is_empty());
+            let has_password = parts.bool("has_password");
+            let password = match parts.take("password") {
+                Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.as_str())),
+                Some(Value::Null | Value::String(_)) => None,
+                Some(_) => {
+                    parts.error("password", "must be a text");
+                    None
+                }
+                None if has_password == Some(false) => None,
+                None => kept(),
+            };
+            let port = port.unwrap_or(engine::source::DEFAULT_PORT);
+            let complete = !host.is_empty() && !module.is_empty();
+            let source = complete.then(|| Source::new(user.as_deref(), &host, port, &module, &path));
+            let source = source.and_then(|source| {
+                source.map_err(|errors| errors.iter().for_each(|error| parts.error(error.field, &error.message))).ok()
+            });
+            fields.leave(parts);
+            (source, password)
+        }
+    }
+}
+
+fn labels(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let Some(given) = fields.object("labels") else { return labels };
+    if given.len() > MAX_LABELS {
+        fields.error("labels", format!("are {}: at most {MAX_LABELS} are kept", given.len()));
+    }
+    for (key, value) in given {
+        let plain = |text: &str| !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control);
+        match value.as_str() {
+            Some(value) if plain(value) && plain(key) && !key.contains('=') => {
+                labels.insert(key.clone(), value.to_owned());
+            }
+            _ => fields.error(
+                &format!("labels.{key}"),
+                "must be a text of 1 to 200 characters, under a key without `=`",
+            ),
+        }
+    }
+    labels
+}
+
+fn options(fields: &mut Fields<'_>, defaults: &Options) -> Option<Options> {
+    let Some(value) = fields.take("options").filter(|value| !value.is_null()) else { return Some(defaults.clone()) };
+    let mut parts = fields.inside("options", value);
+    let base = parts.texts("defaults").unwrap_or_else(|| defaults.defaults().to_vec());
+    let basic = parts.texts("basic").unwrap_or_else(|| defaults.basic().to_vec());
+    let mode = || defaults.delete().map(|mode| mode.to_string()).unwrap_or_default();
+    let delete = parts.text("delete", MAX_TEXT).unwrap_or_else(mode);
+    fields.leave(parts);
+    let read = Options::new(&base, &basic, &delete);
+    read.map_err(|errors| errors.into_iter().for_each(|error| fields.error(&error.field, error.message))).ok()
+}
+
+fn retry(fields: &mut Fields<'_>, defaults: &RetryPolicy) -> RetryPolicy {
+    let Some(value) = fields.take("retry").filter(|value| !value.is_null()) else { return defaults.clone() };
+    let mut parts = fields.inside("retry", value);
+    let attempts = parts.integer("attempts", 1, i64::try_from(MAX_ATTEMPTS).unwrap_or(i64::MAX));
+    let base = parts.duration("base").unwrap_or(defaults.base);
+    let cap = parts.duration("cap").unwrap_or_else(|| defaults.cap.max(base));
+    if cap < base {
+        parts.error("cap", "is smaller than `base`: no wait could be both");
+    }
+    fields.leave(parts);
+    RetryPolicy { attempts: attempts.and_then(|n| u32::try_from(n).ok()).unwrap_or(defaults.attempts), base, cap }
+}
+
+fn guard(fields: &mut Fields<'_>, defaults: Guard) -> Guard {
+    let Some(value) = fields.take("guard").filter(|value| !value.is_null()) else { return defaults };
+    let mut parts = fields.inside("guard", value);
+    let percent = parts.integer("max_delete_percent", 0, 100).and_then(|n| u8::try_from(n).ok());
+    let count = parts.integer("max_delete", 0, i64::from(i32::MAX)).and_then(|n| u64::try_from(n).ok());
+    fields.leave(parts);
+    Guard {
+        max_delete_percent: percent.unwrap_or(defaults.max_delete_percent),
+        max_delete: count.unwrap_or(defaults.max_delete),
+    }
+}

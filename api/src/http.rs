@@ -1,0 +1,84 @@
+//! The HTTP server: connections, bounds against slow and large clients, and a stop that ends in time.
+//!
+//! `axum::serve` sets no time-out on a request's head, so this module accepts connections itself. A client has
+//! [`HEAD_TIMEOUT`] for each request's head (an idle connection counts as one), [`BODY_TIMEOUT`] for its body, and
+//! there are at most [`CONNECTIONS`] of them. What the routes answer is elsewhere.
+
+mod body;
+
+pub use body::{BODY_LIMIT, body};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Layer;
+use tower_http::normalize_path::NormalizePathLayer;
+
+/// How long a client may take for the head of a request, and how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may take for the body of a request.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many connections there may be at once; more are closed at once.
+const CONNECTIONS: usize = 8192;
+/// How long requests that are being answered get when the server stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long to wait when the system gives no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers requests on `listener` until `stop`, then lets the open ones end for a while.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    // It stands outside the router, so that `/x/` is `/x` before a route is looked for.
+    let service = NormalizePathLayer::trim_trailing_slash().layer(router);
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+        let service = tower::util::MapRequest::new(service.clone(), move |mut request: hyper::Request<_>| {
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            request
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(quick(stream)), TowerToHyperService::new(service));
+        let watched = graceful.watch(connection);
+        connections.spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::debug!(%peer, "connection ended: {error}");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(STOP_GRACE, graceful.shutdown()).await.is_err() {
+        tracing::info!("closing connections that did not end by themselves");
+    }
+}
+
+/// Small answers go out at once.
+fn quick(stream: TcpStream) -> TcpStream {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("TCP_NODELAY: {error}");
+    }
+    stream
+}

@@ -1,0 +1,135 @@
+//! What a client is told when something is wrong: RFC 9457 `application/problem+json`.
+//!
+//! Only client and server errors can be built here. The `detail` is for people: what failed, why, what to do next.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use scheduler::Refusal;
+use serde::Serialize;
+
+/// An error answer.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Vec<FieldError>,
+}
+
+/// One wrong field of the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where: `source.host`, `options.basic[2]`.
+    pub field: String,
+    /// What is wrong with it, and what to give instead.
+    pub message: String,
+}
+
+impl FieldError {
+    /// One wrong field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// The answer's body.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// 400: the request cannot be read.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 401: nobody is signed in.
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "give a user and password (Authorization: Basic); the first one is `root`, with the password that the \
+             first start printed and wrote to `root-password` in its data folder",
+        )
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 405: the address is right, the method is not.
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method: /openapi.json lists both")
+    }
+
+    /// 408: the body did not come in time.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+    }
+
+    /// 413: the body is too large.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
+    }
+
+    /// 422: the input can be read, and is wrong, in every field that is listed.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        let detail = format!("wrong input in {}; nothing was changed", fields.join(", "));
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail, errors }
+    }
+
+    /// 500: an error of ours; what exactly stands in the log.
+    pub fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("a request failed: {error}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "an error in heliostat itself: its log says more")
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal {
+            Refusal::Exists(_) | Refusal::Busy(_) => StatusCode::CONFLICT,
+            Refusal::NoRun(_) => StatusCode::CONFLICT,
+            Refusal::NoProject(_) => StatusCode::NOT_FOUND,
+            Refusal::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+            Refusal::Destination(error) => {
+                return Self::invalid(vec![FieldError::new("dest", error.to_string())]);
+            }
+            Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
+        };
+        Self::new(status, refusal.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"heliostat\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

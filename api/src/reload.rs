@@ -1,0 +1,106 @@
+//! Reading the configuration again while the server runs: what can change live does, what cannot is named.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use arc_swap::ArcSwap;
+use engine::{Options, RetryPolicy};
+use scheduler::destination::Landing;
+use scheduler::retention::Retention;
+use scheduler::{Bounds, Guard, Scheduler, Settings};
+use serde::Serialize;
+
+use crate::config::{self, Config, Master, Role};
+use crate::draft::Defaults;
+use crate::telemetry::Telemetry;
+
+/// Holds the configuration in force, and reads it again when asked.
+pub struct Reloader {
+    /// The file that was named on the command line.
+    explicit: Option<PathBuf>,
+    config: ArcSwap<Config>,
+    telemetry: Telemetry,
+    /// One reload at a time.
+    turn: Mutex<()>,
+}
+
+/// What a reload did.
+#[derive(Debug, Serialize)]
+pub struct Reloaded {
+    /// The keys whose new value is in force.
+    live: Vec<String>,
+    /// The keys whose new value waits for a restart.
+    needs_restart: Vec<String>,
+}
+
+impl Reloader {
+    /// Starts with the configuration that the server was started with.
+    #[must_use]
+    pub fn new(explicit: Option<PathBuf>, config: Config, telemetry: Telemetry) -> Self {
+        Self { explicit, config: ArcSwap::from_pointee(config), telemetry, turn: Mutex::new(()) }
+    }
+
+    /// What a project has that says nothing else.
+    #[must_use]
+    pub fn defaults(&self) -> Defaults {
+        defaults(&self.config.load())
+    }
+
+    /// Reads the file again.
+    ///
+    /// # Errors
+    /// A report of everything that is wrong with it; nothing has changed then.
+    pub async fn reload(&self, scheduler: &Scheduler) -> Result<Reloaded, String> {
+        let settings = {
+            // Held for a moment, and never across an await.
+            let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let loaded = Config::load(self.explicit.as_deref()).map_err(|errors| config::check_report(&errors))?;
+            let diff = self.config.load().diff_reload(&loaded.config);
+            self.telemetry.set_level(&loaded.config.log.level).map_err(|error| error.to_string())?;
+            let mut settings = scheduler.settings();
+            apply(&mut settings, &loaded.config);
+            self.config.store(std::sync::Arc::new(loaded.config));
+            (settings, diff)
+        };
+        let (settings, diff) = settings;
+        scheduler.reconfigure(settings).await;
+        tracing::info!(live = ?diff.live, needs_restart = ?diff.needs_restart, "configuration read again");
+        Ok(Reloaded { live: diff.live, needs_restart: diff.needs_restart })
+    }
+}
+
+/// Puts what can change live into the scheduler's settings.
+pub fn apply(settings: &mut Settings, config: &Config) {
+    settings.bounds = Bounds {
+        concurrent: count(config.rsync.concurrent),
+        per_host: count(config.rsync.per_host),
+        per_label: config.rsync.per_label.iter().map(|(label, most)| (label.clone(), count(*most))).collect(),
+    };
+    settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
+    settings.landing = Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
+    settings.retention = Retention {
+        max_age: config.history.max_age,
+        max_runs: count(config.history.max_runs),
+        max_bytes: config.history.max_bytes.0,
+    };
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What the configuration says a project has; checked when it was read.
+fn defaults(config: &Config) -> Defaults {
+    let given = match &config.role {
+        Role::Master(Master { defaults, .. }) => defaults.clone(),
+        Role::Slave(_) => config::Defaults::default(),
+    };
+    let config::Defaults { options, delete, retry, timeout, stall, guard } = given;
+    Defaults {
+        options: Options::new(&options, &[], &delete).unwrap_or_default(),
+        retry: RetryPolicy { attempts: retry.attempts, base: retry.base, cap: retry.cap },
+        timeout,
+        stall,
+        guard: Guard { max_delete_percent: guard.max_delete_percent, max_delete: guard.max_delete },
+    }
+}

@@ -1,0 +1,260 @@
+//! The table of routes: all that answers, who may call it, and what the documentation says of it.
+
+mod events;
+mod input;
+mod logs;
+mod openapi;
+mod projects;
+mod runs;
+mod site;
+
+pub use openapi::document;
+
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+
+use crate::app::App;
+
+/// One row.
+pub struct Route {
+    /// The method, in lower case.
+    pub method: &'static str,
+    /// The address, with `{parameters}`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What it is for, in one line.
+    pub summary: &'static str,
+    /// What may stand behind the `?`.
+    pub query: &'static [Query],
+    /// The schema of the body that it takes.
+    pub body: Option<&'static str>,
+    /// The good answer: its status, and its schema.
+    pub answer: (u16, Answer),
+    /// The bad answers: their status.
+    pub errors: &'static [u16],
+    /// Who answers.
+    pub handler: fn() -> MethodRouter<App>,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Users.
+    SignedIn,
+}
+
+/// One parameter behind the `?`.
+pub struct Query {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type in OpenAPI's words.
+    pub kind: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// What a good answer holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    /// Nothing.
+    Empty,
+    /// JSON of this schema.
+    Json(&'static str),
+    /// A page of this schema's items.
+    Page(&'static str),
+    /// Text.
+    Text,
+    /// A stream of events.
+    Events,
+}
+
+const LIMIT: Query = Query { name: "limit", kind: "integer", about: "how many, 1 to 1000; 100 unless given" };
+const CURSOR: Query = Query { name: "cursor", kind: "string", about: "`next` of the page before" };
+const STATE: Query = Query { name: "state", kind: "string", about: "only those in this state" };
+const PROJECT: Query = Query { name: "project", kind: "string", about: "only of this project" };
+
+/// Every row.
+#[must_use]
+pub fn table() -> Vec<Route> {
+    let mut rows = site_rows();
+    rows.extend(project_rows());
+    rows.extend(run_rows());
+    rows
+}
+
+fn site_rows() -> Vec<Route> {
+    vec![
+        Route {
+            access: Access::Open,
+            answer: (200, Answer::Text),
+            ..row("get", "/healthz", "alive", || get(site::healthz))
+        },
+        Route {
+            access: Access::Open,
+            answer: (200, Answer::Text),
+            errors: &[503],
+            ..row("get", "/readyz", "the store is open and the scheduler is running", || get(site::readyz))
+        },
+        Route {
+            access: Access::Open,
+            answer: (200, Answer::Json("Object")),
+            ..row("get", "/openapi.json", "this document", || get(site::openapi))
+        },
+        Route {
+            answer: (200, Answer::Json("Status")),
+            ..row("get", "/api/v1/status", "one screen: what runs, waits, ended last, and fails", || get(site::status))
+        },
+        Route {
+            answer: (200, Answer::Page("QueueItem")),
+            ..row("get", "/api/v1/queue", "what waits, in order, and why", || get(site::queue))
+        },
+        Route {
+            query: &[
+                Query { name: "until", kind: "string", about: "up to this time (RFC 3339); a day ahead unless given" },
+                LIMIT,
+            ],
+            answer: (200, Answer::Page("ScheduleItem")),
+            errors: &[400],
+            ..row("get", "/api/v1/schedule", "what will fire when", || get(site::schedule))
+        },
+        Route {
+            query: &[
+                PROJECT,
+                Query { name: "types", kind: "string", about: "only these types, separated by commas" },
+            ],
+            answer: (200, Answer::Events),
+            errors: &[400],
+            ..row("get", "/api/v1/events", "what happens, as server-sent events; resumes by Last-Event-ID", || {
+                get(events::events)
+            })
+        },
+        Route {
+            answer: (200, Answer::Json("Reload")),
+            errors: &[422],
+            ..row("post", "/api/v1/reload", "read the configuration file again", || post(site::reload))
+        },
+    ]
+}
+
+fn project_rows() -> Vec<Route> {
+    vec![
+        Route {
+            query: &[
+                STATE,
+                Query { name: "q", kind: "string", about: "only those whose id or name contains this" },
+                Query { name: "label", kind: "string", about: "only those with this label: key, or key=value" },
+                LIMIT,
+                CURSOR,
+            ],
+            answer: (200, Answer::Page("Project")),
+            errors: &[400],
+            ..row("get", "/api/v1/projects", "the projects, by id", || get(projects::list))
+        },
+        Route {
+            body: Some("ProjectInput"),
+            answer: (201, Answer::Json("Project")),
+            errors: &[400, 408, 409, 413, 422, 507],
+            ..row("post", "/api/v1/projects", "begin to mirror a tree", || post(projects::create))
+        },
+        Route {
+            answer: (200, Answer::Json("Project")),
+            errors: &[404],
+            ..row("get", "/api/v1/projects/{id}", "one project in full", || get(projects::show))
+        },
+        Route {
+            body: Some("ProjectInput"),
+            answer: (200, Answer::Json("Project")),
+            errors: &[400, 404, 408, 409, 412, 413, 422, 507],
+            ..row("put", "/api/v1/projects/{id}", "replace its settings", || put(projects::replace))
+        },
+        Route {
+            body: Some("ProjectInput"),
+            answer: (200, Answer::Json("Project")),
+            errors: &[400, 404, 408, 409, 412, 413, 422, 507],
+            ..row("patch", "/api/v1/projects/{id}", "change some settings (RFC 7396 merge patch)", || {
+                patch(projects::change)
+            })
+        },
+        Route {
+            answer: (204, Answer::Empty),
+            errors: &[404, 412, 507],
+            ..row("delete", "/api/v1/projects/{id}", "forget it; its files stay", || delete(projects::remove))
+        },
+        Route {
+            answer: (200, Answer::Json("Project")),
+            errors: &[404, 507],
+            ..row("post", "/api/v1/projects/{id}/enable", "let its schedule fire", || post(projects::enable))
+        },
+        Route {
+            answer: (200, Answer::Json("Project")),
+            errors: &[404, 507],
+            ..row("post", "/api/v1/projects/{id}/disable", "let its schedule rest", || post(projects::disable))
+        },
+        Route {
+            answer: (202, Answer::Json("Run")),
+            errors: &[404, 503, 507],
+            ..row("post", "/api/v1/projects/{id}/sync", "bring it up to date now", || post(projects::sync))
+        },
+        Route {
+            query: &[STATE, LIMIT, CURSOR],
+            answer: (200, Answer::Page("Run")),
+            errors: &[400, 404],
+            ..row("get", "/api/v1/projects/{id}/runs", "its runs, newest first", || get(runs::of_project))
+        },
+    ]
+}
+
+fn run_rows() -> Vec<Route> {
+    vec![
+        Route {
+            query: &[PROJECT, STATE, LIMIT, CURSOR],
+            answer: (200, Answer::Page("Run")),
+            errors: &[400],
+            ..row("get", "/api/v1/runs", "all runs, newest first", || get(runs::list))
+        },
+        Route {
+            answer: (200, Answer::Json("Run")),
+            errors: &[404],
+            ..row("get", "/api/v1/runs/{run}", "one run in full", || get(runs::show))
+        },
+        Route {
+            answer: (200, Answer::Json("Run")),
+            errors: &[404, 409, 507],
+            ..row("post", "/api/v1/runs/{run}/cancel", "stop it", || post(runs::cancel))
+        },
+        Route {
+            query: &[
+                Query { name: "follow", kind: "boolean", about: "go on until the run ends" },
+                Query { name: "tail", kind: "integer", about: "only the last so many lines" },
+            ],
+            answer: (200, Answer::Text),
+            errors: &[400, 404],
+            ..row("get", "/api/v1/runs/{run}/log", "what its rsyncs said", || get(logs::log))
+        },
+        Route {
+            query: &[LIMIT, CURSOR],
+            answer: (200, Answer::Page("Change")),
+            errors: &[400, 404],
+            ..row("get", "/api/v1/runs/{run}/changes", "the paths that it created, updated and deleted", || {
+                get(runs::changes)
+            })
+        },
+    ]
+}
+
+/// A row for users that takes nothing and gives nothing, to be filled in.
+fn row(method: &'static str, path: &'static str, summary: &'static str, handler: fn() -> MethodRouter<App>) -> Route {
+    Route {
+        method,
+        path,
+        access: Access::SignedIn,
+        summary,
+        query: &[],
+        body: None,
+        answer: (204, Answer::Empty),
+        errors: &[],
+        handler,
+    }
+}

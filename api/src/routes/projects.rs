@@ -1,0 +1,199 @@
+//! Projects: list, create, read, change, remove, and sync.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use scheduler::core::Entry;
+use scheduler::{Answer, Command, Project, ProjectId};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::input::{Asked, InPath, cursor, etag, if_match, json, no_project, page_size};
+use super::runs::run_answer;
+use crate::app::App;
+use crate::auth::Actor;
+use crate::http::body;
+use crate::problem::Problem;
+use crate::view::{self, Page, ProjectView};
+use crate::{draft, patch};
+
+/// How often a merge patch is applied anew when the project changes in between.
+const PATCH_TRIES: usize = 5;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    state: Option<String>,
+    q: Option<String>,
+    label: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Asked(query): Asked<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let board = app.scheduler.board();
+    // Read before the projects: a change in between makes the tag too old, never too new.
+    let tag = format!("\"{}-{}\"", app.started.timestamp_millis(), board.version());
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let limit = page_size(query.limit)?;
+    let after: Option<ProjectId> = cursor(query.cursor.as_deref())?;
+    let mut items = Vec::new();
+    let mut next = None;
+    for entry in board.projects() {
+        if after.as_ref().is_some_and(|after| entry.project.id <= *after) || !wanted(&query, &entry.project) {
+            continue;
+        }
+        let shown = view_of(&app, &entry);
+        if query.state.as_ref().is_some_and(|state| shown.state() != state) {
+            continue;
+        }
+        if items.len() == limit {
+            next = items.last().map(|(id, _): &(ProjectId, ProjectView)| id.to_string());
+            break;
+        }
+        items.push((entry.project.id.clone(), shown));
+    }
+    let page = Page { items: items.into_iter().map(|(_, shown)| shown).collect(), next };
+    Ok(([(header::ETAG, tag), (header::CACHE_CONTROL, "no-cache".to_owned())], Json(page)).into_response())
+}
+
+fn wanted(query: &ListQuery, project: &Project) -> bool {
+    let found = query.q.as_ref().is_none_or(|q| project.id.as_str().contains(q) || project.name.contains(q));
+    let labelled = query.label.as_ref().is_none_or(|label| match label.split_once('=') {
+        Some((key, value)) => project.labels.get(key).is_some_and(|have| have == value),
+        None => project.labels.contains_key(label),
+    });
+    found && labelled
+}
+
+fn view_of(app: &App, entry: &Entry) -> ProjectView {
+    let active = entry.active.and_then(|run| app.scheduler.board().run(run));
+    view::project(entry, active.as_ref().map(|run| &run.state))
+}
+
+pub(super) async fn show(State(app): State<App>, InPath(id): InPath<ProjectId>) -> Result<Response, Problem> {
+    let entry = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
+    Ok(in_full(&app, &entry, StatusCode::OK))
+}
+
+fn in_full(app: &App, entry: &Entry, status: StatusCode) -> Response {
+    let tool = app.scheduler.settings().tool;
+    let shown = view_of(app, entry).in_full(entry, &tool.program, &tool.limits);
+    let headers = [(header::ETAG, etag(&entry.project)), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    (status, headers, Json(shown)).into_response()
+}
+
+pub(super) async fn create(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    input: Body,
+) -> Result<Response, Problem> {
+    let input = json(&body(input).await?)?;
+    let project = read(&app, &actor, &input, None)?;
+    let id = project.id.clone();
+    ask(&app, Command::Create(Box::new(project))).await?;
+    let mut response = stored(&app, &id, StatusCode::CREATED)?;
+    if let Ok(location) = format!("/api/v1/projects/{id}").parse() {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn replace(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<ProjectId>,
+    headers: HeaderMap,
+    input: Body,
+) -> Result<Response, Problem> {
+    let if_version = if_match(&headers)?;
+    let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
+    let input = json(&body(input).await?)?;
+    let project = read(&app, &actor, &input, Some(&known.project))?;
+    ask(&app, Command::Replace { project: Box::new(project), if_version }).await?;
+    stored(&app, &id, StatusCode::OK)
+}
+
+pub(super) async fn change(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<ProjectId>,
+    headers: HeaderMap,
+    input: Body,
+) -> Result<Response, Problem> {
+    let wanted = if_match(&headers)?;
+    let given = json(&body(input).await?)?;
+    for _ in 0..PATCH_TRIES {
+        let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
+        let patched = patch::apply(view::settings(&known.project), &given);
+        let project = read(&app, &actor, &patched, Some(&known.project))?;
+        // A patch is made on the version that was read; when that is no longer the newest, it is made anew.
+        let if_version = Some(wanted.unwrap_or(known.project.version));
+        match app.scheduler.ask(Command::Replace { project: Box::new(project), if_version }).await {
+            Err(scheduler::Refusal::Stale { .. }) if wanted.is_none() => {}
+            Err(refusal) => return Err(refusal.into()),
+            Ok(_) => return stored(&app, &id, StatusCode::OK),
+        }
+    }
+    Err(Problem::from(scheduler::Refusal::Stale { id, current: 0 }))
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    InPath(id): InPath<ProjectId>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let if_version = if_match(&headers)?;
+    ask(&app, Command::Delete { id, if_version }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn enable(State(app): State<App>, InPath(id): InPath<ProjectId>) -> Result<Response, Problem> {
+    ask(&app, Command::Enable { id: id.clone(), enabled: true }).await?;
+    stored(&app, &id, StatusCode::OK)
+}
+
+pub(super) async fn disable(State(app): State<App>, InPath(id): InPath<ProjectId>) -> Result<Response, Problem> {
+    ask(&app, Command::Enable { id: id.clone(), enabled: false }).await?;
+    stored(&app, &id, StatusCode::OK)
+}
+
+pub(super) async fn sync(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<ProjectId>,
+) -> Result<Response, Problem> {
+    match ask(&app, Command::Sync { id, by: actor.name }).await? {
+        Answer::Run(run) => {
+            let mut response = (StatusCode::ACCEPTED, run_answer(&app, &run)).into_response();
+            if let Ok(location) = format!("/api/v1/runs/{}", run.id).parse() {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            Ok(response)
+        }
+        other => Err(Problem::internal(&format!("a sync was answered with {other:?}"))),
+    }
+}
+
+async fn ask(app: &App, command: Command) -> Result<Answer, Problem> {
+    Ok(app.scheduler.ask(command).await?)
+}
+
+/// The project as it is after a change.
+fn stored(app: &App, id: &ProjectId, status: StatusCode) -> Result<Response, Problem> {
+    let entry = app.scheduler.board().project(id).ok_or_else(|| no_project(id.as_str()))?;
+    Ok(in_full(app, &entry, status))
+}
+
+fn read(app: &App, actor: &Actor, input: &Value, known: Option<&Project>) -> Result<Project, Problem> {
+    let defaults = app.reloader.defaults();
+    draft::project(input, known, &actor.name, &defaults, &app.scheduler.landing()).map_err(Problem::invalid)
+}

@@ -1,0 +1,130 @@
+//! Runs: history, one run, cancel, and what it changed.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use scheduler::{Answer, Command, ProjectId, Refusal, Run, RunId, journal};
+use serde::Deserialize;
+
+use super::input::{Asked, InPath, cursor, no_project, page_size};
+use crate::app::App;
+use crate::auth::Actor;
+use crate::problem::Problem;
+use crate::view::{self, ChangeView, Page, RunView};
+
+/// How many runs one request looks through when it filters by state.
+const LOOKED_THROUGH: usize = 20_000;
+/// How many of them it reads at a time.
+const CHUNK: usize = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunsQuery {
+    project: Option<String>,
+    state: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Asked(query): Asked<RunsQuery>,
+) -> Result<Json<Page<RunView>>, Problem> {
+    let project = query.project.as_deref().map(|id| id.parse::<ProjectId>().map_err(|_| no_project(id)));
+    page(app, project.transpose()?, query).await
+}
+
+pub(super) async fn of_project(
+    State(app): State<App>,
+    InPath(id): InPath<ProjectId>,
+    Asked(query): Asked<RunsQuery>,
+) -> Result<Json<Page<RunView>>, Problem> {
+    app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
+    page(app, Some(id), query).await
+}
+
+async fn page(app: App, project: Option<ProjectId>, query: RunsQuery) -> Result<Json<Page<RunView>>, Problem> {
+    let limit = page_size(query.limit)?;
+    let mut before: Option<RunId> = cursor(query.cursor.as_deref())?;
+    let found = tokio::task::spawn_blocking(move || {
+        let store = app.scheduler.store();
+        let mut found: Vec<Run> = Vec::new();
+        for _ in 0..LOOKED_THROUGH / CHUNK {
+            let runs = store.runs(project.as_ref(), before, CHUNK.min(limit + 1))?;
+            before = runs.last().map(|run| run.id);
+            let wanted = |run: &Run| query.state.as_ref().is_none_or(|state| run.state.as_str() == state);
+            found.extend(runs.into_iter().filter(wanted));
+            if before.is_none() || found.len() > limit {
+                break;
+            }
+        }
+        let next = if found.len() > limit {
+            found.truncate(limit);
+            found.last().map(|run| run.id)
+        } else {
+            before
+        };
+        let items = found.iter().map(|run| seen(&app, run)).collect();
+        Ok::<_, scheduler::StoreError>(Page { items, next: next.map(|run| run.to_string()) })
+    });
+    match found.await {
+        Ok(page) => page.map(Json).map_err(|error| Problem::internal(&error)),
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
+
+pub(super) async fn show(State(app): State<App>, InPath(id): InPath<RunId>) -> Result<Json<RunView>, Problem> {
+    Ok(run_answer(&app, &known(&app, id)?))
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<RunId>,
+) -> Result<Json<RunView>, Problem> {
+    let run = known(&app, id)?;
+    match app.scheduler.ask(Command::Cancel { run: run.id, by: actor.name }).await {
+        Ok(Answer::Run(run)) => Ok(run_answer(&app, &run)),
+        Ok(other) => Err(Problem::internal(&format!("a cancel was answered with {other:?}"))),
+        Err(refusal @ Refusal::NoRun(_)) => Err(refusal.into()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangesQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn changes(
+    State(app): State<App>,
+    InPath(id): InPath<RunId>,
+    Asked(query): Asked<ChangesQuery>,
+) -> Result<Json<Page<ChangeView>>, Problem> {
+    let run = known(&app, id)?;
+    let limit = page_size(query.limit)?;
+    let offset: u64 = cursor(query.cursor.as_deref())?.unwrap_or(0);
+    let path = app.scheduler.journals().changes(run.id);
+    let read = tokio::task::spawn_blocking(move || journal::changes(&path, offset, limit)).await;
+    let (items, next) = read
+        .map_err(|error| Problem::internal(&error))?
+        .map_err(|error| Problem::internal(&format!("the change list of {id} cannot be read: {error}")))?;
+    let items = items.into_iter().map(view::change).collect();
+    Ok(Json(Page { items, next: next.map(|offset| offset.to_string()) }))
+}
+
+/// A run that exists.
+pub(super) fn known(app: &App, id: RunId) -> Result<Run, Problem> {
+    let run = app.scheduler.store().run(id).map_err(|error| Problem::internal(&error))?;
+    run.ok_or_else(|| Problem::not_found(format!("there is no run `{id}`")))
+}
+
+/// A run in full.
+pub(super) fn run_answer(app: &App, run: &Run) -> Json<RunView> {
+    Json(seen(app, run))
+}
+
+fn seen(app: &App, run: &Run) -> RunView {
+    view::run(run, app.scheduler.board().progress(run.id), app.scheduler.journals().log_bytes(run.id))
+}

@@ -1,0 +1,209 @@
+//! The server: puts the parts together, runs them, and takes them apart in order.
+//!
+//! Stopping has phases, each with a deadline: no new connection and no new run, rsyncs are ended, what ended is
+//! recorded, the store is closed. A second signal skips all of that; the guardians end their rsyncs even then.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono::Utc;
+use engine::rsync::version::Support;
+use engine::{Engine, Limits};
+use scheduler::core::Tool;
+use scheduler::destination::Landing;
+use scheduler::retention::Retention;
+use scheduler::{Bounds, Scheduler, Settings};
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Shared};
+use crate::auth::{PasswordFrom, Users};
+use crate::config::{self, Config, Loaded, LogFormat, Role};
+use crate::reload::{self, Reloader};
+use crate::telemetry::Telemetry;
+use crate::http;
+
+/// How long everything together may take to stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(18);
+
+/// `heliostat serve`: 0 after a stop, 1 when it cannot run, 2 for a wrong configuration.
+#[must_use]
+pub fn main(explicit: Option<&Path>) -> ExitCode {
+    let loaded = match Config::load(explicit) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            eprint!("{}", config::check_report(&errors));
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("heliostat: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(serve(loaded, explicit.map(Path::to_owned)));
+    // After a second signal something may still be blocked; it must not hold up the end.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("heliostat: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
+    let Loaded { config, path, warnings } = loaded;
+    let telemetry = Telemetry::start(&config.log.level, config.log.format == LogFormat::Json)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let Role::Master(_) = &config.role else {
+        bail!("this version runs as master only: `role: Slave(…)` is read and checked, and not served yet");
+    };
+    match &path {
+        Some(path) => tracing::info!("configuration: {}", path.display()),
+        None => tracing::info!("configuration: none found, the built-in one applies"),
+    }
+    let mut signals = Signals::listen()?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let scheduler = start_scheduler(&config).await?;
+    let data_dir = scheduler.settings().data_dir;
+    let (users, from) = Users::load(&data_dir).context("cannot read or write root's password")?;
+    tell_password(&from);
+    let stop = CancellationToken::new();
+    let shared = Shared {
+        scheduler: scheduler.clone(),
+        users,
+        reloader: Reloader::new(explicit, config, telemetry),
+        started: Utc::now(),
+        stop: stop.clone(),
+    };
+    let app = App::new(shared);
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    let web = http::serve(listener, app.clone().router(), stop.clone());
+    notify(&[NotifyState::Ready]);
+    let work = async {
+        let stopping = async {
+            signals.first(&app).await;
+            tracing::info!("stopping: rsyncs are ended and recorded; a second signal ends at once");
+            notify(&[NotifyState::Stopping]);
+            stop.cancel();
+        };
+        tokio::join!(web, stopping);
+        if tokio::time::timeout(STOP_DEADLINE, scheduler.stop()).await.is_err() {
+            tracing::error!("something did not end in time; the next start will find and end it");
+        }
+    };
+    let forced = Signals::listen()?;
+    tokio::select! {
+        () = work => tracing::info!("stopped"),
+        () = forced.second() => tracing::warn!("a second signal: ending at once"),
+    }
+    Ok(())
+}
+
+async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
+    let data_dir = std::path::absolute(&config.data_dir)?;
+    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
+    let program = PathBuf::from(&config.rsync.program);
+    let itself = std::env::current_exe().context("cannot find this program's own file")?;
+    let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
+    let engine = Engine::new(program.clone(), guardian, &data_dir).context("cannot use the data folder")?;
+    check_version(&engine, config.rsync.allow_old).await?;
+    let mut settings = Settings {
+        bounds: Bounds::default(),
+        tool: Tool { program, limits: Limits::default() },
+        landing: Landing::default(),
+        retention: Retention::default(),
+        max_log: config.history.max_log.0,
+        data_dir,
+    };
+    reload::apply(&mut settings, config);
+    Ok(Scheduler::start(settings, engine).await?)
+}
+
+/// Old rsyncs can be taken over by a malicious upstream.
+async fn check_version(engine: &Engine, allow_old: bool) -> anyhow::Result<()> {
+    let version = engine.version().await?;
+    match version.support() {
+        Support::Supported => tracing::info!("rsync {version}"),
+        Support::Refused if !allow_old => bail!(
+            "rsync {version} has holes that a malicious upstream can use; 3.4.1 is the oldest that is accepted, and \
+             3.5.0 is recommended. A distribution that has mended them under an old number: set \
+             `rsync: (allow_old: true)`"
+        ),
+        Support::Old | Support::Refused => {
+            tracing::warn!("rsync {version} is older than 3.5.0, which closed 33 holes: update it");
+        }
+    }
+    Ok(())
+}
+
+fn tell_password(from: &PasswordFrom) {
+    match from {
+        PasswordFrom::Environment => tracing::info!("root's password comes from the environment"),
+        PasswordFrom::File(path) => tracing::info!("root's password is in {}", path.display()),
+        // On the terminal, once, and never in the log.
+        PasswordFrom::Made(password, path) => {
+            eprintln!("\n  The first user is `root`, the password is  {}\n  (also in {})\n", password.expose(), path.display());
+        }
+    }
+}
+
+/// Tells the service manager, where there is one.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!("the service manager was not told: {error}");
+    }
+}
+
+/// The signals that a server obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the first TERM or INT; a HUP on the way reads the configuration again.
+    async fn first(&mut self, app: &App) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    if let Err(report) = app.reloader.reload(&app.scheduler).await {
+                        tracing::error!("the configuration was not read again, and nothing was changed:\n{report}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the second TERM or INT.
+    async fn second(mut self) {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What clients see: the JSON of projects, runs, events and the rest.
+//!
+//! These structures are the API's, not the scheduler's: a domain type that changes does not change an answer by
+//! accident. Times are RFC 3339 in UTC, sizes bytes, durations seconds.
+
+mod event;
+mod project;
+mod run;
+mod status;
+
+pub use event::event;
+pub use project::{ProjectView, project, settings};
+pub use run::{ChangeView, QueueView, RunView, change, queue_item, run};
+pub use status::{StatusView, status};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Give this as `cursor` for the next page; none on the last.
+    pub next: Option<String>,
+}
+
+/// A time as clients read it.
+#[must_use]
+pub fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

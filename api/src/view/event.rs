@@ -1,0 +1,76 @@
+//! An event as watchers see it.
+
+use scheduler::{Event, EventKind, Run};
+use serde::Serialize;
+
+use super::run::{CountsView, ProgressView, counts};
+use super::time;
+
+/// An event's data.
+#[derive(Debug, Serialize)]
+pub struct EventView {
+    id: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: String,
+    project: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<CountsView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled: Option<String>,
+}
+
+/// An event.
+#[must_use]
+pub fn event(event: &Event) -> EventView {
+    let mut view = EventView {
+        id: event.id,
+        kind: event.kind.as_str(),
+        time: time(event.time),
+        project: event.project.to_string(),
+        run: None,
+        state: None,
+        attempt: None,
+        reason: None,
+        retry_at: None,
+        generation: None,
+        changes: None,
+        progress: None,
+        scheduled: None,
+    };
+    match &event.kind {
+        EventKind::ProjectCreated | EventKind::ProjectUpdated | EventKind::ProjectDeleted => {}
+        EventKind::ScheduleSkipped { scheduled } => view.scheduled = Some(time(*scheduled)),
+        EventKind::RunProgress(run, progress) => {
+            view.run = Some(run.to_string());
+            view.progress = Some(progress.into());
+        }
+        EventKind::RunQueued(run) | EventKind::RunStarted(run) | EventKind::RunRetry(run) | EventKind::RunEnded(run) => {
+            tell(&mut view, run);
+        }
+    }
+    view
+}
+
+fn tell(view: &mut EventView, run: &Run) {
+    let shown = super::run(run, None, 0);
+    view.run = Some(run.id.to_string());
+    view.state = Some(run.state.as_str());
+    view.attempt = (!run.attempts.is_empty()).then_some(run.attempts.len());
+    (view.reason, view.retry_at, view.generation) = shown.outcome();
+    view.changes = run.state.is_ended().then(|| counts(run.changes()));
+}

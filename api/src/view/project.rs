@@ -1,0 +1,229 @@
+//! A project: its settings, how it stands, and when it is due.
+
+use std::path::Path;
+
+use chrono::Utc;
+use engine::{Limits, Options, Source};
+use scheduler::core::Entry;
+use scheduler::project::LastRun;
+use scheduler::{Project, Rule, RunState, Schedule};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::time;
+
+/// How many of the next times a project shows.
+const NEXT_RUNS: usize = 10;
+
+/// A project as clients see it.
+#[derive(Debug, Serialize)]
+pub struct ProjectView {
+    #[serde(flatten)]
+    settings: SettingsView,
+    state: &'static str,
+    generation: u64,
+    next_run: Option<String>,
+    last_run: Option<LastRunView>,
+    last_success: Option<String>,
+    running: Option<String>,
+    queued: Option<String>,
+    failures: u32,
+    skipped: u64,
+    size_bytes: u64,
+    files: u64,
+    schedule_text: String,
+    created: String,
+    updated: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_runs: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+}
+
+/// What a client can set, in the form in which it sets it.
+#[derive(Debug, Serialize)]
+struct SettingsView {
+    id: String,
+    name: String,
+    enabled: bool,
+    labels: std::collections::BTreeMap<String, String>,
+    owner: String,
+    source: SourceView,
+    dest: String,
+    options: OptionsView,
+    schedule: Value,
+    retry: RetryView,
+    timeout: f64,
+    stall: f64,
+    guard: GuardView,
+    hooks: [(); 0],
+    priority: i32,
+    fan_out: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceView {
+    host: String,
+    port: u16,
+    module: String,
+    path: String,
+    user: Option<String>,
+    has_password: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct OptionsView {
+    defaults: Vec<String>,
+    basic: Vec<String>,
+    delete: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RetryView {
+    attempts: u32,
+    base: f64,
+    cap: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct GuardView {
+    max_delete_percent: u8,
+    max_delete: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct LastRunView {
+    id: String,
+    state: &'static str,
+    started: Option<String>,
+    ended: String,
+    reason: Option<String>,
+}
+
+/// A project for a list; [`ProjectView::in_full`] adds what one alone shows.
+#[must_use]
+pub fn project(entry: &Entry, active: Option<&RunState>) -> ProjectView {
+    let (project, standing) = (&entry.project, &entry.standing);
+    let going = matches!(active, Some(RunState::Running));
+    ProjectView {
+        settings: settings_view(project),
+        state: match active {
+            Some(state) => state.as_str(),
+            None if project.enabled => "idle",
+            None => "disabled",
+        },
+        generation: standing.generation,
+        next_run: entry.next.map(time),
+        last_run: standing.last_run.as_ref().map(last_run),
+        last_success: standing.last_success.map(time),
+        running: entry.active.filter(|_| going).map(|run| run.to_string()),
+        queued: entry.active.filter(|_| !going).or(entry.waiting).map(|run| run.to_string()),
+        failures: standing.failures,
+        skipped: standing.skipped,
+        size_bytes: standing.size_bytes,
+        files: standing.files,
+        schedule_text: project.schedule.describe(),
+        created: time(project.created),
+        updated: time(project.updated),
+        next_runs: None,
+        command: None,
+    }
+}
+
+impl ProjectView {
+    /// What it does now.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        self.state
+    }
+
+    /// Adds the next times and the whole rsync command.
+    #[must_use]
+    pub fn in_full(mut self, entry: &Entry, program: &Path, limits: &Limits) -> Self {
+        let (project, schedule) = (&entry.project, &entry.project.schedule);
+        let mut next: Vec<String> = entry.next.map(time).into_iter().collect();
+        if let Some(first) = entry.next {
+            next.extend(schedule.upcoming(first.max(Utc::now()), NEXT_RUNS - 1).into_iter().map(time));
+        }
+        self.next_runs = Some(next);
+        self.command = Some(project.attempt(&entry.standing, limits).shown(program));
+        self
+    }
+}
+
+/// The settings alone, as a document that a merge patch can be applied to.
+#[must_use]
+pub fn settings(project: &Project) -> Value {
+    serde_json::to_value(settings_view(project)).unwrap_or_default()
+}
+
+fn settings_view(project: &Project) -> SettingsView {
+    SettingsView {
+        id: project.id.to_string(),
+        name: project.name.clone(),
+        enabled: project.enabled,
+        labels: project.labels.clone(),
+        owner: project.owner.clone(),
+        source: source(&project.source, project.password.is_some()),
+        dest: project.dest.display().to_string(),
+        options: options(&project.options),
+        schedule: schedule(&project.schedule),
+        retry: RetryView {
+            attempts: project.retry.attempts,
+            base: project.retry.base.as_secs_f64(),
+            cap: project.retry.cap.as_secs_f64(),
+        },
+        timeout: project.timeout.as_secs_f64(),
+        stall: project.stall.as_secs_f64(),
+        guard: GuardView {
+            max_delete_percent: project.guard.max_delete_percent,
+            max_delete: project.guard.max_delete,
+        },
+        hooks: [],
+        priority: project.priority,
+        fan_out: project.fan_out,
+    }
+}
+
+fn source(source: &Source, has_password: bool) -> SourceView {
+    SourceView {
+        host: source.host().to_owned(),
+        port: source.port(),
+        module: source.module().to_owned(),
+        path: source.path().to_owned(),
+        user: source.user().map(str::to_owned),
+        has_password,
+    }
+}
+
+fn options(options: &Options) -> OptionsView {
+    OptionsView {
+        defaults: options.defaults().to_vec(),
+        basic: options.basic().to_vec(),
+        delete: options.delete().map(|mode| mode.to_string()).unwrap_or_default(),
+    }
+}
+
+fn schedule(schedule: &Schedule) -> Value {
+    let mut value = match &schedule.rule {
+        Rule::Fields(fields) => json!({ "cron": fields.given() }),
+        Rule::Cron(cron) => json!({ "cron": cron.text() }),
+        Rule::Every(pause) => json!({ "every": humantime::format_duration(*pause).to_string() }),
+        Rule::Manual => json!({ "manual": true }),
+    };
+    value["timezone"] = schedule.timezone.name().into();
+    value["start_date"] = schedule.start.map(time).into();
+    value["end_date"] = schedule.end.map(time).into();
+    value["jitter"] = schedule.jitter.as_secs_f64().into();
+    value
+}
+
+fn last_run(last: &LastRun) -> LastRunView {
+    LastRunView {
+        id: last.id.to_string(),
+        state: last.outcome.as_str(),
+        started: last.started.map(time),
+        ended: time(last.ended),
+        reason: last.reason.clone(),
+    }
+}

@@ -1,0 +1,126 @@
+//! One screen: what runs, what waits, what ended last, and how full the disks are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use scheduler::{Scheduler, StoreError};
+use serde::Serialize;
+
+use super::{QueueView, RunView, queue_item, run, time};
+
+/// How many ended runs the screen shows.
+const LAST_RUNS: usize = 10;
+/// How many newest runs are looked through for them.
+const LOOKED_THROUGH: usize = 100;
+
+/// The whole screen.
+#[derive(Debug, Serialize)]
+pub struct StatusView {
+    version: &'static str,
+    role: &'static str,
+    started: String,
+    running: Vec<RunView>,
+    queued: Vec<QueueView>,
+    counts: CountsView,
+    limits: LimitsView,
+    last: Vec<RunView>,
+    failing: Vec<FailingView>,
+    disk: Vec<DiskView>,
+}
+
+#[derive(Debug, Serialize)]
+struct CountsView {
+    projects: usize,
+    enabled: usize,
+    failing: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitsView {
+    concurrent: usize,
+    per_host: usize,
+    per_label: BTreeMap<String, usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailingView {
+    project: String,
+    failures: u32,
+    since: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct DiskView {
+    path: String,
+    free_bytes: u64,
+    total_bytes: u64,
+    projects: Vec<String>,
+}
+
+/// The screen as of now. Asks the file systems, so call it where blocking is allowed.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusView, StoreError> {
+    let board = scheduler.board();
+    let projects = board.projects();
+    let live = board.runs();
+    let bounds = scheduler.settings().bounds;
+    let failing: Vec<_> = projects.iter().filter(|entry| entry.standing.failures > 0).collect();
+    let running = live.iter().filter(|run| run.state.as_str() == "running");
+    let last = scheduler.store().runs(None, None, LOOKED_THROUGH)?;
+    let ended = last.iter().filter(|run| run.state.is_ended()).take(LAST_RUNS);
+    Ok(StatusView {
+        version: env!("CARGO_PKG_VERSION"),
+        role: "master",
+        started: time(started),
+        running: running.map(|one| run(one, board.progress(one.id), 0)).collect(),
+        queued: board.queue().iter().map(|item| queue_item(item, board.run(item.run).as_deref())).collect(),
+        counts: CountsView {
+            projects: projects.len(),
+            enabled: projects.iter().filter(|entry| entry.project.enabled).count(),
+            failing: failing.len(),
+        },
+        limits: LimitsView {
+            concurrent: bounds.concurrent,
+            per_host: bounds.per_host,
+            per_label: bounds.per_label,
+        },
+        last: ended.map(|one| run(one, None, 0)).collect(),
+        failing: failing
+            .into_iter()
+            .map(|entry| FailingView {
+                project: entry.project.id.to_string(),
+                failures: entry.standing.failures,
+                since: entry.standing.last_success.map(time),
+                reason: entry.standing.last_run.as_ref().and_then(|last| last.reason.clone()),
+            })
+            .collect(),
+        disk: disks(projects.iter().map(|entry| (entry.project.place.as_path(), entry.project.id.as_str()))),
+    })
+}
+
+/// The file systems below the destinations, each once.
+fn disks<'a>(places: impl Iterator<Item = (&'a Path, &'a str)>) -> Vec<DiskView> {
+    use std::os::unix::fs::MetadataExt;
+    let mut by_device: BTreeMap<u64, (PathBuf, Vec<String>)> = BTreeMap::new();
+    for (place, project) in places {
+        let existing = place.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?)));
+        if let Some((path, meta)) = existing {
+            let disk = by_device.entry(meta.dev()).or_insert_with(|| (path.to_owned(), Vec::new()));
+            disk.1.push(project.to_owned());
+        }
+    }
+    let view = |(path, projects): (PathBuf, Vec<String>)| {
+        let system = rustix::fs::statvfs(&path).ok()?;
+        Some(DiskView {
+            path: path.display().to_string(),
+            free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
+            total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
+            projects,
+        })
+    };
+    by_device.into_values().filter_map(view).collect()
+}

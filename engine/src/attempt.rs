@@ -1,0 +1,362 @@
+//! One rsync from its command to its verdict: the story that the rest of this crate tells in parts.
+//!
+//! [`Engine::attempt`] starts a guardian, which starts rsync; reads both pipes to their end, whatever comes; watches
+//! that something moves; ends rsync when it is told to, when it takes too long, or when nothing moves; and judges the
+//! end. It never fails: an error is a report. Retrying is for who called.
+
+mod leftovers;
+mod reader;
+mod stall;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::io::AsyncReadExt;
+use tokio::process::{ChildStderr, ChildStdout};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::guardian::{self, Guarded, Said, Spec};
+use crate::monitor::{Monitor, Phase};
+use crate::rsync::args::{Limits, arguments, shown};
+use crate::rsync::exit::{Exit, Judgement, Verdict, judge};
+use crate::rsync::options::Options;
+use crate::rsync::stats::Stats;
+use crate::rsync::version::{NotRsync, Version};
+use crate::secret::Secret;
+use crate::source::Source;
+use crate::sweep;
+use reader::Reader;
+use stall::Watchdog;
+
+/// How long rsync gets to end by itself before its group is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long output may still come after the last process has ended.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How much of a pipe is read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Starts rsyncs. One per server.
+#[derive(Debug)]
+pub struct Engine {
+    program: PathBuf,
+    guardian: Vec<OsString>,
+    locks: PathBuf,
+    home: PathBuf,
+}
+
+/// What one attempt is to do.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Where the tree comes from.
+    pub source: Source,
+    /// The upstream's password, if it wants one.
+    pub password: Option<Secret>,
+    /// Where the tree lands; made where it is missing.
+    pub dest: PathBuf,
+    /// What the project asks of rsync.
+    pub options: Options,
+    /// What the supervisor allows it.
+    pub limits: Limits,
+    /// The longest that it may take.
+    pub time_limit: Option<Duration>,
+    /// The longest that nothing may move.
+    pub stall: Option<Duration>,
+    /// Since when an earlier attempt may have left unfinished files; they are swept.
+    pub unclean_since: Option<SystemTime>,
+}
+
+impl Attempt {
+    /// rsync's arguments, without the program. Secrets are never among them.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<OsString> {
+        arguments(&self.source, &self.dest, &self.options, &self.limits, self.password.is_some())
+    }
+
+    /// The whole command line as a person would type it.
+    #[must_use]
+    pub fn shown(&self, program: &Path) -> String {
+        shown(program, &self.arguments())
+    }
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone)]
+pub struct AttemptReport {
+    /// How rsync ended.
+    pub exit: Exit,
+    /// What that means.
+    pub judgement: Judgement,
+    /// rsync's final statistics, when it came so far.
+    pub stats: Option<Stats>,
+    /// How many paths it changed.
+    pub changes: Changes,
+    /// How long it took.
+    pub duration: Duration,
+    /// The last lines of its standard error, safe to print.
+    pub stderr_tail: Vec<String>,
+    /// Whether it can have left no unfinished file behind.
+    pub clean: bool,
+}
+
+/// Numbers of changed paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Paths that were not there before.
+    pub created: u64,
+    /// Paths whose content or attributes changed.
+    pub updated: u64,
+    /// Paths that are there no more.
+    pub deleted: u64,
+}
+
+/// The version of rsync could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    /// It could not be started.
+    #[error("cannot start `{program}`: {source}. Install rsync, or name it with `rsync: (program: …)`")]
+    Start {
+        /// Which program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error(transparent)]
+    NotRsync(NotRsync),
+}
+
+impl Engine {
+    /// `guardian` is the argv that starts [`guardian::main`]; `state_dir` is a folder that only we can read, where
+    /// locks and an empty home for rsync are made.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn new(program: PathBuf, guardian: Vec<OsString>, state_dir: &Path) -> io::Result<Self> {
+        let folder = |name| {
+            let path = std::path::absolute(state_dir)?.join(name);
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+            path.canonicalize()
+        };
+        Ok(Self { program, guardian, locks: folder("locks")?, home: folder("home")? })
+    }
+
+    /// Which rsync this is.
+    ///
+    /// # Errors
+    /// When it cannot be started, or is something else.
+    pub async fn version(&self) -> Result<Version, VersionError> {
+        let output = tokio::process::Command::new(&self.program)
+            .arg("--version")
+            .env("HOME", &self.home)
+            .output()
+            .await
+            .map_err(|source| VersionError::Start { program: self.program.clone(), source })?;
+        Version::parse(&output.stdout).map_err(VersionError::NotRsync)
+    }
+
+    /// Ends every process that an earlier server left with one of our locks. Call it before anything is started, and
+    /// only while no other server uses this folder. Blocks for at most twice the grace.
+    ///
+    /// # Errors
+    /// When processes cannot be listed.
+    pub fn end_orphans(&self, grace: Duration) -> io::Result<Vec<u32>> {
+        sweep::end_holders(&self.locks, grace)
+    }
+
+    /// Runs one rsync to its end. Dropping the future ends rsync too, a little later.
+    pub async fn attempt(
+        &self,
+        attempt: &Attempt,
+        monitor: &dyn Monitor,
+        cancel: &CancellationToken,
+    ) -> AttemptReport {
+        let started = Instant::now();
+        if let Some(since) = attempt.unclean_since {
+            leftovers::sweep_unfinished(&attempt.dest, since).await;
+        }
+        let mut reader = Reader::new(monitor);
+        let exit = match Guarded::spawn(&self.guardian, &self.spec(attempt)).await {
+            Ok((guarded, Some(stdout), Some(stderr))) => {
+                let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr), out: Vec::new(), err: Vec::new() };
+                self.supervise(attempt, guarded, pipes, &mut reader, cancel).await
+            }
+            Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
+            Err(error) => Exit::NotStarted(error.to_string()),
+        };
+        let (stats, changes, findings) = reader.finish();
+        let judgement = judge(&exit, stats.as_ref(), &findings);
+        if judgement.verdict == Verdict::Done && attempt.unclean_since.is_some() {
+            leftovers::sweep_partial(&attempt.dest).await;
+        }
+        let clean = matches!(exit, Exit::Code(0 | 23..=25) | Exit::NotStarted(_) | Exit::Busy);
+        let duration = started.elapsed();
+        AttemptReport { exit, judgement, stats, changes, duration, stderr_tail: findings.tail(), clean }
+    }
+
+    /// The command line of an attempt, as a person would type it.
+    #[must_use]
+    pub fn command(&self, attempt: &Attempt) -> String {
+        attempt.shown(&self.program)
+    }
+
+    fn spec(&self, attempt: &Attempt) -> Spec {
+        Spec {
+            program: self.program.clone(),
+            args: attempt.arguments().into_iter().map(OsString::into_vec).collect(),
+            home: self.home.clone(),
+            input: attempt.password.as_ref().map(|password| format!("{}\n", password.expose())),
+            locks: Some(self.locks.clone()),
+            dest: Some(attempt.dest.clone()),
+            grace_ms: u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Listens to the guardian and both pipes until everything has ended.
+    async fn supervise(
+        &self,
+        attempt: &Attempt,
+        mut guarded: Guarded,
+        mut pipes: Pipes,
+        reader: &mut Reader<'_>,
+        cancel: &CancellationToken,
+    ) -> Exit {
+        let deadline = attempt.time_limit.map(|limit| Instant::now() + limit);
+        let mut watchdog = Watchdog::new(attempt.stall);
+        let mut ours: Option<Exit> = None;
+        let exit = loop {
+            let wake = watchdog.next_look().min(deadline.unwrap_or_else(far));
+            let reason = tokio::select! {
+                said = guarded.said() => match heard(said, reader, &mut watchdog) {
+                    Some(exit) => break exit,
+                    None => None,
+                },
+                read = pipes.read() => {
+                    watchdog.moved(reader.take(read));
+                    None
+                }
+                () = cancel.cancelled(), if ours.is_none() => Some(Exit::Cancelled),
+                () = sleep_until(wake), if ours.is_none() => {
+                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        Some(Exit::TimedOut)
+                    } else {
+                        watchdog.is_stalled().then_some(Exit::Stalled)
+                    }
+                }
+            };
+            if let Some(reason) = reason {
+                ours = Some(reason);
+                guarded.stop().await;
+            }
+        };
+        self.end_lost(&exit, attempt).await;
+        // Everything that writes has ended, so the pipes end too, unless somebody else has hold of them.
+        let _ = timeout(DRAIN, async {
+            while pipes.is_open() {
+                reader.take(pipes.read().await);
+            }
+        })
+        .await;
+        guarded.wait().await;
+        match (exit, ours) {
+            // It had done all of it before it was asked to end.
+            (exit @ Exit::Code(0), _) | (exit, None) => exit,
+            (_, Some(reason)) => reason,
+        }
+    }
+
+    /// A guardian that was killed has left its rsync to us.
+    async fn end_lost(&self, exit: &Exit, attempt: &Attempt) {
+        if *exit != Exit::Lost {
+            return;
+        }
+        let (locks, dest) = (self.locks.clone(), attempt.dest.clone());
+        let ended = tokio::task::spawn_blocking(move || guardian::end_orphans_of(&locks, &dest, GRACE)).await;
+        match ended {
+            Ok(Ok(pids)) => tracing::warn!(?pids, "the guardian was killed; its rsync was ended"),
+            Ok(Err(error)) => tracing::error!("the guardian was killed; its rsync cannot be looked for: {error}"),
+            Err(error) => tracing::error!("the guardian was killed; looking for its rsync failed: {error}"),
+        }
+    }
+}
+
+/// Takes what the guardian says; gives rsync's end when it is over.
+fn heard(said: Said, reader: &mut Reader<'_>, watchdog: &mut Watchdog) -> Option<Exit> {
+    match said {
+        Said::Started(pid) => {
+            watchdog.watch(pid);
+            reader.phase(Phase::Started { pid });
+            None
+        }
+        Said::Stopping => {
+            reader.phase(Phase::Stopping);
+            None
+        }
+        Said::Killed => {
+            reader.phase(Phase::Killed);
+            None
+        }
+        Said::Failed(why) => Some(Exit::NotStarted(why)),
+        Said::Busy => Some(Exit::Busy),
+        Said::Exited(code) => Some(Exit::Code(code)),
+        Said::Signalled(signal) => Some(Exit::Signal(signal)),
+        Said::Gone => Some(Exit::Lost),
+    }
+}
+
+/// Both pipes of an rsync, each read until its end.
+struct Pipes {
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+/// What came out of one of them.
+#[derive(Clone, Copy)]
+enum Read<'a> {
+    Stdout(&'a [u8]),
+    Stderr(&'a [u8]),
+}
+
+impl Pipes {
+    fn is_open(&self) -> bool {
+        self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    /// The next piece of either; waits for ever when both have ended. May be dropped at its await.
+    async fn read(&mut self) -> Read<'_> {
+        let Self { stdout, stderr, out, err } = self;
+        out.clear();
+        err.clear();
+        out.reserve(CHUNK);
+        err.reserve(CHUNK);
+        loop {
+            tokio::select! {
+                read = piece(stdout, out) => if read { return Read::Stdout(out) },
+                read = piece(stderr, err) => if read { return Read::Stderr(err) },
+            }
+        }
+    }
+}
+
+/// Reads into `buffer`; closes the pipe at its end. A closed one never gives anything.
+async fn piece<P: AsyncReadExt + Unpin>(pipe: &mut Option<P>, buffer: &mut Vec<u8>) -> bool {
+    let Some(open) = pipe else { return std::future::pending().await };
+    match open.read_buf(buffer).await {
+        Ok(read) if read > 0 => true,
+        // The end, or a pipe that broke, which is the same to us.
+        _ => {
+            *pipe = None;
+            false
+        }
+    }
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_hours(24)
+}

@@ -1,0 +1,115 @@
+//! Making sense of both pipes: records to the monitor, statistics and findings to the judgement.
+
+use tokio::time::{Duration, Instant};
+
+use super::{Changes, Read};
+use crate::monitor::{Monitor, Phase};
+use crate::rsync::messages::Findings;
+use crate::rsync::output::{ChangeKind, Progress, Record, Splitter};
+use crate::rsync::stats::{Stats, StatsReader};
+
+/// How often progress is told at most.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+/// Reads one rsync's output.
+pub(super) struct Reader<'a> {
+    monitor: &'a dyn Monitor,
+    stdout: Splitter,
+    stderr: Splitter,
+    seen: Seen,
+    told: Option<Instant>,
+}
+
+/// What has come so far.
+#[derive(Default)]
+struct Seen {
+    stats: StatsReader,
+    findings: Findings,
+    changes: Changes,
+    progress: Progress,
+    /// The newest progress record, not read yet.
+    newest: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(monitor: &'a dyn Monitor) -> Self {
+        let (stdout, stderr) = (Splitter::default(), Splitter::default());
+        Self { monitor, stdout, stderr, seen: Seen::default(), told: None }
+    }
+
+    pub(super) fn phase(&self, phase: Phase) {
+        self.monitor.phase(phase);
+    }
+
+    /// Takes one piece; gives its length.
+    pub(super) fn take(&mut self, read: Read<'_>) -> usize {
+        let Self { monitor, seen, .. } = self;
+        match read {
+            Read::Stdout(piece) => {
+                self.stdout.feed(piece, |record| seen.stdout(record, *monitor));
+                if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) && self.seen.read_newest() {
+                    self.told = Some(Instant::now());
+                    self.monitor.progress(&self.seen.progress);
+                }
+                piece.len()
+            }
+            Read::Stderr(piece) => {
+                self.stderr.feed(piece, |record| seen.stderr(record, *monitor));
+                piece.len()
+            }
+        }
+    }
+
+    /// Everything that was found.
+    pub(super) fn finish(self) -> (Option<Stats>, Changes, Findings) {
+        let Self { monitor, mut stdout, mut stderr, mut seen, .. } = self;
+        stdout.finish(|record| seen.stdout(record, monitor));
+        stderr.finish(|record| seen.stderr(record, monitor));
+        if seen.read_newest() {
+            monitor.progress(&seen.progress);
+        }
+        (seen.stats.finish(), seen.changes, seen.findings)
+    }
+}
+
+impl Seen {
+    fn stdout(&mut self, record: Record<'_>, monitor: &dyn Monitor) {
+        match record {
+            Record::Change(change, raw) => {
+                match change.kind {
+                    ChangeKind::Created => self.changes.created += 1,
+                    ChangeKind::Updated => self.changes.updated += 1,
+                    ChangeKind::Deleted => self.changes.deleted += 1,
+                }
+                monitor.change(&change, raw);
+            }
+            Record::Progress(record) => {
+                self.newest.clear();
+                self.newest.extend_from_slice(record);
+            }
+            Record::Text(line) => {
+                self.stats.line(line);
+                monitor.stdout(line);
+            }
+        }
+    }
+
+    fn stderr(&mut self, record: Record<'_>, monitor: &dyn Monitor) {
+        let (Record::Change(_, line) | Record::Progress(line) | Record::Text(line)) = record;
+        self.findings.line(line);
+        monitor.stderr(line);
+    }
+
+    /// Reads the newest progress record, if one has come since the last time.
+    fn read_newest(&mut self) -> bool {
+        let read = Progress::parse(&self.newest, &self.progress);
+        self.newest.clear();
+        match read {
+            Some(progress) => {
+                self.progress = progress;
+                true
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The guardian: a small process between the supervisor and one rsync, which ends the rsync when the supervisor dies,
+//! however it dies.
+//!
+//! It is our own binary re-executed, single-threaded, leader of its own session, and its standard input is a socket to
+//! the supervisor. When that socket closes, it ends rsync's process group. It takes the destination's lock and lets
+//! rsync inherit it, so that the lock outlives even the guardian for as long as any rsync writes. It reaps whatever
+//! rsync leaves (`PR_SET_CHILD_SUBREAPER`), and exits when nothing of it is left.
+//!
+//! How rsync is asked to end is measured, not guessed: TERM to the main process only (TERM to the whole group leaves
+//! the receiver lingering in one of five cases), and after a grace KILL to the whole group (KILL to the main process
+//! alone leaves a receiver that goes on writing).
+
+mod leftovers;
+mod process;
+mod supervisor;
+mod wire;
+
+pub(crate) use leftovers::unfinished as is_unfinished;
+pub use supervisor::{Guarded, Said, SpawnError};
+pub use wire::{Order, Spec};
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, WaitStatus, set_child_subreaper, setrlimit};
+
+use crate::lock::{DestinationLock, LockError};
+use process::Rsync;
+use wire::Report;
+
+/// The word that makes our binary a guardian, as its first argument.
+pub const WORD: &str = "guardian";
+/// How long the receiver may linger after rsync's main process has ended.
+const LINGER: Duration = Duration::from_secs(5);
+/// How often the remaining processes are looked for, when there is no event to wait for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The guardian's whole life. Call it first thing in `main`, before any thread exists.
+#[must_use]
+pub fn main() -> ExitCode {
+    match guard() {
+        Ok(()) => ExitCode::SUCCESS,
+        // The supervisor hears it as a closed socket; there is nobody else to tell.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn guard() -> io::Result<()> {
+    // Standard input is the control socket; as a file of our own it closes with us and is not inherited.
+    let control = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    let mut orders = BufReader::new(control.try_clone()?);
+    let mut line = String::new();
+    orders.read_line(&mut line)?;
+    let spec: Spec = serde_json::from_str(&line)?;
+    prepare()?;
+    let (rsync, _lock) = match start(&spec) {
+        Ok(started) => started,
+        Err(report) => return tell(&control, &report),
+    };
+    release_pipes()?;
+    tell(&control, &Report::Started { pid: rsync.pid() })?;
+    let status = watch(&control, &rsync, Duration::from_millis(spec.grace_ms))?;
+    rsync.reap_rest(LINGER, LOOK)?;
+    leftovers::remove(rsync.unfinished());
+    tell(&control, &Report::from(status))
+}
+
+/// Makes this process one that nothing but its own end can separate from its children.
+fn prepare() -> io::Result<()> {
+    // It fails only for the leader of a group, which is as good.
+    let _ = rustix::process::setsid();
+    set_child_subreaper(Some(rustix::process::getpid()))?;
+    // A crash must not write its memory, and the password in it, into the destination.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    Ok(())
+}
+
+fn start(spec: &Spec) -> Result<(Rsync, Option<DestinationLock>), Report> {
+    let failed = |why: String| Report::Failed { why };
+    let lock = match (&spec.locks, &spec.dest) {
+        (Some(locks), Some(dest)) => Some(lock(locks, dest)?),
+        _ => None,
+    };
+    let rsync = Rsync::spawn(spec).map_err(|error| failed(error.to_string()))?;
+    Ok((rsync, lock))
+}
+
+fn lock(locks: &Path, dest: &Path) -> Result<DestinationLock, Report> {
+    std::fs::create_dir_all(dest).map_err(|error| Report::Failed {
+        why: format!("cannot make the destination {}: {error}", dest.display()),
+    })?;
+    DestinationLock::take(locks, dest).map_err(|error| match error {
+        LockError::Held(_) => Report::Busy,
+        LockError::Failed { .. } => Report::Failed { why: error.to_string() },
+    })
+}
+
+/// rsync has the pipes now; ours would keep the supervisor waiting for their end.
+fn release_pipes() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// Waits for rsync's end, ending it when the supervisor says so or is gone.
+fn watch(control: &UnixStream, rsync: &Rsync, grace: Duration) -> io::Result<WaitStatus> {
+    control.set_nonblocking(true)?;
+    let mut stopping: Option<Instant> = None;
+    let mut killed = false;
+    loop {
+        if let Some(status) = rsync.try_wait()? {
+            return Ok(status);
+        }
+        let listen = stopping.is_none().then(|| control.as_fd());
+        let wait = stopping.map(|since| grace.saturating_sub(since.elapsed()).max(LOOK));
+        if poll_either(rsync.handle(), listen, wait)? && ordered_to_stop(control) {
+            stopping = Some(Instant::now());
+            rsync.ask_to_end();
+            // Whoever is left to hear it is told.
+            let _ = tell(control, &Report::Stopping);
+        }
+        if stopping.is_some_and(|since| since.elapsed() >= grace) && !killed {
+            killed = true;
+            rsync.note_unfinished();
+            rsync.kill_group();
+            let _ = tell(control, &Report::Killed);
+        }
+    }
+}
+
+/// Waits for rsync's end or a word of the supervisor; true when the supervisor has something to say.
+fn poll_either(rsync: BorrowedFd<'_>, control: Option<BorrowedFd<'_>>, wait: Option<Duration>) -> io::Result<bool> {
+    let mut fds = vec![PollFd::from_borrowed_fd(rsync, PollFlags::IN)];
+    fds.extend(control.map(|control| PollFd::from_borrowed_fd(control, PollFlags::IN)));
+    let wait = wait.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+    match poll(&mut fds, wait.as_ref()) {
+        Ok(_) => Ok(fds.get(1).is_some_and(|control| !control.revents().is_empty())),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The one order is "stop", and a closed socket means the same.
+fn ordered_to_stop(mut control: &UnixStream) -> bool {
+    use io::Read;
+    let mut word = [0; 64];
+    !matches!(control.read(&mut word), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn tell(mut control: &UnixStream, report: &Report) -> io::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    control.write_all(&line)
+}
+
+/// Ends what holds the lock of `dest`, when its guardian was killed.
+///
+/// # Errors
+/// When the processes cannot be listed.
+pub fn end_orphans_of(locks: &Path, dest: &Path, grace: Duration) -> io::Result<Vec<u32>> {
+    match File::open(dest) {
+        Ok(directory) => crate::sweep::end_holders_of(&crate::lock::lock_path(locks, &directory)?, grace),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+impl From<WaitStatus> for Report {
+    fn from(status: WaitStatus) -> Self {
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Self::Ended { code: Some(code), signal: None },
+            (None, signal) => Self::Ended { code: None, signal },
+        }
+    }
+}
+

@@ -1,0 +1,60 @@
+//! The files that an rsync has begun and not finished: `.NAME.XXXXXX` beside `NAME`.
+//!
+//! rsync removes them itself unless it is killed. So before a kill the guardian notes which of them the group has open,
+//! and after it removes exactly those; a name alone would not tell them from an upstream's own file.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, getpgid};
+
+use super::process::below;
+
+/// How many characters rsync adds behind the last dot (`mkstemp(3)`).
+const SUFFIX: usize = 6;
+
+/// The unfinished files below `dest` that the processes of a group have open.
+pub(super) fn open_by_group(group: Pid, dest: &Path) -> Vec<PathBuf> {
+    let Ok(dest) = dest.canonicalize() else { return Vec::new() };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let member = |entry: &std::fs::DirEntry| {
+        let raw = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        raw.and_then(Pid::from_raw).is_some_and(|pid| getpgid(Some(pid)) == Ok(group))
+    };
+    let files = processes
+        .flatten()
+        .filter(member)
+        .filter_map(|entry| std::fs::read_dir(entry.path().join("fd")).ok())
+        .flat_map(|open| open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()));
+    files.filter(|path| below(path, &dest) && unfinished(path)).collect()
+}
+
+/// Whether a name is of the form that rsync gives to a file it has not finished.
+pub(crate) fn unfinished(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some((stem, suffix)) = name.rsplit_once('.') else { return false };
+    let random = suffix.len() == SUFFIX && suffix.chars().all(|c| c.is_ascii_alphanumeric());
+    random && stem.len() > 1 && stem.starts_with('.')
+}
+
+/// Removes them.
+pub(super) fn remove(files: Vec<PathBuf>) {
+    for file in files {
+        // One that is gone already is what was wanted.
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_form_that_rsync_gives_are_unfinished() {
+        for (name, expected) in [
+            (".two.gb.aRMxYG", true), (".x.000000", true), ("two.gb.aRMxYG", false), (".aRMxYG", false),
+            ("..aRMxYG", false), (".x.aRMxY", false), (".x.aRMx-G", false), (".profile", false),
+        ] {
+            assert_eq!(unfinished(Path::new(name)), expected, "{name}");
+        }
+    }
+}

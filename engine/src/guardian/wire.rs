@@ -1,0 +1,67 @@
+//! What supervisor and guardian say to each other: JSON, one line each, over one socket.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What the guardian is to start.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Spec {
+    /// The program, by name or path.
+    pub program: PathBuf,
+    /// Its arguments, as bytes: a path need not be UTF-8.
+    pub args: Vec<Vec<u8>>,
+    /// An empty folder of ours, its `HOME`.
+    pub home: PathBuf,
+    /// What it reads on its standard input; the way of a password.
+    pub input: Option<String>,
+    /// The folder of our lock files; with `dest`, the lock is taken.
+    pub locks: Option<PathBuf>,
+    /// The destination, which is made where it is missing.
+    pub dest: Option<PathBuf>,
+    /// How long it gets to end by itself, in milliseconds.
+    pub grace_ms: u64,
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `input` is a secret.
+        f.debug_struct("Spec").field("program", &self.program).field("dest", &self.dest).finish_non_exhaustive()
+    }
+}
+
+/// What the supervisor says later.
+#[derive(Debug, Clone, Copy)]
+pub enum Order {
+    /// End it.
+    Stop,
+}
+
+impl Order {
+    /// Its line.
+    #[must_use]
+    pub fn line(self) -> &'static [u8] {
+        match self {
+            Self::Stop => b"stop\n",
+        }
+    }
+}
+
+/// What the guardian says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Report {
+    /// It could not be started.
+    Failed { why: String },
+    /// Somebody else holds the destination.
+    Busy,
+    /// It was started.
+    Started { pid: u32 },
+    /// It was asked to end.
+    Stopping,
+    /// It did not end in time, and its group was killed.
+    Killed,
+    /// It has ended, and so has everything that it left.
+    Ended { code: Option<i32>, signal: Option<i32> },
+}

@@ -1,0 +1,367 @@
+//! What the end of an rsync means, and what follows from it.
+//!
+//! Codes are those of rsync(1), section EXIT VALUES. The code alone often says too little (23 is a full disk as well
+//! as one unreadable file upstream), so what standard error said goes first. Success needs a good exit *and* complete
+//! statistics.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::messages::{Findings, Message};
+use super::stats::Stats;
+
+/// How an rsync ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// We were asked to end it.
+    Cancelled,
+    /// It took longer than it may.
+    TimedOut,
+    /// Nothing moved for longer than it may.
+    Stalled,
+    /// Another rsync holds the destination.
+    Busy,
+    /// It could not be started, for this reason.
+    NotStarted(String),
+    /// Its guardian was killed, and it was ended after it.
+    Lost,
+}
+
+impl Exit {
+    /// A short name in kebab-case.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Code(_) => "code",
+            Self::Signal(_) => "signal",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed-out",
+            Self::Stalled => "stalled",
+            Self::Busy => "busy",
+            Self::NotStarted(_) => "not-started",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The kind of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// All is well.
+    Done,
+    /// Files went away upstream while they were read.
+    Vanished,
+    /// The upstream could not give all of its files.
+    Partial,
+    /// The upstream could not be reached, or the line broke.
+    Network,
+    /// The upstream serves as many as it wants to.
+    UpstreamBusy,
+    /// User or password were refused.
+    Auth,
+    /// The upstream has no such module or path, or does not serve us.
+    UpstreamConfig,
+    /// The project asks for something impossible.
+    Config,
+    /// The destination's disk is full.
+    NoSpace,
+    /// The destination cannot be written.
+    LocalDisk,
+    /// More was to be deleted than the guard allows.
+    DeleteLimit,
+    /// rsync's own time-out, or our limit for the attempt.
+    Timeout,
+    /// Nothing moved for too long.
+    Stalled,
+    /// The two rsyncs did not understand each other.
+    Protocol,
+    /// The machine has no memory, processes or descriptors left.
+    Resources,
+    /// A signal that was not ours ended it.
+    Killed,
+    /// Another rsync holds the destination.
+    DestinationBusy,
+    /// We were asked to end it.
+    Cancelled,
+    /// It says that all is well, and cannot show it.
+    Incomplete,
+    /// A code that rsync does not document.
+    Unknown,
+}
+
+impl Class {
+    /// The class as records and the API spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Vanished => "vanished",
+            Self::Partial => "partial",
+            Self::Network => "network",
+            Self::UpstreamBusy => "upstream-busy",
+            Self::Auth => "auth",
+            Self::UpstreamConfig => "upstream-config",
+            Self::Config => "config",
+            Self::NoSpace => "no-space",
+            Self::LocalDisk => "local-disk",
+            Self::DeleteLimit => "delete-limit",
+            Self::Timeout => "timeout",
+            Self::Stalled => "stalled",
+            Self::Protocol => "protocol",
+            Self::Resources => "resources",
+            Self::Killed => "killed",
+            Self::DestinationBusy => "destination-busy",
+            Self::Cancelled => "cancelled",
+            Self::Incomplete => "incomplete",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What follows from it.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Done => Verdict::Done,
+            Self::Vanished | Self::Partial => Verdict::Partial,
+            Self::Network
+            | Self::Timeout
+            | Self::Stalled
+            | Self::Protocol
+            | Self::Resources
+            | Self::Killed
+            | Self::DestinationBusy
+            | Self::Incomplete
+            | Self::Unknown => Verdict::RetrySoon,
+            Self::UpstreamBusy => Verdict::RetryLater,
+            Self::Auth | Self::UpstreamConfig | Self::Config => Verdict::ConfigError,
+            Self::NoSpace | Self::LocalDisk | Self::DeleteLimit => Verdict::GiveUp,
+            Self::Cancelled => Verdict::Cancelled,
+        }
+    }
+}
+
+/// What follows from an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nothing: it is done.
+    Done,
+    /// Nothing now: the next run gets the rest.
+    Partial,
+    /// Another attempt, soon.
+    RetrySoon,
+    /// Another attempt, after the upstream has been left alone.
+    RetryLater,
+    /// No attempt can help before a person or the next schedule.
+    ConfigError,
+    /// A person must look.
+    GiveUp,
+    /// Nothing: it was asked for.
+    Cancelled,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Partial,
+        Self::RetrySoon,
+        Self::RetryLater,
+        Self::ConfigError,
+        Self::GiveUp,
+        Self::Cancelled,
+    ];
+
+    /// The verdict as records and the API spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::RetrySoon => "retry-soon",
+            Self::RetryLater => "retry-later",
+            Self::ConfigError => "config-error",
+            Self::GiveUp => "give-up",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl FromStr for Verdict {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == text).ok_or(())
+    }
+}
+
+/// The end of an attempt, judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// What kind of end it was.
+    pub class: Class,
+    /// What follows.
+    pub verdict: Verdict,
+    /// What happened and what to do, in one sentence for a person.
+    pub reason: String,
+}
+
+/// Judges an end by how rsync ended, whether its statistics are complete, and what its standard error said.
+#[must_use]
+pub fn judge(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Judgement {
+    let class = classify(exit, stats.is_some(), findings);
+    let mut reason = explain(class, exit);
+    if class != Class::Done
+        && let Some(said) = findings.telling()
+    {
+        reason = format!("{reason} (rsync said: {said})");
+    }
+    Judgement { class, verdict: class.verdict(), reason }
+}
+
+fn classify(exit: &Exit, complete: bool, findings: &Findings) -> Class {
+    let code = match exit {
+        Exit::Cancelled => return Class::Cancelled,
+        Exit::TimedOut => return Class::Timeout,
+        Exit::Stalled => return Class::Stalled,
+        Exit::Busy => return Class::DestinationBusy,
+        Exit::NotStarted(_) => return Class::Config,
+        Exit::Lost | Exit::Signal(_) => return Class::Killed,
+        Exit::Code(code) => *code,
+    };
+    if code == 0 {
+        return if complete { Class::Done } else { Class::Incomplete };
+    }
+    // What was said goes before the code, and what a person must mend before what time may mend.
+    let said = [
+        (Message::NoSpace, Class::NoSpace),
+        (Message::ReadOnly, Class::LocalDisk),
+        (Message::DeleteLimit, Class::DeleteLimit),
+        (Message::AuthFailed, Class::Auth),
+        (Message::MaxConnections, Class::UpstreamBusy),
+        (Message::UnknownModule, Class::UpstreamConfig),
+        (Message::AccessDenied, Class::UpstreamConfig),
+        (Message::UpstreamBroken, Class::UpstreamConfig),
+        (Message::RefusedOption, Class::Config),
+        (Message::Exhausted, Class::Resources),
+        (Message::LocalDenied, Class::LocalDisk),
+        (Message::ConnectionRefused, Class::Network),
+        (Message::NameResolution, Class::Network),
+        (Message::NotRsync, Class::Network),
+    ];
+    if let Some((_, class)) = said.into_iter().find(|(message, _)| findings.has(*message)) {
+        return class;
+    }
+    by_code(code, complete, findings)
+}
+
+fn by_code(code: i32, complete: bool, findings: &Findings) -> Class {
+    match code {
+        23 if findings.has(Message::UpstreamMissing) && !complete => Class::UpstreamConfig,
+        23 if complete => Class::Partial,
+        24 if complete => Class::Vanished,
+        23 | 24 => Class::Incomplete,
+        25 => Class::DeleteLimit,
+        1 | 3 | 4 | 6 | 13 | 127 => Class::Config,
+        11 => Class::LocalDisk,
+        2 | 12 => Class::Protocol,
+        14 | 21 | 22 => Class::Resources,
+        15 | 16 | 19 => Class::Killed,
+        // 20: a signal; ours would be `Cancelled`, so it was somebody's, or the remote side's.
+        20 | 5 | 10 | 35 | 124 | 125 | 126 | 255 => Class::Network,
+        30 => Class::Timeout,
+        _ => Class::Unknown,
+    }
+}
+
+fn explain(class: Class, exit: &Exit) -> String {
+    let text = match class {
+        Class::Done => "all is up to date",
+        Class::Vanished => "files went away upstream while they were read; the next run gets it right",
+        Class::Partial => "the upstream could not read some of its own files; the others came",
+        Class::Network => "the upstream could not be reached, or the line broke; it is tried again",
+        Class::UpstreamBusy => "the upstream serves as many connections as it wants to; it is left alone for a while",
+        Class::Auth => "the upstream refused the user or the password: set `source.user` and `source.password`",
+        Class::UpstreamConfig => "the upstream has no such module or path, or does not serve this host: check `source`",
+        Class::Config => "rsync cannot do what the project asks: check its options",
+        Class::NoSpace => "the destination's disk, its inodes or a quota are full: free space, then sync again",
+        Class::LocalDisk => "the destination cannot be written: check its owner, its rights and its file system",
+        Class::DeleteLimit => {
+            "the upstream lost more files than the guard allows, and deleting was stopped: look at the upstream, and \
+             raise `guard` if that is meant"
+        }
+        Class::Timeout => "it took longer than it may; it is tried again and goes on where it stopped",
+        Class::Stalled => "nothing moved for longer than `stall` allows; it is tried again",
+        Class::Protocol => "the two rsyncs lost each other in the middle; it is tried again",
+        Class::Resources => "this machine has no memory, processes or descriptors left; it is tried again",
+        Class::Killed => "somebody's signal ended it; it is tried again",
+        Class::DestinationBusy => "another rsync still writes to the destination; it is tried again",
+        Class::Cancelled => "it was cancelled",
+        Class::Incomplete => "rsync ended without its final statistics, so nothing proves that all came; it is tried again",
+        Class::Unknown => "rsync ended in a way that it does not document; it is tried again",
+    };
+    match exit {
+        Exit::NotStarted(why) => why.clone(),
+        Exit::Code(0) => text.to_owned(),
+        Exit::Code(code) => format!("{text} [rsync exit {code}]"),
+        Exit::Signal(signal) => format!("{text} [signal {signal}]"),
+        _ => text.to_owned(),
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(exit: &Exit, complete: bool, lines: &[&str]) -> Judgement {
+        let mut findings = Findings::default();
+        for line in lines {
+            findings.line(line.as_bytes());
+        }
+        let stats = Stats::default();
+        judge(exit, complete.then_some(&stats), &findings)
+    }
+
+    #[test]
+    fn success_needs_complete_statistics() {
+        assert_eq!(judged(&Exit::Code(0), true, &[]).verdict, Verdict::Done);
+        assert_eq!(judged(&Exit::Code(0), false, &[]).class, Class::Incomplete);
+    }
+
+    #[test]
+    fn every_code_and_signal_has_a_class_and_only_zero_is_done() {
+        for code in 1..=255 {
+            for complete in [false, true] {
+                let judgement = judged(&Exit::Code(code), complete, &[]);
+                assert_ne!(judgement.verdict, Verdict::Done, "code {code}");
+                assert!(!judgement.reason.is_empty());
+            }
+        }
+        for signal in 1..=64 {
+            assert_eq!(judged(&Exit::Signal(signal), true, &[]).verdict, Verdict::RetrySoon);
+        }
+    }
+
+    #[test]
+    fn what_was_said_goes_before_the_code() {
+        let full = "rsync: [receiver] mkstemp \"/d/.x\" failed: No space left on device (28)";
+        assert_eq!(judged(&Exit::Code(23), true, &[full]).class, Class::NoSpace);
+        let unreadable = "rsync: [sender] send_files failed to open \"x\" (in m): Permission denied (13)";
+        assert_eq!(judged(&Exit::Code(23), true, &[unreadable]).class, Class::Partial);
+        // 23 hides 25.
+        let stopped = "Deletions stopped due to --max-delete limit (5 skipped)";
+        assert_eq!(judged(&Exit::Code(23), true, &[unreadable, stopped]).class, Class::DeleteLimit);
+        let busy = judged(&Exit::Code(5), false, &["@ERROR: max connections (1) reached -- try again later"]);
+        assert_eq!(busy.verdict, Verdict::RetryLater);
+        assert!(busy.reason.contains("max connections"));
+    }
+}

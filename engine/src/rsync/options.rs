@@ -1,0 +1,171 @@
+//! Which rsync options a project may use: a closed list, for users who must not gain this server by it.
+//!
+//! An option that is not in the list is refused, however it is spelled; a known one that is refused says why and what
+//! to use instead. Nothing is rewritten: what passes reaches rsync as it was written.
+
+mod check;
+mod delete;
+mod table;
+
+pub use delete::DeleteMode;
+
+use check::Facts;
+
+/// A project's rsync options, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    defaults: Vec<String>,
+    basic: Vec<String>,
+    delete: Option<DeleteMode>,
+    facts: Facts,
+}
+
+/// One option that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct OptionsError {
+    /// Where it stands: `options.basic[2]`, `options.delete`, or `options` for all of them together.
+    pub field: String,
+    /// The option, why it is refused, and what to do instead.
+    pub message: String,
+}
+
+/// More options than this in one list are a mistake.
+const MAX_OPTIONS: usize = 100;
+
+impl Options {
+    /// Checks each option; all that is wrong is reported at once. An empty `delete` means that nothing is deleted.
+    pub fn new(defaults: &[String], basic: &[String], delete: &str) -> Result<Self, Vec<OptionsError>> {
+        let mut facts = Facts::default();
+        let mut errors = Vec::new();
+        check_list("options.defaults", defaults, &mut facts, &mut errors);
+        check_list("options.basic", basic, &mut facts, &mut errors);
+        let delete = match delete {
+            "" => None,
+            text => text.parse().map_err(|error| errors.push(error)).ok(),
+        };
+        if errors.is_empty() {
+            check_together(&facts, delete, &mut errors);
+        }
+        if errors.is_empty() {
+            Ok(Self { defaults: defaults.to_vec(), basic: basic.to_vec(), delete, facts })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The options that a project has unless it says otherwise.
+    #[must_use]
+    pub fn defaults(&self) -> &[String] {
+        &self.defaults
+    }
+
+    /// The project's own options.
+    #[must_use]
+    pub fn basic(&self) -> &[String] {
+        &self.basic
+    }
+
+    /// How it deletes, if at all.
+    #[must_use]
+    pub fn delete(&self) -> Option<DeleteMode> {
+        self.delete
+    }
+
+    /// What the lists say about settings that the engine would otherwise choose.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+impl Default for Options {
+    /// `-avH` and `--delete`.
+    fn default() -> Self {
+        let facts = Facts { recursive: true, ..Facts::default() };
+        let defaults = vec!["-avH".to_owned()];
+        Self { defaults, basic: Vec::new(), delete: Some(DeleteMode::Delete), facts }
+    }
+}
+
+fn check_list(field: &str, list: &[String], facts: &mut Facts, errors: &mut Vec<OptionsError>) {
+    if list.len() > MAX_OPTIONS {
+        let message = format!("has {} options; {MAX_OPTIONS} are the most", list.len());
+        errors.push(OptionsError { field: field.to_owned(), message });
+        return;
+    }
+    for (index, option) in list.iter().enumerate() {
+        if let Err(message) = check::option(option, facts) {
+            errors.push(OptionsError { field: format!("{field}[{index}]"), message });
+        }
+    }
+}
+
+/// Rules between options that are each fine alone.
+fn check_together(facts: &Facts, delete: Option<DeleteMode>, errors: &mut Vec<OptionsError>) {
+    let mut refuse = |message: &str| {
+        errors.push(OptionsError { field: "options".to_owned(), message: message.to_owned() });
+    };
+    if !facts.recursive {
+        refuse("without -a or -r nothing would be copied: add one of them");
+    }
+    if facts.incremental && delete.is_some() {
+        refuse(
+            "--inc-recursive cannot stand beside a delete mode: rsync would delete before it knows that the \
+             upstream's list is complete; leave it out",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeleteMode, Options, OptionsError};
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    fn errors(defaults: &[&str], basic: &[&str], delete: &str) -> Vec<OptionsError> {
+        Options::new(&strings(defaults), &strings(basic), delete).unwrap_err()
+    }
+
+    #[test]
+    fn the_default_is_what_checking_it_gives() {
+        assert_eq!(Options::new(&strings(&["-avH"]), &[], "--delete"), Ok(Options::default()));
+    }
+
+    #[test]
+    fn options_are_kept_as_they_were_written() {
+        let basic = strings(&["--exclude=*.iso", "-zS"]);
+        let options = Options::new(&strings(&["-rlpt"]), &basic, "--delete-after").unwrap();
+        assert_eq!(options.defaults(), ["-rlpt"]);
+        assert_eq!(options.basic(), basic);
+        assert_eq!(options.delete(), Some(DeleteMode::After));
+        assert_eq!(Options::new(&strings(&["-a"]), &[], "").unwrap().delete(), None);
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_with_its_place() {
+        let errors = errors(&["-avHe sh"], &["-z", "--rsh=sh", "nothing"], "--delete-now");
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["options.defaults[0]", "options.basic[1]", "options.basic[2]", "options.delete"]);
+    }
+
+    #[test]
+    fn options_that_copy_nothing_are_refused() {
+        assert!(errors(&[], &["-tH"], "")[0].message.contains("-a or -r"));
+    }
+
+    #[test]
+    fn an_incremental_list_beside_deletions_is_refused() {
+        assert!(errors(&["-a"], &["--inc-recursive"], "--delete")[0].message.contains("--inc-recursive"));
+        assert!(Options::new(&strings(&["-a"]), &strings(&["--inc-recursive"]), "").is_ok());
+    }
+
+    #[test]
+    fn a_list_has_a_bound() {
+        let list = vec!["-a".to_owned(); 101];
+        let errors = Options::new(&list, &[], "").unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].to_string(), "options.defaults: has 101 options; 100 are the most");
+    }
+}

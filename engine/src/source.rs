@@ -1,0 +1,218 @@
+//! Where a mirror comes from: an rsync daemon, a module, and a path in it.
+//!
+//! Nothing is resolved or asked here; a source is only known to be something that rsync cannot misunderstand.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+/// The port of an rsync daemon unless said otherwise.
+pub const DEFAULT_PORT: u16 = 873;
+
+/// One tree of an rsync daemon. Its parts are checked: no part can change the meaning of another, or be taken for an
+/// option, a remote shell or a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    user: Option<String>,
+    host: String,
+    port: u16,
+    module: String,
+    path: String,
+}
+
+/// One part of a source that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct SourceError {
+    /// The part: `user`, `host`, `port`, `module`, `path`, or empty for the whole.
+    pub field: &'static str,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+/// All that is wrong with a source given as one text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct SourceErrors(pub Vec<SourceError>);
+
+impl Source {
+    /// Checks and keeps the parts; every wrong one is reported at once. An IPv6 address comes without brackets or
+    /// with them. Slashes around `path` do not matter.
+    pub fn new(
+        user: Option<&str>,
+        host: &str,
+        port: u16,
+        module: &str,
+        path: &str,
+    ) -> Result<Self, Vec<SourceError>> {
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let path = path.trim_matches('/');
+        let checks = [
+            ("user", user.map_or(Ok(()), check_user)),
+            ("host", check_host(host)),
+            ("port", if port == 0 { Err("must be 1 to 65535".to_owned()) } else { Ok(()) }),
+            ("module", check_module(module)),
+            ("path", check_path(path)),
+        ];
+        let errors: Vec<_> = checks
+            .into_iter()
+            .filter_map(|(field, check)| check.err().map(|message| SourceError { field, message }))
+            .collect();
+        if errors.is_empty() {
+            let user = user.map(str::to_owned);
+            Ok(Self { user, host: host.to_owned(), port, module: module.to_owned(), path: path.to_owned() })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The user name given to the daemon, if any.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Host name or address; an IPv6 address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The daemon's port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The daemon's module.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
+    /// The path below the module, without slashes at its ends; empty for the whole module.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The operand for rsync. Its trailing slash makes rsync copy what is in the tree, not the tree's own name.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{self}/")
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rsync://")?;
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        if self.port != DEFAULT_PORT {
+            write!(f, ":{}", self.port)?;
+        }
+        write!(f, "/{}", self.module)?;
+        if !self.path.is_empty() {
+            write!(f, "/{}", self.path)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Source {
+    type Err = SourceErrors;
+
+    /// Reads `rsync://[user@]host[:port]/module[/path]`.
+    fn from_str(text: &str) -> Result<Self, SourceErrors> {
+        let whole = |message: &str| SourceErrors(vec![SourceError { field: "", message: message.to_owned() }]);
+        let rest = text
+            .strip_prefix("rsync://")
+            .ok_or_else(|| whole("must be rsync://[user@]host[:port]/module[/path]; other protocols are not read"))?;
+        let (authority, tree) =
+            rest.split_once('/').ok_or_else(|| whole("names no module: write rsync://host/module"))?;
+        let (user, host_port) = match authority.rsplit_once('@') {
+            Some((user, host_port)) => (Some(user), host_port),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(host_port).map_err(|message| {
+            SourceErrors(vec![SourceError { field: "port", message }])
+        })?;
+        let (module, path) = tree.split_once('/').unwrap_or((tree, ""));
+        Self::new(user, host, port, module, path).map_err(SourceErrors)
+    }
+}
+
+/// Cuts `host`, `host:port`, `[v6]` and `[v6]:port`.
+fn split_port(text: &str) -> Result<(&str, u16), String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => return Ok((text, DEFAULT_PORT)),
+    };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse() {
+        Ok(number) if digits => Ok((host, number)),
+        _ => Err(format!("{port:?} is not a port: expected 1 to 65535 (an IPv6 address stands in brackets)")),
+    }
+}
+
+fn check_user(user: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+');
+    if user.is_empty() || user.len() > 64 || user.starts_with('-') || !user.bytes().all(allowed) {
+        return Err("must be 1 to 64 letters, digits or . _ - + and not begin with -".to_owned());
+    }
+    Ok(())
+}
+
+fn check_host(host: &str) -> Result<(), String> {
+    if host.contains(':') {
+        return match host.parse::<Ipv6Addr>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("{host:?} is not an IPv6 address; a port belongs into its own field")),
+        };
+    }
+    let label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && label.bytes().all(allowed)
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if host.len() > 253 || !name.split('.').all(label) {
+        return Err("must be a host name (letters, digits, - and dots) or an IP address".to_owned());
+    }
+    Ok(())
+}
+
+fn check_module(module: &str) -> Result<(), String> {
+    if module.is_empty() {
+        return Err("is missing: without a module the daemon only lists what it has".to_owned());
+    }
+    if module.len() > 255 {
+        return Err("is longer than 255 bytes".to_owned());
+    }
+    if module.starts_with('-') || module.starts_with('#') || module == "." || module == ".." {
+        return Err("must not begin with - or #, nor be . or ..".to_owned());
+    }
+    let refused = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '*' | '?' | '[' | '\\');
+    match module.chars().find(|&c| refused(c)) {
+        Some(c) => Err(format!("must not contain {c:?}: blanks, / and * ? [ \\ have a meaning of their own")),
+        None => Ok(()),
+    }
+}
+
+fn check_path(path: &str) -> Result<(), String> {
+    if path.len() > 4096 {
+        return Err("is longer than 4096 bytes".to_owned());
+    }
+    if path.split('/').any(|part| part == "..") {
+        return Err("must not contain ..: name the tree from the module down".to_owned());
+    }
+    match path.chars().find(|&c| c.is_control() || matches!(c, '*' | '?' | '[' | '\\')) {
+        Some(c) => Err(format!("must not contain {c:?}: rsync daemons read it as a pattern")),
+        None => Ok(()),
+    }
+}

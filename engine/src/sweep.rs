@@ -1,0 +1,88 @@
+//! Finding and ending what an earlier server left behind: every process that has one of our lock files open.
+//!
+//! No process id is remembered and trusted: a process is ours because it holds our lock, and it is signalled through a
+//! pidfd that was opened before a second look, so that a reused id never hits a stranger.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// Ends every process that has a file in `locks` open, this one excepted: first asked, after `grace` killed. Gives
+/// their ids. Blocks for at most twice the grace.
+///
+/// # Errors
+/// When the processes cannot be listed.
+pub fn end_holders(locks: &Path, grace: Duration) -> io::Result<Vec<u32>> {
+    let ours = |held: &Path| held.parent() == Some(locks);
+    end(&ours, grace)
+}
+
+/// The same for one lock file.
+///
+/// # Errors
+/// When the processes cannot be listed.
+pub fn end_holders_of(lock: &Path, grace: Duration) -> io::Result<Vec<u32>> {
+    let ours = |held: &Path| held == lock;
+    end(&ours, grace)
+}
+
+fn end(ours: &dyn Fn(&Path) -> bool, grace: Duration) -> io::Result<Vec<u32>> {
+    let mut ended = Vec::new();
+    let mut holders = find(ours)?;
+    for signal in [Signal::TERM, Signal::KILL] {
+        for (pid, handle) in &holders {
+            // One that is gone already has done what was asked.
+            let _ = pidfd_send_signal(handle, signal);
+            // A stopped process obeys nothing but KILL before it is continued.
+            let _ = pidfd_send_signal(handle, Signal::CONT);
+            ended.push(u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default());
+        }
+        wait_all(&holders, grace)?;
+        // rsync's receiver may have taken the lock over from its parent in between.
+        holders = find(ours)?;
+        if holders.is_empty() {
+            break;
+        }
+    }
+    ended.sort_unstable();
+    ended.dedup();
+    Ok(ended)
+}
+
+fn find(ours: &dyn Fn(&Path) -> bool) -> io::Result<Vec<(Pid, OwnedFd)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Ok(entry) = entry else { continue };
+        let raw = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = raw.and_then(Pid::from_raw) else { continue };
+        if pid == rustix::process::getpid() || !holds(&entry.path(), ours) {
+            continue;
+        }
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        // Between the look and the handle the id may have gone to somebody else.
+        if holds(&entry.path(), ours) {
+            found.push((pid, handle));
+        }
+    }
+    Ok(found)
+}
+
+fn holds(process: &Path, ours: &dyn Fn(&Path) -> bool) -> bool {
+    let Ok(open) = std::fs::read_dir(process.join("fd")) else { return false };
+    open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|held: PathBuf| ours(&held))
+}
+
+/// Waits until all have ended, or the time is over.
+fn wait_all(holders: &[(Pid, OwnedFd)], grace: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + grace;
+    for (_, handle) in holders {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What readers see: the projects and live runs as of the last commit, and how far each attempt is.
+//!
+//! The dispatcher writes here after each commit, a monitor writes progress; everyone else only looks. Readers take a
+//! read lock for the time of a clone, so that no listing ever waits for a disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use engine::Progress;
+
+use crate::core::{Core, Entry};
+use crate::project::ProjectId;
+use crate::queue::QueueItem;
+use crate::run::{Run, RunId};
+
+/// How many waiting runs the board shows, with their reasons.
+const QUEUE_SHOWN: usize = 1000;
+
+/// The picture that readers look at.
+#[derive(Debug, Default)]
+pub struct Board {
+    picture: RwLock<Picture>,
+    progress: RwLock<HashMap<RunId, Progress>>,
+    version: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Picture {
+    projects: BTreeMap<ProjectId, Arc<Entry>>,
+    runs: HashMap<RunId, Arc<Run>>,
+    queue: Arc<Vec<QueueItem>>,
+}
+
+impl Board {
+    /// Grows whenever a project or its standing changes; the basis of the list's `ETag`.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// One project.
+    #[must_use]
+    pub fn project(&self, id: &ProjectId) -> Option<Arc<Entry>> {
+        self.picture().projects.get(id).cloned()
+    }
+
+    /// Every project, by name.
+    #[must_use]
+    pub fn projects(&self) -> Vec<Arc<Entry>> {
+        self.picture().projects.values().cloned().collect()
+    }
+
+    /// A live run.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<Arc<Run>> {
+        self.picture().runs.get(&id).cloned()
+    }
+
+    /// Every live run, oldest first.
+    #[must_use]
+    pub fn runs(&self) -> Vec<Arc<Run>> {
+        let mut runs: Vec<_> = self.picture().runs.values().cloned().collect();
+        runs.sort_by_key(|run| run.id);
+        runs
+    }
+
+    /// The first waiting runs in their order, with their reasons.
+    #[must_use]
+    pub fn queue(&self) -> Arc<Vec<QueueItem>> {
+        Arc::clone(&self.picture().queue)
+    }
+
+    /// How far a going run is.
+    #[must_use]
+    pub fn progress(&self, run: RunId) -> Option<Progress> {
+        self.progress.read().unwrap_or_else(PoisonError::into_inner).get(&run).copied()
+    }
+
+    /// Notes how far a run is.
+    pub(crate) fn set_progress(&self, run: RunId, progress: Option<Progress>) {
+        let mut all = self.progress.write().unwrap_or_else(PoisonError::into_inner);
+        match progress {
+            Some(progress) => all.insert(run, progress),
+            None => all.remove(&run),
+        };
+    }
+
+    /// Copies what a step touched out of the clockwork.
+    pub(crate) fn refresh<'a>(&self, core: &Core, touched: impl Iterator<Item = &'a ProjectId>) {
+        let mut picture = self.picture_mut();
+        for id in touched {
+            if let Some(old) = picture.projects.remove(id) {
+                for run in old.active.into_iter().chain(old.waiting) {
+                    picture.runs.remove(&run);
+                }
+            }
+            let Some(entry) = core.entry(id) else { continue };
+            for run in entry.active.into_iter().chain(entry.waiting).filter_map(|run| core.run(run)) {
+                picture.runs.insert(run.id, Arc::new(run.clone()));
+            }
+            picture.projects.insert(id.clone(), Arc::new(entry.clone()));
+        }
+        picture.queue = Arc::new(core.queue(QUEUE_SHOWN));
+        drop(picture);
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn picture(&self) -> RwLockReadGuard<'_, Picture> {
+        self.picture.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn picture_mut(&self) -> RwLockWriteGuard<'_, Picture> {
+        self.picture.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

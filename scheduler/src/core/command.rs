@@ -1,0 +1,248 @@
+//! What people ask of the clockwork, and what they are answered.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{Core, Effect, Entry, Step, Write};
+use crate::destination::DestinationError;
+use crate::event::EventKind;
+use crate::project::{Project, ProjectId, Standing};
+use crate::run::{Run, RunId, RunState, Trigger};
+
+/// Something that a person asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Begin to mirror this tree. Its times and version are set here.
+    Create(Box<Project>),
+    /// Replace the settings of the project with the same id.
+    Replace {
+        /// The settings; times and version are set here.
+        project: Box<Project>,
+        /// Refuse when the project is at another version.
+        if_version: Option<u64>,
+    },
+    /// Let its schedule fire, or not.
+    Enable {
+        /// Whose.
+        id: ProjectId,
+        /// Whether it fires.
+        enabled: bool,
+    },
+    /// Forget the project; its files stay.
+    Delete {
+        /// Which.
+        id: ProjectId,
+        /// Refuse when the project is at another version.
+        if_version: Option<u64>,
+    },
+    /// Bring it up to date now.
+    Sync {
+        /// Which.
+        id: ProjectId,
+        /// Who asks.
+        by: String,
+    },
+    /// Stop a run.
+    Cancel {
+        /// Which.
+        run: RunId,
+        /// Who asks.
+        by: String,
+    },
+}
+
+/// What was done.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The project is like this now.
+    Project(Arc<Project>),
+    /// The project is no more.
+    Deleted,
+    /// The run is like this now.
+    Run(Arc<Run>),
+}
+
+/// Why nothing was done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// The id is taken.
+    #[error("a project `{0}` exists already: choose another id, or change that one")]
+    Exists(ProjectId),
+    /// There is no such project.
+    #[error("there is no project `{0}`")]
+    NoProject(ProjectId),
+    /// There is no such live run.
+    #[error("run {0} is not going: it has ended, or never was")]
+    NoRun(RunId),
+    /// Somebody else changed it in between.
+    #[error("project `{id}` was changed in between (it is at version {current} now): read it again, and repeat")]
+    Stale {
+        /// Which.
+        id: ProjectId,
+        /// The version that it is at.
+        current: u64,
+    },
+    /// The tree may not land there.
+    #[error("`dest` {0}")]
+    Destination(DestinationError),
+    /// It would move the destination away under a running rsync.
+    #[error("project `{0}` is being synced: cancel its run, or wait for its end, then change `dest`")]
+    Busy(ProjectId),
+    /// The server is about to end.
+    #[error("the server is stopping: repeat this once it is back")]
+    Stopping,
+    /// What was decided could not be made durable.
+    #[error("the change could not be stored ({0}); nothing was changed")]
+    Store(String),
+}
+
+impl Core {
+    pub(super) fn command(
+        &mut self,
+        now: DateTime<Utc>,
+        command: Command,
+        step: &mut Step,
+    ) -> Result<Answer, Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        match command {
+            Command::Create(project) => self.create(now, *project, step),
+            Command::Replace { project, if_version } => self.replace(now, *project, if_version, step),
+            Command::Enable { id, enabled } => {
+                let mut project = Project::clone(&self.known(&id)?.project);
+                project.enabled = enabled;
+                self.replace(now, project, None, step)
+            }
+            Command::Delete { id, if_version } => self.delete(now, &id, if_version, step),
+            Command::Sync { id, by } => self.sync(now, &id, &by, step),
+            Command::Cancel { run, by } => self.cancel(now, run, &by, step),
+        }
+    }
+
+    fn create(&mut self, now: DateTime<Utc>, mut project: Project, step: &mut Step) -> Result<Answer, Refusal> {
+        if self.entries.contains_key(&project.id) {
+            return Err(Refusal::Exists(project.id));
+        }
+        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)?;
+        (project.created, project.updated, project.version) = (now, now, 1);
+        let (id, project) = (project.id.clone(), Arc::new(project));
+        // Schedule times before its creation are nobody's to catch up.
+        let standing = Standing { fired: Some(now), ..Standing::default() };
+        self.place(Arc::clone(&project), standing.clone());
+        self.reschedule(now, &id);
+        step.writes.push(Write::Project(Arc::clone(&project)));
+        step.writes.push(Write::Standing(id.clone(), standing));
+        step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectCreated));
+        step.touched.insert(id);
+        Ok(Answer::Project(project))
+    }
+
+    fn replace(
+        &mut self,
+        now: DateTime<Utc>,
+        mut project: Project,
+        if_version: Option<u64>,
+        step: &mut Step,
+    ) -> Result<Answer, Refusal> {
+        let entry = self.known(&project.id)?;
+        check_version(entry, if_version)?;
+        let moved = (entry.project.place != project.place).then(|| entry.project.place.clone());
+        if moved.is_some() && self.is_running(entry) {
+            return Err(Refusal::Busy(project.id));
+        }
+        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)?;
+        (project.created, project.updated) = (entry.project.created, now);
+        project.version = entry.project.version + 1;
+        let (id, project) = (project.id.clone(), Arc::new(project));
+        if let Some(old) = moved {
+            self.places.remove(&old);
+            self.places.insert(project.place.clone(), id.clone());
+        }
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.project = Arc::clone(&project);
+        }
+        self.reschedule(now, &id);
+        self.reorder(now, &id);
+        step.writes.push(Write::Project(Arc::clone(&project)));
+        step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectUpdated));
+        step.touched.insert(id);
+        Ok(Answer::Project(project))
+    }
+
+    fn delete(
+        &mut self,
+        now: DateTime<Utc>,
+        id: &ProjectId,
+        if_version: Option<u64>,
+        step: &mut Step,
+    ) -> Result<Answer, Refusal> {
+        let entry = self.known(id)?;
+        check_version(entry, if_version)?;
+        let (active, waiting, running) = (entry.active, entry.waiting, self.is_running(entry));
+        let place = entry.project.place.clone();
+        for run in waiting.into_iter().chain(active) {
+            self.cancel(now, run, "the removal of its project", step)?;
+        }
+        self.due.set(id, None);
+        self.entries.remove(id);
+        match active.filter(|_| running) {
+            Some(run) => {
+                self.departing.insert(run, place);
+            }
+            None => self.places.remove(&place),
+        }
+        step.writes.push(Write::ForgetProject(id.clone()));
+        step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectDeleted));
+        step.touched.insert(id.clone());
+        Ok(Answer::Deleted)
+    }
+
+    fn sync(&mut self, now: DateTime<Utc>, id: &ProjectId, by: &str, step: &mut Step) -> Result<Answer, Refusal> {
+        let entry = self.known(id)?;
+        let state = entry.active.and_then(|active| self.runs.get(&active)).map(|live| live.run.state.clone());
+        let run = match (entry.active, state, entry.waiting) {
+            // What waits already is the same wish: the same run comes back.
+            (Some(run), Some(RunState::Queued), _) | (_, _, Some(run)) => run,
+            (Some(run), Some(RunState::BackingOff { .. }), None) => {
+                self.requeue(now, run, step);
+                run
+            }
+            _ => self.create_run(now, id, Trigger::Manual, Some(by.to_owned()), None, step),
+        };
+        self.answer_run(run)
+    }
+
+    fn cancel(&mut self, now: DateTime<Utc>, id: RunId, by: &str, step: &mut Step) -> Result<Answer, Refusal> {
+        let live = self.runs.get_mut(&id).ok_or(Refusal::NoRun(id))?;
+        live.cancelled_by.get_or_insert_with(|| by.to_owned());
+        if live.run.state == RunState::Running {
+            step.effects.push(Effect::Cancel(id));
+            return self.answer_run(id);
+        }
+        let run = self.end_cancelled(now, id, by, step).ok_or(Refusal::NoRun(id))?;
+        Ok(Answer::Run(run))
+    }
+
+    fn answer_run(&self, id: RunId) -> Result<Answer, Refusal> {
+        let live = self.runs.get(&id).ok_or(Refusal::NoRun(id))?;
+        Ok(Answer::Run(Arc::new(live.run.clone())))
+    }
+
+    fn known(&self, id: &ProjectId) -> Result<&Entry, Refusal> {
+        self.entries.get(id).ok_or_else(|| Refusal::NoProject(id.clone()))
+    }
+
+    fn is_running(&self, entry: &Entry) -> bool {
+        entry.active.and_then(|run| self.runs.get(&run)).is_some_and(|live| live.run.state == RunState::Running)
+    }
+}
+
+fn check_version(entry: &Entry, if_version: Option<u64>) -> Result<(), Refusal> {
+    let current = entry.project.version;
+    match if_version {
+        Some(wanted) if wanted != current => Err(Refusal::Stale { id: entry.project.id.clone(), current }),
+        _ => Ok(()),
+    }
+}

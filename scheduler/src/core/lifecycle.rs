@@ -1,0 +1,278 @@
+//! What becomes of a run: queued, started, tried again, ended.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use engine::Verdict;
+use rand::Rng;
+
+use super::{Core, Effect, Live, Start, Step, Write};
+use crate::event::EventKind;
+use crate::project::{LastRun, ProjectId, Standing};
+use crate::run::{AttemptEnd, AttemptRecord, Outcome, Run, RunId, RunState, Trigger};
+
+impl Core {
+    /// Accepts a run: the project's active one, or the one that waits behind it.
+    pub(crate) fn create_run(
+        &mut self,
+        now: DateTime<Utc>,
+        id: &ProjectId,
+        trigger: Trigger,
+        requested_by: Option<String>,
+        scheduled: Option<DateTime<Utc>>,
+        step: &mut Step,
+    ) -> RunId {
+        let run = Run {
+            id: self.new_id(now),
+            project: id.clone(),
+            trigger,
+            requested_by,
+            scheduled,
+            queued: now,
+            state: RunState::Queued,
+            attempts: Vec::new(),
+        };
+        let run_id = run.id;
+        let stored = Arc::new(run.clone());
+        self.adopt(run);
+        step.writes.push(Write::Run(Arc::clone(&stored)));
+        step.effects.push(Effect::Publish(id.clone(), EventKind::RunQueued(stored)));
+        step.touched.insert(id.clone());
+        run_id
+    }
+
+    /// Takes a run that has not ended under the clockwork's care.
+    pub(crate) fn adopt(&mut self, run: Run) {
+        self.newest = self.newest.max(Some(run.id));
+        if let Some(entry) = self.entries.get_mut(&run.project) {
+            if entry.active.is_none() {
+                entry.active = Some(run.id);
+                match &run.state {
+                    RunState::BackingOff { until, .. } => self.retries.set(&run.id, Some(*until)),
+                    _ => self.queue.push(run.id, &entry.project, run.queued),
+                }
+            } else {
+                entry.waiting = Some(run.id);
+            }
+        }
+        self.runs.insert(run.id, Live { run, cancelled_by: None });
+    }
+
+    /// Ends the wait of a run that backs off.
+    pub(super) fn requeue(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
+        self.retries.set(&id, None);
+        let Some(live) = self.runs.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get(&live.run.project) else { return };
+        live.run.state = RunState::Queued;
+        self.queue.push(id, &entry.project, now);
+        step.touched.insert(live.run.project.clone());
+        step.writes.push(Write::Run(Arc::new(live.run.clone())));
+    }
+
+    /// Gives a waiting run its place again after its project's priority, host or labels changed.
+    pub(super) fn reorder(&mut self, now: DateTime<Utc>, id: &ProjectId) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let Some(live) = entry.active.and_then(|run| self.runs.get(&run)) else { return };
+        if live.run.state == RunState::Queued {
+            self.queue.remove(live.run.id);
+            self.queue.push(live.run.id, &entry.project, live.run.queued.min(now));
+        }
+    }
+
+    pub(super) fn start(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
+        let Some(live) = self.runs.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get(&live.run.project) else { return };
+        let attempt = entry.project.attempt(&entry.standing, &self.tool.limits);
+        let command = attempt.shown(&self.tool.program);
+        live.run.attempts.push(AttemptRecord { started: now, command, end: None });
+        live.run.state = RunState::Running;
+        let run = Arc::new(live.run.clone());
+        let start = Start {
+            run: id,
+            number: run.attempts.len(),
+            project: Arc::clone(&entry.project),
+            attempt,
+        };
+        step.touched.insert(run.project.clone());
+        step.writes.push(Write::Run(Arc::clone(&run)));
+        step.effects.push(Effect::Start(Box::new(start)));
+        step.effects.push(Effect::Publish(run.project.clone(), EventKind::RunStarted(run)));
+    }
+
+    pub(super) fn attempt_ended(
+        &mut self,
+        now: DateTime<Utc>,
+        id: RunId,
+        end: AttemptEnd,
+        clean: bool,
+        step: &mut Step,
+    ) {
+        self.queue.finish(id);
+        if let Some(place) = self.departing.remove(&id) {
+            self.leave(&place);
+        }
+        let Some(live) = self.runs.get_mut(&id) else { return };
+        let (verdict, reason) = (end.verdict, end.reason.clone());
+        let Some(attempt) = live.run.attempts.last_mut() else { return };
+        let started = attempt.started;
+        attempt.end = Some(end);
+        let by = live.cancelled_by.clone();
+        let failed = live.run.failed_attempts();
+        let project = live.run.project.clone();
+        if let Some(entry) = self.entries.get_mut(&project)
+            && !clean
+        {
+            let since = entry.standing.unclean_since.map_or(started, |since| since.min(started));
+            entry.standing.unclean_since = Some(since);
+        }
+        match (verdict, by) {
+            (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
+            (Verdict::Partial, _) => self.end(now, id, Outcome::Partial, Some(reason), step),
+            (_, Some(by)) => self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step),
+            _ if self.stopping => self.interrupt(now, id, "the server was stopped", step),
+            (Verdict::RetrySoon | Verdict::RetryLater, None) => {
+                let jitter = self.random.random();
+                let policy = self.entries.get(&project).map(|entry| entry.project.retry);
+                match policy.and_then(|policy| policy.delay(failed, verdict, jitter)) {
+                    Some(delay) => self.back_off(now, id, delay, reason, step),
+                    None => self.end(now, id, Outcome::Failed, Some(reason), step),
+                }
+            }
+            (Verdict::ConfigError | Verdict::GiveUp | Verdict::Cancelled, None) => {
+                self.end(now, id, Outcome::Failed, Some(reason), step);
+            }
+        }
+    }
+
+    fn back_off(
+        &mut self,
+        now: DateTime<Utc>,
+        id: RunId,
+        delay: std::time::Duration,
+        reason: String,
+        step: &mut Step,
+    ) {
+        let delay = chrono::Duration::from_std(delay).unwrap_or_else(|_| chrono::Duration::days(1));
+        let Some(live) = self.runs.get_mut(&id) else { return };
+        live.run.state = RunState::BackingOff { until: now + delay, reason };
+        self.retries.set(&id, Some(now + delay));
+        let run = Arc::new(live.run.clone());
+        if let Some(entry) = self.entries.get(&run.project) {
+            step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
+        }
+        step.touched.insert(run.project.clone());
+        step.writes.push(Write::Run(Arc::clone(&run)));
+        step.effects.push(Effect::Publish(run.project.clone(), EventKind::RunRetry(run)));
+    }
+
+    /// Ends a run that the server's own end cut off, and queues it once more for the next start.
+    pub(crate) fn interrupt(&mut self, now: DateTime<Utc>, id: RunId, why: &str, step: &mut Step) {
+        let Some(live) = self.runs.get(&id) else { return };
+        let (project, by) = (live.run.project.clone(), live.run.requested_by.clone());
+        let waiting = self.entries.get(&project).is_some_and(|entry| entry.waiting.is_some());
+        self.end(now, id, Outcome::Interrupted, Some(why.to_owned()), step);
+        // A run that waited behind it does the same work.
+        if !waiting && self.entries.contains_key(&project) {
+            self.create_run(now, &project, Trigger::Recovery, by, None, step);
+        }
+    }
+
+    pub(super) fn end_cancelled(
+        &mut self,
+        now: DateTime<Utc>,
+        id: RunId,
+        by: &str,
+        step: &mut Step,
+    ) -> Option<Arc<Run>> {
+        self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step);
+        step.writes.iter().rev().find_map(|write| match write {
+            Write::Run(run) if run.id == id => Some(Arc::clone(run)),
+            _ => None,
+        })
+    }
+
+    fn end(&mut self, now: DateTime<Utc>, id: RunId, outcome: Outcome, reason: Option<String>, step: &mut Step) {
+        self.queue.remove(id);
+        self.retries.set(&id, None);
+        let Some(Live { mut run, .. }) = self.runs.remove(&id) else { return };
+        let entry = self.entries.get_mut(&run.project);
+        let (outcome, generation) = match &entry {
+            Some(entry) => judge(&entry.standing, &run, outcome),
+            None => (outcome, None),
+        };
+        run.state = RunState::Ended { at: now, outcome, reason: reason.clone(), generation };
+        let run = Arc::new(run);
+        step.touched.insert(run.project.clone());
+        step.writes.push(Write::Run(Arc::clone(&run)));
+        if let Some(entry) = entry {
+            let was_active = entry.active == Some(id);
+            if was_active {
+                entry.active = entry.waiting.take();
+            } else if entry.waiting == Some(id) {
+                entry.waiting = None;
+            }
+            note(&mut entry.standing, &run, outcome, generation, now, reason);
+            step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
+            let next = entry.active.filter(|_| was_active).and_then(|next| self.runs.get(&next));
+            if let Some(next) = next {
+                self.queue.push(next.run.id, &entry.project, next.run.queued);
+            }
+            self.reschedule_after_end(now, &run.project);
+        }
+        step.effects.push(Effect::Publish(run.project.clone(), EventKind::RunEnded(run)));
+    }
+
+    /// Only a pause after the end moves with the end; a calendar does not.
+    fn reschedule_after_end(&mut self, now: DateTime<Utc>, id: &ProjectId) {
+        let pauses = |entry: &super::Entry| matches!(entry.project.schedule.rule, crate::schedule::Rule::Every(_));
+        if self.entries.get(id).is_some_and(pauses) {
+            self.reschedule(now, id);
+        }
+    }
+
+    /// Frees the place of a removed project, unless a new one has settled there.
+    fn leave(&mut self, place: &std::path::Path) {
+        if !self.entries.values().any(|entry| entry.project.place == place) {
+            self.places.remove(place);
+        }
+    }
+}
+
+/// What a good end is worth: a new generation when something is new since the last one, `unchanged` otherwise.
+fn judge(standing: &Standing, run: &Run, outcome: Outcome) -> (Outcome, Option<u64>) {
+    match outcome {
+        Outcome::Succeeded if run.changes().total() + standing.unpublished > 0 => {
+            (Outcome::Succeeded, Some(standing.generation + 1))
+        }
+        Outcome::Succeeded => (Outcome::Unchanged, None),
+        other => (other, None),
+    }
+}
+
+/// Writes into the standing what the end of a run says.
+fn note(
+    standing: &mut Standing,
+    run: &Run,
+    outcome: Outcome,
+    generation: Option<u64>,
+    now: DateTime<Utc>,
+    reason: Option<String>,
+) {
+    standing.last_run = Some(LastRun { id: run.id, outcome, started: run.started(), ended: now, reason });
+    if let Some(generation) = generation {
+        standing.generation = generation;
+    }
+    if outcome.is_good() {
+        standing.last_success = Some(now);
+        standing.failures = 0;
+        standing.unpublished = 0;
+        standing.unclean_since = None;
+        if let Some(stats) = run.stats() {
+            standing.size_bytes = stats.total_size;
+            standing.files = stats.files;
+        }
+    } else {
+        standing.unpublished += run.changes().total();
+        standing.failures += u32::from(matches!(outcome, Outcome::Failed | Outcome::Partial));
+    }
+}

@@ -1,0 +1,240 @@
+//! The clockwork with a clock, a store and real processes: the one task that owns every state change.
+//!
+//! It gathers what has come, lets [`Core`] decide, commits all of it with one fsync, and only then starts, answers
+//! and publishes. When a commit fails, nothing of it has happened: the clockwork is read again from the store, who
+//! asked is told so, and the ends of attempts, which cannot be asked for again, are kept and tried again.
+
+mod shell;
+mod work;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use chrono::Utc;
+use engine::Engine;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::board::Board;
+use crate::core::{Answer, Command, Core, Refusal, Tool};
+use crate::destination::Landing;
+use crate::event::EventBus;
+use crate::journal::Journals;
+use crate::project::ProjectId;
+use crate::queue::Bounds;
+use crate::retention::{self, Retention};
+use crate::run::RunId;
+use crate::store::{Store, StoreError};
+use shell::Shell;
+
+/// How many askers may wait for the dispatcher before the next one has to.
+const WAITING: usize = 1024;
+/// How long leftover processes of an earlier server are given to end.
+const ORPHAN_GRACE: Duration = Duration::from_secs(5);
+/// How often the past is trimmed.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// What the scheduler is told by the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder for everything that is ours.
+    pub data_dir: PathBuf,
+    /// How many runs may be going at once.
+    pub bounds: Bounds,
+    /// The site's rsync.
+    pub tool: Tool,
+    /// Where projects may land.
+    pub landing: Landing,
+    /// How much of the past is kept.
+    pub retention: Retention,
+    /// The largest log of one run, in bytes.
+    pub max_log: u64,
+}
+
+/// A running scheduler; clones share it.
+#[derive(Clone)]
+pub struct Scheduler {
+    shared: Arc<Shared>,
+}
+
+/// What the dispatcher, its workers and the readers share.
+pub(crate) struct Shared {
+    pub(crate) board: Board,
+    pub(crate) store: Store,
+    pub(crate) events: EventBus,
+    pub(crate) journals: Journals,
+    pub(crate) engine: Engine,
+    pub(crate) tracker: TaskTracker,
+    settings: RwLock<Settings>,
+    asks: mpsc::Sender<Ask>,
+    /// Set when nothing is to begin any more.
+    stop: CancellationToken,
+}
+
+/// What reaches the dispatcher from outside.
+pub(crate) enum Ask {
+    /// A person asks for something.
+    Command(Command, oneshot::Sender<Result<Answer, Refusal>>),
+    /// The configuration was read again.
+    Site(Bounds, Tool),
+}
+
+/// Why the scheduler could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder of ours could not be made.
+    #[error("cannot use the data folder {path}: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store could not be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Processes of an earlier server could not be looked for.
+    #[error("cannot look for rsync processes that an earlier server left: {0}")]
+    Orphans(io::Error),
+}
+
+impl Scheduler {
+    /// Opens the store, ends what an earlier server left behind, recovers, and starts the clockwork.
+    ///
+    /// # Errors
+    /// When the store is in use, damaged or unreadable, or a folder cannot be made.
+    pub async fn start(settings: Settings, engine: Engine) -> Result<Self, StartError> {
+        let folder = |path: &Path, source| StartError::Folder { path: path.to_owned(), source };
+        let data_dir = &settings.data_dir;
+        crate::store::private_folder(data_dir).map_err(|error| folder(data_dir, error))?;
+        let runs = data_dir.join("runs");
+        let journals = Journals::new(&runs, settings.max_log).map_err(|error| folder(&runs, error))?;
+        let store = Store::open(&data_dir.join("store"))?;
+        // The store's lock is ours now, so whoever still holds a destination was left by a server that is gone.
+        let ended = engine.end_orphans(ORPHAN_GRACE).map_err(StartError::Orphans)?;
+        if !ended.is_empty() {
+            tracing::warn!(processes = ?ended, "ended rsync processes that an earlier server left");
+        }
+        let loaded = store.load()?;
+        let (asks, inbox) = mpsc::channel(WAITING);
+        let shared = Arc::new(Shared {
+            board: Board::default(),
+            store,
+            events: EventBus::new(Utc::now()),
+            journals,
+            engine,
+            tracker: TaskTracker::new(),
+            settings: RwLock::new(settings),
+            asks,
+            stop: CancellationToken::new(),
+        });
+        let mut shell = Shell::new(Arc::clone(&shared), inbox);
+        shell.recover(loaded).await?;
+        shared.tracker.spawn(shell.run());
+        shared.tracker.spawn(keep_trimmed(Arc::clone(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// Asks for something and waits until it is durable.
+    ///
+    /// # Errors
+    /// When it is refused; nothing was changed then.
+    pub async fn ask(&self, command: Command) -> Result<Answer, Refusal> {
+        let (answer, result) = oneshot::channel();
+        self.shared.asks.send(Ask::Command(command, answer)).await.map_err(|_| Refusal::Stopping)?;
+        result.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// The picture that readers look at.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.shared.board
+    }
+
+    /// The past.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// What happens.
+    #[must_use]
+    pub fn events(&self) -> &EventBus {
+        &self.shared.events
+    }
+
+    /// The logs and change lists.
+    #[must_use]
+    pub fn journals(&self) -> &Journals {
+        &self.shared.journals
+    }
+
+    /// Where projects may land.
+    #[must_use]
+    pub fn landing(&self) -> Landing {
+        self.shared.settings().landing
+    }
+
+    /// The configuration that is in force.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.shared.settings()
+    }
+
+    /// Puts what can change live of a new configuration in force.
+    pub async fn reconfigure(&self, settings: Settings) {
+        let site = Ask::Site(settings.bounds.clone(), settings.tool.clone());
+        *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        // A stopping scheduler has no use for it.
+        let _ = self.shared.asks.send(site).await;
+    }
+
+    /// Whether the clockwork is running.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.shared.stop.is_cancelled()
+    }
+
+    /// Ends: nothing starts any more, what goes is ended and recorded, the store is closed.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        self.shared.tracker.close();
+        self.shared.tracker.wait().await;
+        let store = self.shared.store.clone();
+        // A panic in there has said what it had to say.
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+}
+
+impl Shared {
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn clockwork(&self) -> Core {
+        let settings = self.settings();
+        Core::new(settings.bounds, settings.tool, rand::random())
+    }
+}
+
+/// Trims the past from time to time.
+async fn keep_trimmed(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    while shared.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let projects: HashSet<ProjectId> =
+            shared.board.projects().iter().map(|entry| entry.project.id.clone()).collect();
+        let live: HashSet<RunId> = shared.board.runs().iter().map(|run| run.id).collect();
+        let retention = shared.settings().retention;
+        let trimmed =
+            retention::sweep(&shared.store, &shared.journals, &retention, &projects, &live, Utc::now()).await;
+        match trimmed {
+            Ok(0) => {}
+            Ok(runs) => tracing::info!(runs, "forgot old runs"),
+            Err(error) => tracing::warn!("cannot forget old runs: {error}"),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The loop around the clockwork: gather, decide, commit, act.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::work::{self, Ended};
+use super::{Ask, Shared};
+use crate::core::{Answer, Core, Effect, Input, Refusal, Step, Ticket};
+use crate::project::ProjectId;
+use crate::run::RunId;
+use crate::store::{Loaded, StoreError};
+
+/// How many askers one commit serves at most.
+const TOGETHER: usize = 256;
+/// The longest sleep: a clock that jumps is noticed within this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// How soon a failed commit is tried again.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// The dispatcher's own state.
+pub(super) struct Shell {
+    shared: Arc<Shared>,
+    core: Core,
+    inbox: mpsc::Receiver<Ask>,
+    /// Ends of attempts. Unbounded by type, bounded by the runs that are going: each sends one.
+    ends: mpsc::UnboundedReceiver<Ended>,
+    report: mpsc::UnboundedSender<Ended>,
+    answers: HashMap<Ticket, oneshot::Sender<Result<Answer, Refusal>>>,
+    next_ticket: Ticket,
+    going: HashMap<RunId, CancellationToken>,
+    /// Ends that could not be made durable yet.
+    unsaved: Vec<Ended>,
+    stopping: bool,
+}
+
+impl Shell {
+    pub(super) fn new(shared: Arc<Shared>, inbox: mpsc::Receiver<Ask>) -> Self {
+        let (report, ends) = mpsc::unbounded_channel();
+        Self {
+            core: shared.clockwork(),
+            shared,
+            inbox,
+            ends,
+            report,
+            answers: HashMap::new(),
+            next_ticket: 0,
+            going: HashMap::new(),
+            unsaved: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    /// Takes over what the store holds, before anything else happens.
+    pub(super) async fn recover(&mut self, loaded: Loaded) -> Result<(), StoreError> {
+        let mut step = Step::default();
+        self.core.recover(Utc::now(), loaded, &HashSet::new(), &mut step);
+        self.shared.store.commit(std::mem::take(&mut step.writes)).await?;
+        self.act(step);
+        Ok(())
+    }
+
+    /// Runs until everything has ended after a stop.
+    pub(super) async fn run(mut self) {
+        let mut asks = Vec::with_capacity(TOGETHER);
+        let mut ends = Vec::new();
+        loop {
+            self.round(asks.drain(..), ends.drain(..)).await;
+            if self.core.is_still() && self.unsaved.is_empty() {
+                return;
+            }
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled(), if !self.stopping => {}
+                _ = self.ends.recv_many(&mut ends, TOGETHER) => {}
+                count = self.inbox.recv_many(&mut asks, TOGETHER), if !self.inbox.is_closed() || !self.inbox.is_empty() => {
+                    // What ended meanwhile is committed with them.
+                    while count > 0 && let Ok(end) = self.ends.try_recv() {
+                        ends.push(end);
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// One turn: everything that has come is decided, committed once, and acted on.
+    async fn round(&mut self, asks: impl Iterator<Item = Ask>, ends: impl Iterator<Item = Ended>) {
+        let now = Utc::now();
+        let mut step = Step::default();
+        let mut ended = std::mem::take(&mut self.unsaved);
+        ended.extend(ends);
+        for Ended { run, end, clean } in ended.clone() {
+            self.going.remove(&run);
+            self.core.handle(now, Input::AttemptEnded { run, end, clean }, &mut step);
+        }
+        for ask in asks {
+            let input = self.input(ask);
+            self.core.handle(now, input, &mut step);
+        }
+        if !self.stopping && self.shared.stop.is_cancelled() {
+            self.stopping = true;
+            self.core.handle(now, Input::Stop, &mut step);
+        }
+        self.core.settle(now, &mut step);
+        match self.shared.store.commit(std::mem::take(&mut step.writes)).await {
+            Ok(()) => self.act(step),
+            Err(error) => self.undo(&error, ended, step),
+        }
+    }
+
+    fn input(&mut self, ask: Ask) -> Input {
+        match ask {
+            Ask::Command(command, answer) => {
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.answers.insert(ticket, answer);
+                Input::Command { ticket, command }
+            }
+            Ask::Site(bounds, tool) => Input::Site(bounds, tool),
+        }
+    }
+
+    /// What was decided is durable: readers may see it, and the world may feel it.
+    fn act(&mut self, step: Step) {
+        let touched: HashSet<&ProjectId> = step.touched.iter().collect();
+        if !touched.is_empty() {
+            self.shared.board.refresh(&self.core, touched.into_iter());
+        }
+        for effect in step.effects {
+            match effect {
+                Effect::Start(start) => {
+                    let token = CancellationToken::new();
+                    self.going.insert(start.run, token.clone());
+                    let task = work::attempt(Arc::clone(&self.shared), *start, token, self.report.clone());
+                    self.shared.tracker.spawn(task);
+                }
+                Effect::Cancel(run) => {
+                    if let Some(token) = self.going.get(&run) {
+                        token.cancel();
+                    }
+                }
+                Effect::Answer(ticket, answer) => self.answer(ticket, *answer),
+                Effect::Publish(project, kind) => self.shared.events.publish(project, kind),
+            }
+        }
+    }
+
+    /// Nothing of the step is durable, so nothing of it has happened.
+    fn undo(&mut self, error: &StoreError, ended: Vec<Ended>, step: Step) {
+        tracing::error!("a change of state could not be stored, and was not made: {error}");
+        self.unsaved = ended;
+        let mut cancels = Vec::new();
+        for effect in step.effects {
+            match effect {
+                Effect::Answer(ticket, _) => self.answer(ticket, Err(Refusal::Store(error.to_string()))),
+                // A stop is not undone: what goes must end even when it cannot be recorded now.
+                Effect::Cancel(run) if self.stopping => cancels.push(run),
+                _ => {}
+            }
+        }
+        for run in cancels {
+            if let Some(token) = self.going.get(&run) {
+                token.cancel();
+            }
+        }
+        match self.shared.store.load() {
+            Ok(loaded) => {
+                let mut going: HashSet<RunId> = self.going.keys().copied().collect();
+                going.extend(self.unsaved.iter().map(|end| end.run));
+                self.core = self.shared.clockwork();
+                // Its writes repeat what the store holds; the next round commits anew what is decided anew.
+                self.core.recover(Utc::now(), loaded, &going, &mut Step::default());
+                if self.stopping {
+                    self.core.handle(Utc::now(), Input::Stop, &mut Step::default());
+                }
+            }
+            Err(error) => tracing::error!("the store cannot be read: {error}"),
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Result<Answer, Refusal>) {
+        if let Some(asker) = self.answers.remove(&ticket) {
+            // Whoever asked may have gone.
+            let _ = asker.send(answer);
+        }
+    }
+
+    fn wake(&self) -> Instant {
+        let sleep = if self.unsaved.is_empty() {
+            let due = self.core.next_wake().map(|due| (due - Utc::now()).to_std().unwrap_or_default());
+            due.map_or(LONGEST_SLEEP, |due| due.min(LONGEST_SLEEP))
+        } else {
+            COMMIT_AGAIN
+        };
+        Instant::now() + sleep
+    }
+}

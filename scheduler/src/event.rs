@@ -1,0 +1,174 @@
+//! What happened, for whoever watches: numbered, kept for a while, and never in anyone's way.
+//!
+//! Numbers begin at the start time in milliseconds times a thousand, so that they grow across restarts and stay below
+//! 2^53, the largest number that a browser reads exactly. A watcher who comes back with a number that is no longer
+//! kept is told so, and reads the state afresh.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use engine::Progress;
+use tokio::sync::broadcast;
+
+use crate::project::ProjectId;
+use crate::run::{Run, RunId};
+
+/// How many events are kept for those who come back.
+const KEPT: usize = 4096;
+/// How far a watcher may fall behind before it is told that it missed some.
+const BEHIND: usize = 1024;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Grows with every event, across restarts too.
+    pub id: u64,
+    /// When.
+    pub time: DateTime<Utc>,
+    /// Whose.
+    pub project: ProjectId,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened to a project.
+#[derive(Debug, Clone)]
+pub enum EventKind {
+    /// It was created.
+    ProjectCreated,
+    /// A person changed it.
+    ProjectUpdated,
+    /// It was removed.
+    ProjectDeleted,
+    /// Its schedule fired while a run was still going, so that this time was passed over.
+    ScheduleSkipped {
+        /// The schedule time.
+        scheduled: DateTime<Utc>,
+    },
+    /// A run was accepted.
+    RunQueued(Arc<Run>),
+    /// An attempt of a run started.
+    RunStarted(Arc<Run>),
+    /// How far a run is.
+    RunProgress(RunId, Progress),
+    /// An attempt failed and another follows.
+    RunRetry(Arc<Run>),
+    /// A run is over.
+    RunEnded(Arc<Run>),
+}
+
+impl EventKind {
+    /// The type as the API spells it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ProjectCreated => "project.created",
+            Self::ProjectUpdated => "project.updated",
+            Self::ProjectDeleted => "project.deleted",
+            Self::ScheduleSkipped { .. } => "schedule.skipped",
+            Self::RunQueued(_) => "run.queued",
+            Self::RunStarted(_) => "run.started",
+            Self::RunProgress(..) => "run.progress",
+            Self::RunRetry(_) => "run.retry",
+            Self::RunEnded(_) => "run.ended",
+        }
+    }
+
+    /// Every type, for documentation and for checking a filter.
+    pub const TYPES: [&'static str; 9] = [
+        "project.created",
+        "project.updated",
+        "project.deleted",
+        "schedule.skipped",
+        "run.queued",
+        "run.started",
+        "run.progress",
+        "run.retry",
+        "run.ended",
+    ];
+}
+
+/// Where events go in and watchers listen.
+#[derive(Debug)]
+pub struct EventBus {
+    kept: Mutex<Kept>,
+    live: broadcast::Sender<Arc<Event>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    next: u64,
+    events: VecDeque<Arc<Event>>,
+}
+
+/// A watcher's start: what it missed, and what comes from now on.
+#[derive(Debug)]
+pub struct Subscription {
+    /// The events after the number it came with, oldest first.
+    pub missed: Vec<Arc<Event>>,
+    /// Whether some of those are no longer kept.
+    pub gap: bool,
+    /// What comes from now on; lags when the watcher is too slow.
+    pub live: broadcast::Receiver<Arc<Event>>,
+}
+
+impl EventBus {
+    /// A bus whose numbers begin at `now`.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>) -> Self {
+        let next = u64::try_from(now.timestamp_millis()).unwrap_or(1).saturating_mul(1000);
+        let kept = Kept { next, events: VecDeque::with_capacity(KEPT) };
+        Self { kept: Mutex::new(kept), live: broadcast::channel(BEHIND).0 }
+    }
+
+    /// Tells every watcher. Never waits.
+    pub fn publish(&self, project: ProjectId, kind: EventKind) {
+        let mut kept = self.kept();
+        let event = Arc::new(Event { id: kept.next, time: Utc::now(), project, kind });
+        kept.next += 1;
+        if kept.events.len() == KEPT {
+            kept.events.pop_front();
+        }
+        kept.events.push_back(Arc::clone(&event));
+        // No watcher is listening: that is fine.
+        let _ = self.live.send(event);
+    }
+
+    /// Starts watching; `last` is the number of the last event that the watcher saw, if it comes back.
+    #[must_use]
+    pub fn subscribe(&self, last: Option<u64>) -> Subscription {
+        let kept = self.kept();
+        let live = self.live.subscribe();
+        let Some(last) = last else { return Subscription { missed: Vec::new(), gap: false, live } };
+        let oldest = kept.events.front().map_or(kept.next, |event| event.id);
+        let missed = kept.events.iter().filter(|event| event.id > last).cloned().collect();
+        Subscription { missed, gap: last.saturating_add(1) < oldest || last >= kept.next, live }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_who_comes_back_gets_what_it_missed_or_is_told_of_the_gap() {
+        let bus = EventBus::new(Utc::now());
+        let id: ProjectId = "p".parse().unwrap();
+        let mut first = bus.subscribe(None);
+        for _ in 0..=KEPT {
+            bus.publish(id.clone(), EventKind::ProjectUpdated);
+        }
+        assert!(first.live.try_recv().is_err(), "a slow watcher must be told that it lagged");
+        let seen = bus.kept().next - 3;
+        let back = bus.subscribe(Some(seen));
+        assert_eq!(back.missed.len(), 2);
+        assert!(!back.gap);
+        assert!(bus.subscribe(Some(seen - 2 * KEPT as u64)).gap);
+        assert!(bus.subscribe(Some(seen + 1000)).gap, "a number from the future is not ours");
+    }
+}

@@ -1,0 +1,232 @@
+//! A project: one upstream tree that we mirror, and how it stands.
+//!
+//! [`Project`] is what a person decided; [`Standing`] is what its runs have found. They are stored apart, so that a
+//! run that ends never overwrites a setting, and a changed setting never forgets history.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
+
+use crate::run::{Outcome, RunId};
+use crate::schedule::Schedule;
+
+/// What a person decided about one mirrored tree.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its name in every address, log line and record; never changes but by a rename.
+    pub id: ProjectId,
+    /// The name that people see.
+    pub name: String,
+    /// Whether its schedule fires. A disabled project can still be started by hand.
+    pub enabled: bool,
+    /// Free `key: value` marks, for filters and for bounds such as "two at once on array 1".
+    pub labels: BTreeMap<String, String>,
+    /// The user who created it.
+    pub owner: String,
+    /// Where it is pulled from.
+    pub source: Source,
+    /// The upstream's password, if it wants one.
+    pub password: Option<Secret>,
+    /// Exactly where the tree lands, as it was given.
+    pub dest: PathBuf,
+    /// Where `dest` really is, every symlink resolved; bounds on nesting are checked on this.
+    pub place: PathBuf,
+    /// What the project asks of rsync.
+    pub options: Options,
+    /// When it is due.
+    pub schedule: Schedule,
+    /// How often and how fast a failed attempt is tried again.
+    pub retry: RetryPolicy,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// The longest that an attempt may go without a byte or a file.
+    pub stall: Duration,
+    /// How much one run may delete.
+    pub guard: Guard,
+    /// Who goes first when slots are scarce: higher first, but each point is worth a bounded wait.
+    pub priority: i32,
+    /// Whether slaves pull it after a new generation.
+    pub fan_out: bool,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// When a person last changed it.
+    pub updated: DateTime<Utc>,
+    /// Grows by one with every change of these settings; the basis of the `ETag`.
+    pub version: u64,
+}
+
+impl Project {
+    /// The most files that the next run may delete: the guard's count, or its share of what is there, whichever is
+    /// smaller. Before the first good run only the count is known.
+    #[must_use]
+    pub fn max_delete(&self, standing: &Standing) -> u64 {
+        match standing.files {
+            0 => self.guard.max_delete,
+            files => {
+                let share = files.saturating_mul(u64::from(self.guard.max_delete_percent)).div_ceil(100);
+                self.guard.max_delete.min(share.max(SMALL_DELETION))
+            }
+        }
+    }
+}
+
+impl Project {
+    /// What the next attempt asks of the engine; `limits` are the site's, the guard is the project's.
+    #[must_use]
+    pub fn attempt(&self, standing: &Standing, limits: &Limits) -> Attempt {
+        Attempt {
+            source: self.source.clone(),
+            password: self.password.clone(),
+            dest: self.dest.clone(),
+            options: self.options.clone(),
+            limits: Limits { max_delete: self.max_delete(standing), ..limits.clone() },
+            time_limit: Some(self.timeout),
+            stall: Some(self.stall),
+            unclean_since: standing.unclean_since.map(Into::into),
+        }
+    }
+}
+
+/// Deletions that no percentage forbids: in a tree of ten files, one is already ten percent.
+const SMALL_DELETION: u64 = 10;
+
+/// How much one run may delete before rsync is stopped from deleting more (`--max-delete`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// The largest share of the project's files, 0 to 100.
+    pub max_delete_percent: u8,
+    /// The largest number of files.
+    pub max_delete: u64,
+}
+
+impl Default for Guard {
+    /// 20 percent, and Debian's ftpsync's 40,000 files.
+    fn default() -> Self {
+        Self { max_delete_percent: 20, max_delete: 40_000 }
+    }
+}
+
+/// What a project's runs have found and decided so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// Grows by one with every successful run that changed something.
+    pub generation: u64,
+    /// The newest schedule time that was decided on (run, or skipped): nothing at or before it fires again.
+    pub fired: Option<DateTime<Utc>>,
+    /// The newest run that ended.
+    pub last_run: Option<LastRun>,
+    /// When the newest good run ended.
+    pub last_success: Option<DateTime<Utc>>,
+    /// Runs that failed since the last good one.
+    pub failures: u32,
+    /// Paths changed since the newest generation by runs that did not end well; the next good run publishes them.
+    pub unpublished: u64,
+    /// Schedule times skipped because a run was still going.
+    pub skipped: u64,
+    /// Bytes in the tree, by the newest statistics.
+    pub size_bytes: u64,
+    /// Entries in the tree, by the newest statistics.
+    pub files: u64,
+    /// Since when an attempt may have left temporary files in the destination; cleared by the next good run.
+    pub unclean_since: Option<DateTime<Utc>>,
+}
+
+/// The short story of the newest run that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastRun {
+    /// Which run.
+    pub id: RunId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When its first attempt started; none: it never did.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended: DateTime<Utc>,
+    /// Why, in one sentence.
+    pub reason: Option<String>,
+}
+
+/// The name of a project: 1 to 64 of `A-Z a-z 0-9 . _ + -`, beginning with a letter or a digit.
+///
+/// It stands in addresses, file names and log lines, so it holds nothing that would need quoting there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectId(Arc<str>);
+
+impl ProjectId {
+    /// The longest name, in bytes.
+    pub const MAX: usize = 64;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProjectId {
+    type Err = ProjectIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
+        match text.chars().next() {
+            None => Err(ProjectIdError::Empty),
+            Some(first) if !first.is_ascii_alphanumeric() => Err(ProjectIdError::First(first)),
+            Some(_) if text.len() > Self::MAX => Err(ProjectIdError::TooLong(text.len())),
+            Some(_) => match text.chars().find(|c| !good(*c)) {
+                Some(c) => Err(ProjectIdError::Character(c)),
+                None => Ok(Self(Arc::from(text))),
+            },
+        }
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for ProjectId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is not the name of a project.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProjectIdError {
+    /// Nothing was given.
+    #[error("is empty: give a short name such as `debian`")]
+    Empty,
+    /// It begins with something else than a letter or a digit.
+    #[error("begins with {0:?}: begin with a letter or a digit")]
+    First(char),
+    /// It holds a character that addresses and file names would have to quote.
+    #[error("contains {0:?}: use letters, digits, and . _ + - only")]
+    Character(char),
+    /// It is longer than [`ProjectId::MAX`].
+    #[error("is {0} bytes long: use at most 64")]
+    TooLong(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_holds_only_what_needs_no_quoting() {
+        for good in ["debian", "debian-cd", "0ad", "a.b_c+d", &"x".repeat(64)] {
+            assert_eq!(good.parse::<ProjectId>().unwrap().as_str(), good);
+        }
+        for bad in ["", ".", "..", "-rf", "a/b", "a b", "a\nb", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<ProjectId>().is_err(), "{bad:?} was accepted");
+        }
+    }
+}

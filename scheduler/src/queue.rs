@@ -1,0 +1,284 @@
+//! What waits for its turn, in which order, and within which bounds.
+//!
+//! The order is by priority with ageing: each point of priority is worth ten minutes of waiting. Since every waiting
+//! run ages at the same speed, the order never changes while they wait, and one sorted set is enough: a run's place
+//! is its queue time, moved back ten minutes per point. Nothing starves, because whoever waits long enough is older
+//! than any newcomer's advantage.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::project::{Project, ProjectId};
+use crate::run::RunId;
+
+/// How long a wait one point of priority outweighs.
+const AGE_PER_POINT_SECONDS: i64 = 600;
+/// Priorities beyond this, in either direction, count as this.
+const MAX_PRIORITY: i32 = 1000;
+
+/// How many runs may be going at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// In all.
+    pub concurrent: usize,
+    /// From one upstream host.
+    pub per_host: usize,
+    /// Of the projects that carry a label, written `key=value`.
+    pub per_label: BTreeMap<String, usize>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { concurrent: 8, per_host: 2, per_label: BTreeMap::new() }
+    }
+}
+
+/// The waiting runs, and what the going ones use up.
+#[derive(Debug, Default)]
+pub struct Queue {
+    bounds: Bounds,
+    waiting: BTreeSet<(DateTime<Utc>, RunId)>,
+    claims: HashMap<RunId, Claim>,
+    going: HashMap<RunId, Claim>,
+    per_host: HashMap<String, usize>,
+    per_label: HashMap<String, usize>,
+}
+
+/// What a run takes of the bounds while it goes.
+#[derive(Debug, Clone)]
+struct Claim {
+    project: ProjectId,
+    place: DateTime<Utc>,
+    priority: i32,
+    host: String,
+    labels: Vec<String>,
+}
+
+/// Why a run still waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waits {
+    /// It is its turn; it starts at once.
+    ForNothing,
+    /// As many runs are going as may.
+    ForSlot {
+        /// How many that is.
+        bound: usize,
+    },
+    /// As many runs from its upstream host are going as may.
+    ForHost {
+        /// The upstream's host.
+        host: String,
+        /// How many that is.
+        bound: usize,
+    },
+    /// As many runs with its label are going as may.
+    ForLabel {
+        /// The label, as `key=value`.
+        label: String,
+        /// How many that is.
+        bound: usize,
+    },
+}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ForNothing => write!(f, "it is next"),
+            Self::ForSlot { bound } => write!(f, "all {bound} slots are taken (rsync.concurrent)"),
+            Self::ForHost { host, bound } => {
+                write!(f, "{bound} at once from {host} are going already (rsync.per_host)")
+            }
+            Self::ForLabel { label, bound } => {
+                write!(f, "{bound} at once with {label} are going already (rsync.per_label)")
+            }
+        }
+    }
+}
+
+/// One waiting run as a person asks for it.
+#[derive(Debug, Clone)]
+pub struct QueueItem {
+    /// Which run.
+    pub run: RunId,
+    /// Whose.
+    pub project: ProjectId,
+    /// The project's priority.
+    pub priority: i32,
+    /// Why it still waits.
+    pub waits: Waits,
+}
+
+impl Queue {
+    /// An empty queue with these bounds.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, ..Self::default() }
+    }
+
+    /// Changes the bounds; runs that go already are left to end.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// Puts a run in its place.
+    pub fn push(&mut self, run: RunId, project: &Project, since: DateTime<Utc>) {
+        let claim = Claim {
+            project: project.id.clone(),
+            place: since - Duration::seconds(points(project.priority) * AGE_PER_POINT_SECONDS),
+            priority: project.priority,
+            host: project.source.host().to_ascii_lowercase(),
+            labels: project.labels.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        };
+        self.waiting.insert((claim.place, run));
+        self.claims.insert(run, claim);
+    }
+
+    /// Takes a waiting run out, if it waits.
+    pub fn remove(&mut self, run: RunId) {
+        if let Some(claim) = self.claims.remove(&run) {
+            self.waiting.remove(&(claim.place, run));
+        }
+    }
+
+    /// The first run in order that the bounds let through; it counts as going from now on.
+    pub fn start_next(&mut self) -> Option<RunId> {
+        if self.going.len() >= self.bounds.concurrent {
+            return None;
+        }
+        let next = self.waiting.iter().map(|(_, run)| *run).find(|run| {
+            self.claims.get(run).is_some_and(|claim| self.waits(claim) == Waits::ForNothing)
+        })?;
+        self.start(next);
+        Some(next)
+    }
+
+    /// Counts a waiting run as going, whatever the bounds say.
+    pub fn start(&mut self, run: RunId) {
+        let Some(claim) = self.claims.remove(&run) else { return };
+        self.waiting.remove(&(claim.place, run));
+        *self.per_host.entry(claim.host.clone()).or_default() += 1;
+        for label in &claim.labels {
+            *self.per_label.entry(label.clone()).or_default() += 1;
+        }
+        self.going.insert(run, claim);
+    }
+
+    /// Gives back what a going run took.
+    pub fn finish(&mut self, run: RunId) {
+        let Some(claim) = self.going.remove(&run) else { return };
+        give_back(&mut self.per_host, &claim.host);
+        for label in &claim.labels {
+            give_back(&mut self.per_label, label);
+        }
+    }
+
+    /// How many runs are going.
+    #[must_use]
+    pub fn going(&self) -> usize {
+        self.going.len()
+    }
+
+    /// The waiting runs in their order, at most `limit`, each with its reason.
+    #[must_use]
+    pub fn items(&self, limit: usize) -> Vec<QueueItem> {
+        let item = |(_, run): &(DateTime<Utc>, RunId)| {
+            let claim = self.claims.get(run)?;
+            Some(QueueItem {
+                run: *run,
+                project: claim.project.clone(),
+                priority: claim.priority,
+                waits: self.waits(claim),
+            })
+        };
+        self.waiting.iter().filter_map(item).take(limit).collect()
+    }
+
+    fn waits(&self, claim: &Claim) -> Waits {
+        if self.going.len() >= self.bounds.concurrent {
+            return Waits::ForSlot { bound: self.bounds.concurrent };
+        }
+        if self.per_host.get(&claim.host).is_some_and(|used| *used >= self.bounds.per_host) {
+            return Waits::ForHost { host: claim.host.clone(), bound: self.bounds.per_host };
+        }
+        for label in &claim.labels {
+            let used = self.per_label.get(label).copied().unwrap_or_default();
+            if let Some(bound) = self.bounds.per_label.get(label).copied().filter(|bound| used >= *bound) {
+                return Waits::ForLabel { label: label.clone(), bound };
+            }
+        }
+        Waits::ForNothing
+    }
+}
+
+fn points(priority: i32) -> i64 {
+    i64::from(priority.clamp(-MAX_PRIORITY, MAX_PRIORITY))
+}
+
+fn give_back(used: &mut HashMap<String, usize>, key: &str) {
+    if let Some(count) = used.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            used.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tests::{at, project};
+
+    fn queue(concurrent: usize, per_host: usize) -> Queue {
+        Queue::new(Bounds { concurrent, per_host, per_label: BTreeMap::from([("array=1".to_owned(), 1)]) })
+    }
+
+    fn run(number: u128) -> RunId {
+        RunId::after(None, at(0), number)
+    }
+
+    #[test]
+    fn a_run_that_its_host_blocks_lets_others_pass() {
+        let mut queue = queue(3, 1);
+        queue.push(run(1), &project("a", "h1", "/d/a"), at(0));
+        queue.push(run(2), &project("b", "H1", "/d/b"), at(1));
+        queue.push(run(3), &project("c", "h2", "/d/c"), at(2));
+        assert_eq!(queue.start_next(), Some(run(1)));
+        assert_eq!(queue.start_next(), Some(run(3)));
+        assert_eq!(queue.start_next(), None);
+        assert_eq!(queue.items(9)[0].waits, Waits::ForHost { host: "h1".to_owned(), bound: 1 });
+        queue.finish(run(1));
+        assert_eq!(queue.start_next(), Some(run(2)));
+    }
+
+    #[test]
+    fn a_label_bounds_the_projects_that_carry_it() {
+        let mut queue = queue(9, 9);
+        let labelled = |name: &str, array: &str| {
+            let mut project = project(name, name, &format!("/d/{name}"));
+            project.labels.insert("array".to_owned(), array.to_owned());
+            project
+        };
+        queue.push(run(1), &labelled("a", "1"), at(0));
+        queue.push(run(2), &labelled("b", "1"), at(1));
+        queue.push(run(3), &labelled("c", "2"), at(2));
+        assert_eq!([queue.start_next(), queue.start_next(), queue.start_next()], [Some(run(1)), Some(run(3)), None]);
+        assert_eq!(queue.items(9)[0].waits, Waits::ForLabel { label: "array=1".to_owned(), bound: 1 });
+    }
+
+    #[test]
+    fn a_higher_priority_goes_first_but_a_long_wait_outweighs_it() {
+        let mut queue = queue(1, 1);
+        let urgent = |name: &str| Project { priority: 2, ..project(name, name, &format!("/d/{name}")) };
+        queue.push(run(1), &project("old", "a", "/d/1"), at(0));
+        queue.push(run(2), &project("patient", "b", "/d/2"), at(100));
+        queue.push(run(3), &urgent("soon"), at(200));
+        queue.push(run(4), &urgent("late"), at(100 + 2 * AGE_PER_POINT_SECONDS + 1));
+        let mut order = Vec::new();
+        while let Some(next) = queue.start_next() {
+            queue.finish(next);
+            order.push(next);
+        }
+        assert_eq!(order, [run(3), run(1), run(2), run(4)]);
+    }
+}

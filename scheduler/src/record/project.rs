@@ -1,0 +1,296 @@
+//! The stored form of a project's settings and of its standing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use engine::{Options, RetryPolicy, Secret, Source};
+use serde::{Deserialize, Serialize};
+
+use super::{RecordError, parse};
+use crate::cron::{CronFields, CronText};
+use crate::project::{Guard, LastRun, Project, Standing};
+use crate::schedule::{Rule, Schedule};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ProjectRecord {
+    id: String,
+    name: String,
+    enabled: bool,
+    labels: BTreeMap<String, String>,
+    owner: String,
+    source: SourceRecord,
+    password: Option<String>,
+    dest: PathBuf,
+    place: PathBuf,
+    options: OptionsRecord,
+    schedule: ScheduleRecord,
+    retry: RetryRecord,
+    timeout_seconds: f64,
+    stall_seconds: f64,
+    guard: GuardRecord,
+    priority: i32,
+    fan_out: bool,
+    created: DateTime<Utc>,
+    updated: DateTime<Utc>,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SourceRecord {
+    user: Option<String>,
+    host: String,
+    port: u16,
+    module: String,
+    path: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OptionsRecord {
+    defaults: Vec<String>,
+    basic: Vec<String>,
+    delete: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ScheduleRecord {
+    rule: RuleRecord,
+    timezone: String,
+    start: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
+    jitter_seconds: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RuleRecord {
+    Fields(BTreeMap<String, String>),
+    Cron(String),
+    EverySeconds(f64),
+    Manual,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RetryRecord {
+    attempts: u32,
+    base_seconds: f64,
+    cap_seconds: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GuardRecord {
+    max_delete_percent: u8,
+    max_delete: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StandingRecord {
+    generation: u64,
+    fired: Option<DateTime<Utc>>,
+    last_run: Option<LastRunRecord>,
+    last_success: Option<DateTime<Utc>>,
+    failures: u32,
+    unpublished: u64,
+    skipped: u64,
+    size_bytes: u64,
+    files: u64,
+    unclean_since: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LastRunRecord {
+    id: String,
+    outcome: String,
+    started: Option<DateTime<Utc>>,
+    ended: DateTime<Utc>,
+    reason: Option<String>,
+}
+
+impl From<&Project> for ProjectRecord {
+    fn from(project: &Project) -> Self {
+        let source = &project.source;
+        Self {
+            id: project.id.to_string(),
+            name: project.name.clone(),
+            enabled: project.enabled,
+            labels: project.labels.clone(),
+            owner: project.owner.clone(),
+            source: SourceRecord {
+                user: source.user().map(str::to_owned),
+                host: source.host().to_owned(),
+                port: source.port(),
+                module: source.module().to_owned(),
+                path: source.path().to_owned(),
+            },
+            password: project.password.as_ref().map(|secret| secret.expose().to_owned()),
+            dest: project.dest.clone(),
+            place: project.place.clone(),
+            options: OptionsRecord {
+                defaults: project.options.defaults().to_vec(),
+                basic: project.options.basic().to_vec(),
+                delete: project.options.delete().map(|mode| mode.to_string()).unwrap_or_default(),
+            },
+            schedule: ScheduleRecord::from(&project.schedule),
+            retry: RetryRecord {
+                attempts: project.retry.attempts,
+                base_seconds: project.retry.base.as_secs_f64(),
+                cap_seconds: project.retry.cap.as_secs_f64(),
+            },
+            timeout_seconds: project.timeout.as_secs_f64(),
+            stall_seconds: project.stall.as_secs_f64(),
+            guard: GuardRecord {
+                max_delete_percent: project.guard.max_delete_percent,
+                max_delete: project.guard.max_delete,
+            },
+            priority: project.priority,
+            fan_out: project.fan_out,
+            created: project.created,
+            updated: project.updated,
+            version: project.version,
+        }
+    }
+}
+
+impl TryFrom<ProjectRecord> for Project {
+    type Error = RecordError;
+
+    fn try_from(record: ProjectRecord) -> Result<Self, RecordError> {
+        let SourceRecord { user, host, port, module, path } = record.source;
+        let source = Source::new(user.as_deref(), &host, port, &module, &path)
+            .map_err(|errors| refused("source", &errors))?;
+        let OptionsRecord { defaults, basic, delete } = record.options;
+        let options =
+            Options::new(&defaults, &basic, &delete).map_err(|errors| refused("options", &errors))?;
+        Ok(Self {
+            schedule: record.schedule.schedule(&record.id)?,
+            id: parse("id", &record.id)?,
+            name: record.name,
+            enabled: record.enabled,
+            labels: record.labels,
+            owner: record.owner,
+            source,
+            password: record.password.map(Secret::new),
+            dest: record.dest,
+            place: record.place,
+            options,
+            retry: RetryPolicy {
+                attempts: record.retry.attempts,
+                base: seconds(record.retry.base_seconds),
+                cap: seconds(record.retry.cap_seconds),
+            },
+            timeout: seconds(record.timeout_seconds),
+            stall: seconds(record.stall_seconds),
+            guard: Guard {
+                max_delete_percent: record.guard.max_delete_percent,
+                max_delete: record.guard.max_delete,
+            },
+            priority: record.priority,
+            fan_out: record.fan_out,
+            created: record.created,
+            updated: record.updated,
+            version: record.version,
+        })
+    }
+}
+
+impl From<&Schedule> for ScheduleRecord {
+    fn from(schedule: &Schedule) -> Self {
+        Self {
+            rule: match &schedule.rule {
+                Rule::Fields(fields) => RuleRecord::Fields(fields.given().clone()),
+                Rule::Cron(cron) => RuleRecord::Cron(cron.text().to_owned()),
+                Rule::Every(pause) => RuleRecord::EverySeconds(pause.as_secs_f64()),
+                Rule::Manual => RuleRecord::Manual,
+            },
+            timezone: schedule.timezone.name().to_owned(),
+            start: schedule.start,
+            end: schedule.end,
+            jitter_seconds: schedule.jitter.as_secs_f64(),
+        }
+    }
+}
+
+impl ScheduleRecord {
+    /// `seed` is the project's id, from which `H` takes its value.
+    fn schedule(self, seed: &str) -> Result<Schedule, RecordError> {
+        let rule = match self.rule {
+            RuleRecord::Fields(given) => {
+                Rule::Fields(CronFields::parse(&given, seed).map_err(|errors| refused("schedule", &errors))?)
+            }
+            RuleRecord::Cron(text) => {
+                Rule::Cron(CronText::parse(&text, seed).map_err(|error| refused("schedule", &[error]))?)
+            }
+            RuleRecord::EverySeconds(pause) => Rule::Every(seconds(pause)),
+            RuleRecord::Manual => Rule::Manual,
+        };
+        Ok(Schedule {
+            rule,
+            timezone: parse("schedule.timezone", &self.timezone)?,
+            start: self.start,
+            end: self.end,
+            jitter: seconds(self.jitter_seconds),
+        })
+    }
+}
+
+impl From<&Standing> for StandingRecord {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            generation: standing.generation,
+            fired: standing.fired,
+            last_run: standing.last_run.as_ref().map(|last| LastRunRecord {
+                id: last.id.to_string(),
+                outcome: last.outcome.as_str().to_owned(),
+                started: last.started,
+                ended: last.ended,
+                reason: last.reason.clone(),
+            }),
+            last_success: standing.last_success,
+            failures: standing.failures,
+            unpublished: standing.unpublished,
+            skipped: standing.skipped,
+            size_bytes: standing.size_bytes,
+            files: standing.files,
+            unclean_since: standing.unclean_since,
+        }
+    }
+}
+
+impl TryFrom<StandingRecord> for Standing {
+    type Error = RecordError;
+
+    fn try_from(record: StandingRecord) -> Result<Self, RecordError> {
+        let last_run = match record.last_run {
+            None => None,
+            Some(last) => Some(LastRun {
+                id: parse("last_run.id", &last.id)?,
+                outcome: parse("last_run.outcome", &last.outcome)?,
+                started: last.started,
+                ended: last.ended,
+                reason: last.reason,
+            }),
+        };
+        Ok(Self {
+            generation: record.generation,
+            fired: record.fired,
+            last_run,
+            last_success: record.last_success,
+            failures: record.failures,
+            unpublished: record.unpublished,
+            skipped: record.skipped,
+            size_bytes: record.size_bytes,
+            files: record.files,
+            unclean_since: record.unclean_since,
+        })
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)
+}
+
+fn refused(field: &'static str, errors: &[impl std::fmt::Display]) -> RecordError {
+    let why: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    RecordError::Refused { field, why: why.join("; ") }
+}

@@ -1,0 +1,57 @@
+//! What the tests stand on: a server as a process, an upstream daemon, trees, and waiting for a condition.
+
+mod server;
+mod tree;
+mod upstream;
+
+pub use server::{Answer, Server};
+pub use tree::{fingerprint, grow};
+pub use upstream::Upstream;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under test.
+pub fn heliostat() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_heliostat-under-test"))
+}
+
+/// Waits until `condition` gives something, and fails with what it was waiting for.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "gave up waiting for {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The command lines of all processes that mention `text`, with their pids.
+pub fn processes_with(text: &str) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(text) && pid != std::process::id() {
+            found.push((pid, line));
+        }
+    }
+    found
+}
+
+/// Sends a signal to a process that a test started.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
