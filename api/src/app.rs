@@ -38,6 +38,8 @@ pub struct Shared {
     pub reloader: Reloader,
     /// When this process started.
     pub started: DateTime<Utc>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
     /// Ends every stream.
     pub stop: CancellationToken,
 }

@@ -65,7 +65,7 @@ impl Demo {
         say("A project: what to mirror, and where it lands");
         let dest_text = dest.display().to_string();
         self.master.heliostat(&[
-            "project", "add", "distro", &source, &dest_text, "--option=--bwlimit=8000", "--every", "1h",
+            "project", "add", "distro", &source, &dest_text, "--option=--bwlimit=8000", "--cron", "0 * * * *",
         ])?;
         say("The first sync, live");
         self.master.heliostat(&["sync", "distro", "--follow"])?;

@@ -6,8 +6,6 @@
 
 mod fields;
 mod schedule;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -2,11 +2,11 @@
 //!
 //! `axum::serve` sets no time-out on a request's head, so this module accepts connections itself. A client has
 //! [`HEAD_TIMEOUT`] for each request's head (an idle connection counts as one), [`BODY_TIMEOUT`] for its body, and
-//! there are at most [`CONNECTIONS`] of them. What the routes answer is elsewhere.
+//! there are at most as many of them as the configuration says. What the routes answer is elsewhere.
 
 mod body;
 
-pub use body::{BODY_LIMIT, body};
+pub use body::body;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,18 +29,17 @@ use tower_http::normalize_path::NormalizePathLayer;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client may take for the body of a request.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
-/// How many connections there may be at once; more are closed at once.
-const CONNECTIONS: usize = 8192;
 /// How long requests that are being answered get when the server stops.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long to wait when the system gives no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests on `listener` until `stop`, then lets the open ones end for a while.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Answers requests on `listener` until `stop`, then lets the open ones end for a while. There are at most `most`
+/// connections at once; more are closed at once.
+pub async fn serve(listener: TcpListener, router: Router, most: usize, stop: CancellationToken) {
     // It stands outside the router, so that `/x/` is `/x` before a route is looked for.
     let service = NormalizePathLayer::trim_trailing_slash().layer(router);
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {

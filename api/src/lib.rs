@@ -8,6 +8,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod draft;
@@ -22,7 +23,6 @@ pub mod view;
 
 use std::process::ExitCode;
 
-
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -30,9 +30,5 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == engine::guardian::WORD) {
         return engine::guardian::main();
     }
-    let words: Vec<String> = std::env::args().collect();
-    match words.get(1).map(String::as_str) {
-        Some("demo") => demo::main(false, None),
-        _ => serve::main(words.get(3).map(std::path::Path::new)),
-    }
+    cli::main()
 }

@@ -58,8 +58,8 @@ impl Problem {
     pub fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
-            "give a user and password (Authorization: Basic); the first one is `root`, with the password that the \
-             first start printed and wrote to `root-password` in its data folder",
+            "nobody is signed in, or the password is wrong: give a user and password (Authorization: Basic). The first user \
+             is `root`; the first start printed the password, and wrote it to `root-password` in its data folder",
         )
     }
 

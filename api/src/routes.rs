@@ -72,6 +72,8 @@ pub enum Answer {
 
 const LIMIT: Query = Query { name: "limit", kind: "integer", about: "how many, 1 to 1000; 100 unless given" };
 const CURSOR: Query = Query { name: "cursor", kind: "string", about: "`next` of the page before" };
+const DRY_RUN: Query =
+    Query { name: "dry_run", kind: "boolean", about: "read and check it, answer 200 with the settings, take nothing" };
 const STATE: Query = Query { name: "state", kind: "string", about: "only those in this state" };
 const PROJECT: Query = Query { name: "project", kind: "string", about: "only of this project" };
 
@@ -153,6 +155,7 @@ fn project_rows() -> Vec<Route> {
             ..row("get", "/api/v1/projects", "the projects, by id", || get(projects::list))
         },
         Route {
+            query: &[DRY_RUN],
             body: Some("ProjectInput"),
             answer: (201, Answer::Json("Project")),
             errors: &[400, 408, 409, 413, 422, 507],
@@ -164,6 +167,7 @@ fn project_rows() -> Vec<Route> {
             ..row("get", "/api/v1/projects/{id}", "one project in full", || get(projects::show))
         },
         Route {
+            query: &[DRY_RUN],
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
             errors: &[400, 404, 408, 409, 412, 413, 422, 507],

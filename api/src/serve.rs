@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use chrono::Utc;
 use engine::rsync::version::Support;
 use engine::{Engine, Limits};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
 use scheduler::retention::Retention;
@@ -27,6 +28,8 @@ use crate::reload::{self, Reloader};
 use crate::telemetry::Telemetry;
 use crate::http;
 
+/// Open files that are not connections: the store, pipes of rsyncs, logs.
+const OTHER_FILES: usize = 512;
 /// How long everything together may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(18);
 
@@ -74,22 +77,27 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
     }
     let mut signals = Signals::listen()?;
     let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        TcpListener::bind(config.listen).await.with_context(|| {
+            format!("cannot listen on {}; if another server has it, stop that one or choose another `listen`", config.listen)
+        })?;
     let scheduler = start_scheduler(&config).await?;
     let data_dir = scheduler.settings().data_dir;
     let (users, from) = Users::load(&data_dir).context("cannot read or write root's password")?;
     tell_password(&from);
     let stop = CancellationToken::new();
+    let max_body = usize::try_from(config.http.max_body.0).unwrap_or(usize::MAX);
+    let connections = allowed_connections(config.http.max_connections);
     let shared = Shared {
         scheduler: scheduler.clone(),
         users,
         reloader: Reloader::new(explicit, config, telemetry),
         started: Utc::now(),
+        max_body,
         stop: stop.clone(),
     };
     let app = App::new(shared);
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    let web = http::serve(listener, app.clone().router(), stop.clone());
+    let web = http::serve(listener, app.clone().router(), connections, stop.clone());
     notify(&[NotifyState::Ready]);
     let work = async {
         let stopping = async {
@@ -118,6 +126,7 @@ async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
     let itself = std::env::current_exe().context("cannot find this program's own file")?;
     let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
     let engine = Engine::new(program.clone(), guardian, &data_dir).context("cannot use the data folder")?;
+    let engine = engine.with_grace(config.stop_grace);
     check_version(&engine, config.rsync.allow_old).await?;
     let mut settings = Settings {
         bounds: Bounds::default(),
@@ -129,6 +138,21 @@ async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
     };
     reload::apply(&mut settings, config);
     Ok(Scheduler::start(settings, engine).await?)
+}
+
+/// Raises the bound on open files as far as the system lets us, and leaves enough of them for the store and the rsyncs.
+fn allowed_connections(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let most = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let most = most.map_or(wanted, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1));
+    if most < wanted {
+        tracing::warn!("only {most} connections at once: raise the limit on open files (LimitNOFILE, ulimit -n)");
+    }
+    wanted.min(most)
 }
 
 /// Old rsyncs can be taken over by a malicious upstream.

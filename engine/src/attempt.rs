@@ -47,6 +47,7 @@ pub struct Engine {
     guardian: Vec<OsString>,
     locks: PathBuf,
     home: PathBuf,
+    grace: Duration,
 }
 
 /// What one attempt is to do.
@@ -142,7 +143,14 @@ impl Engine {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             path.canonicalize()
         };
-        Ok(Self { program, guardian, locks: folder("locks")?, home: folder("home")? })
+        Ok(Self { program, guardian, locks: folder("locks")?, home: folder("home")?, grace: GRACE })
+    }
+
+    /// Gives rsync so long to end by itself when it is asked to; five seconds unless told.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     /// Which rsync this is.
@@ -212,7 +220,7 @@ impl Engine {
             input: attempt.password.as_ref().map(|password| format!("{}\n", password.expose())),
             locks: Some(self.locks.clone()),
             dest: Some(attempt.dest.clone()),
-            grace_ms: u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX),
+            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
@@ -235,8 +243,8 @@ impl Engine {
                     Some(exit) => break exit,
                     None => None,
                 },
-                read = pipes.read() => {
-                    watchdog.moved(reader.take(read));
+                read = pipes.read(), if pipes.is_open() => {
+                    watchdog.moved(read.map_or(0, |read| reader.take(read)));
                     None
                 }
                 () = cancel.cancelled(), if ours.is_none() => Some(Exit::Cancelled),
@@ -257,7 +265,9 @@ impl Engine {
         // Everything that writes has ended, so the pipes end too, unless somebody else has hold of them.
         let _ = timeout(DRAIN, async {
             while pipes.is_open() {
-                reader.take(pipes.read().await);
+                if let Some(read) = pipes.read().await {
+                    reader.take(read);
+                }
             }
         })
         .await;
@@ -274,8 +284,8 @@ impl Engine {
         if *exit != Exit::Lost {
             return;
         }
-        let (locks, dest) = (self.locks.clone(), attempt.dest.clone());
-        let ended = tokio::task::spawn_blocking(move || guardian::end_orphans_of(&locks, &dest, GRACE)).await;
+        let (locks, dest, grace) = (self.locks.clone(), attempt.dest.clone(), self.grace);
+        let ended = tokio::task::spawn_blocking(move || guardian::end_orphans_of(&locks, &dest, grace)).await;
         match ended {
             Ok(Ok(pids)) => tracing::warn!(?pids, "the guardian was killed; its rsync was ended"),
             Ok(Err(error)) => tracing::error!("the guardian was killed; its rsync cannot be looked for: {error}"),
@@ -328,18 +338,17 @@ impl Pipes {
         self.stdout.is_some() || self.stderr.is_some()
     }
 
-    /// The next piece of either; waits for ever when both have ended. May be dropped at its await.
-    async fn read(&mut self) -> Read<'_> {
+    /// The next piece of either, or none when one of them has ended. Waits for ever once both have. May be dropped at
+    /// its await.
+    async fn read(&mut self) -> Option<Read<'_>> {
         let Self { stdout, stderr, out, err } = self;
         out.clear();
         err.clear();
         out.reserve(CHUNK);
         err.reserve(CHUNK);
-        loop {
-            tokio::select! {
-                read = piece(stdout, out) => if read { return Read::Stdout(out) },
-                read = piece(stderr, err) => if read { return Read::Stderr(err) },
-            }
+        tokio::select! {
+            read = piece(stdout, out) => read.then_some(Read::Stdout(out)),
+            read = piece(stderr, err) => read.then_some(Read::Stderr(err)),
         }
     }
 }

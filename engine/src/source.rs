@@ -22,7 +22,7 @@ pub struct Source {
 
 /// One part of a source that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
+#[error("{field}{}{message}", if .field.is_empty() { "" } else { ": " })]
 pub struct SourceError {
     /// The part: `user`, `host`, `port`, `module`, `path`, or empty for the whole.
     pub field: &'static str,

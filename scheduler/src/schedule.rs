@@ -12,6 +12,8 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+pub(crate) use wall::instant;
+
 pub use crate::cron::ScheduleError;
 use crate::cron::{Calendar, CronFields, CronText, FIRST_YEAR, LAST_YEAR, hash};
 
@@ -61,7 +63,11 @@ impl Schedule {
     /// The last time at or before `until`, but not before `not_before`, at which it fires. The effort does not depend
     /// on how long ago that is.
     #[must_use]
-    pub fn latest_at_or_before(&self, until: DateTime<Utc>, not_before: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn latest_at_or_before(
+        &self,
+        until: DateTime<Utc>,
+        not_before: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let calendar = self.rule.calendar()?;
         let until = clamp(self.end.map_or(until, |end| end.min(until)))?;
         let wall = calendar.last_at_or_before(wall::reached(self.timezone, until))?;
@@ -81,7 +87,10 @@ impl Schedule {
         let width = u64::try_from(self.jitter.as_millis()).unwrap_or(u64::MAX);
         let hash = hash(&[seed.as_bytes(), b"jitter", &at.timestamp().to_le_bytes()]);
         let delay = hash.checked_rem(width).and_then(|delay| i64::try_from(delay).ok());
-        delay.and_then(TimeDelta::try_milliseconds).and_then(|delay| at.checked_add_signed(delay)).unwrap_or(at)
+        delay
+            .and_then(TimeDelta::try_milliseconds)
+            .and_then(|delay| at.checked_add_signed(delay))
+            .unwrap_or(at)
     }
 
     /// The schedule in words, such as "03:00 on the last Friday of each month, Europe/Berlin".
@@ -102,7 +111,8 @@ impl Schedule {
             }
         }
         for (word, bound) in [("from", self.start), ("until", self.end)] {
-            text += &bound.map(|at| format!(", {word} {} UTC", at.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
+            text +=
+                &bound.map(|at| format!(", {word} {} UTC", at.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
         }
         text
     }

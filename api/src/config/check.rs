@@ -11,6 +11,9 @@ use std::path::{Component, Path};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The longest time that a child gets to end: the server's own stop must be over within 20 seconds.
+const LONGEST_GRACE: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// The tree that the values came from, and where problems go.
 struct Checker<'a, 't> {
     tree: &'a Node,
@@ -73,6 +76,8 @@ impl Checker<'_, '_> {
         self.positive("history.max_runs", config.history.max_runs.into());
         self.positive("history.max_log", config.history.max_log.0);
         self.positive("history.max_bytes", config.history.max_bytes.0);
+        let short = config.stop_grace <= LONGEST_GRACE;
+        self.need(short, &["stop_grace"], || "stop_grace: must be at most 15s: a stop takes 20 seconds in all".to_owned());
         let kept = !config.history.max_age.is_zero();
         self.need(kept, &["history.max_age"], || "history.max_age: must be more than 0".to_owned());
         if config.listen.ip().is_loopback() || config.tls.is_some() || config.insecure {

@@ -52,7 +52,7 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         // Largest request body.
         //max_body: "1MiB",
         // Most connections at once.
-        //max_connections: 1024,
+        //max_connections: 4096,
         // Whether /metrics answers without a login.
         //public_metrics: true,
         // Whether the status documents answer without a login.
@@ -90,8 +90,8 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //max_bytes: "4GiB",
     ),
 
-    // How long a child may take to end after TERM, before KILL.
-    //stop_grace: "15s",
+    // How long a child may take to end after TERM, before KILL; at most 15s.
+    //stop_grace: "5s",
 
     role: Master(
         // The rsync daemon that slaves pull from, run by Heliostat. One that somebody else runs over the projects'
@@ -171,7 +171,7 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         // Largest request body.
         //max_body: "1MiB",
         // Most connections at once.
-        //max_connections: 1024,
+        //max_connections: 4096,
         // Whether /metrics answers without a login.
         //public_metrics: true,
         // Whether the status documents answer without a login.
@@ -209,8 +209,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //max_bytes: "4GiB",
     ),
 
-    // How long a child may take to end after TERM, before KILL.
-    //stop_grace: "15s",
+    // How long a child may take to end after TERM, before KILL; at most 15s.
+    //stop_grace: "5s",
 
     // These four have no default.
     role: Slave(

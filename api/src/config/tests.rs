@@ -93,7 +93,7 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
     assert_eq!((config.tls, config.insecure), (None, false));
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Text, "info"));
-    assert_eq!((config.http.max_body, config.http.max_connections), (Size(1 << 20), 1024));
+    assert_eq!((config.http.max_body, config.http.max_connections), (Size(1 << 20), 4096));
     assert!(config.http.public_metrics && config.http.public_status);
     assert_eq!((config.rsync.program.to_str(), config.rsync.concurrent), (Some("rsync"), 8));
     assert_eq!((config.rsync.per_host, config.rsync.per_label.len()), (2, 0));
@@ -101,7 +101,7 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.allowed_roots.len(), 0);
     assert_eq!((config.history.max_age, config.history.max_runs), (Duration::from_hours(720), 100));
     assert_eq!((config.history.max_log, config.history.max_bytes), (Size(64 << 20), Size(4 << 30)));
-    assert_eq!(config.stop_grace, Duration::from_secs(15));
+    assert_eq!(config.stop_grace, Duration::from_secs(5));
     let Role::Master(master) = config.role else { panic!("a master") };
     assert_eq!(master.enrolment, None);
     let Rsyncd::Managed(rsyncd) = master.rsyncd else { panic!("managed") };
@@ -287,6 +287,7 @@ fn impossible_values_are_refused_with_what_to_do() {
         (master("http: (max_body: \"1 potato\")"), "one of B, KiB"),
         (master("history: (max_age: \"0s\")"), "must be more than 0"),
         (master("history: (max_runs: 0)"), "must be 1 or more"),
+        (master("stop_grace: \"16s\""), "at most 15s"),
         (master("stop_grace: 15"), "with a unit, such as \"30s\", found the number 15"),
         (master("log: (level: \"info,engine=loud\")"), "found `engine=loud`"),
         (master("insecure: yes"), "expected true or false, found `yes`"),

@@ -31,7 +31,7 @@ pub struct Config {
     pub allowed_roots: Vec<PathBuf>,
     /// How long runs and their logs are kept.
     pub history: History,
-    /// How long a child may take to end after TERM, before KILL.
+    /// How long a child may take to end after TERM, before KILL; at most 15 seconds.
     pub stop_grace: Duration,
     /// What this machine is.
     pub role: Role,
@@ -47,7 +47,7 @@ record!(Config {
     rsync = Rsync::default(),
     allowed_roots = Vec::new(),
     history = History::default(),
-    stop_grace = Duration::from_secs(15);
+    stop_grace = Duration::from_secs(5);
     role = Role::default(),
 });
 
@@ -115,7 +115,7 @@ pub struct Http {
 
 record!(default Http {
     max_body = Size(1 << 20),
-    max_connections = 1024,
+    max_connections = 4096,
     public_metrics = true,
     public_status = true;
 });

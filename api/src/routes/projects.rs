@@ -91,13 +91,24 @@ fn in_full(app: &App, entry: &Entry, status: StatusCode) -> Response {
     (status, headers, Json(shown)).into_response()
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WriteQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
 pub(super) async fn create(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
+    Asked(query): Asked<WriteQuery>,
     input: Body,
 ) -> Result<Response, Problem> {
-    let input = json(&body(input).await?)?;
+    let input = json(&body(input, app.max_body).await?)?;
     let project = read(&app, &actor, &input, None)?;
+    if query.dry_run {
+        return check(&app, project, true, None).await;
+    }
     let id = project.id.clone();
     ask(&app, Command::Create(Box::new(project))).await?;
     let mut response = stored(&app, &id, StatusCode::CREATED)?;
@@ -111,13 +122,17 @@ pub(super) async fn replace(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
     InPath(id): InPath<ProjectId>,
+    Asked(query): Asked<WriteQuery>,
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
     let if_version = if_match(&headers)?;
     let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
-    let input = json(&body(input).await?)?;
+    let input = json(&body(input, app.max_body).await?)?;
     let project = read(&app, &actor, &input, Some(&known.project))?;
+    if query.dry_run {
+        return check(&app, project, false, if_version).await;
+    }
     ask(&app, Command::Replace { project: Box::new(project), if_version }).await?;
     stored(&app, &id, StatusCode::OK)
 }
@@ -130,7 +145,7 @@ pub(super) async fn change(
     input: Body,
 ) -> Result<Response, Problem> {
     let wanted = if_match(&headers)?;
-    let given = json(&body(input).await?)?;
+    let given = json(&body(input, app.max_body).await?)?;
     for _ in 0..PATCH_TRIES {
         let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
         let patched = patch::apply(view::settings(&known.project), &given);
@@ -185,6 +200,14 @@ pub(super) async fn sync(
 
 async fn ask(app: &App, command: Command) -> Result<Answer, Problem> {
     Ok(app.scheduler.ask(command).await?)
+}
+
+/// The settings as they would be, of which none is taken.
+async fn check(app: &App, project: Project, new: bool, if_version: Option<u64>) -> Result<Response, Problem> {
+    match ask(app, Command::Check { project: Box::new(project), new, if_version }).await? {
+        Answer::Project(project) => Ok((StatusCode::OK, Json(view::settings(&project))).into_response()),
+        other => Err(Problem::internal(&format!("a check was answered with {other:?}"))),
+    }
 }
 
 /// The project as it is after a change.

@@ -22,6 +22,15 @@ pub enum Command {
         /// Refuse when the project is at another version.
         if_version: Option<u64>,
     },
+    /// Say what `Create` or `Replace` would be answered, and change nothing.
+    Check {
+        /// The settings.
+        project: Box<Project>,
+        /// Whether it is to be created.
+        new: bool,
+        /// As in `Replace`.
+        if_version: Option<u64>,
+    },
     /// Let its schedule fire, or not.
     Enable {
         /// Whose.
@@ -110,6 +119,13 @@ impl Core {
         match command {
             Command::Create(project) => self.create(now, *project, step),
             Command::Replace { project, if_version } => self.replace(now, *project, if_version, step),
+            Command::Check { project, new, if_version } => {
+                match new {
+                    true => self.may_create(&project)?,
+                    false => self.may_replace(&project, if_version)?,
+                }
+                Ok(Answer::Project(Arc::from(project)))
+            }
             Command::Enable { id, enabled } => {
                 let mut project = Project::clone(&self.known(&id)?.project);
                 project.enabled = enabled;
@@ -122,10 +138,7 @@ impl Core {
     }
 
     fn create(&mut self, now: DateTime<Utc>, mut project: Project, step: &mut Step) -> Result<Answer, Refusal> {
-        if self.entries.contains_key(&project.id) {
-            return Err(Refusal::Exists(project.id));
-        }
-        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)?;
+        self.may_create(&project)?;
         (project.created, project.updated, project.version) = (now, now, 1);
         let (id, project) = (project.id.clone(), Arc::new(project));
         // Schedule times before its creation are nobody's to catch up.
@@ -139,6 +152,22 @@ impl Core {
         Ok(Answer::Project(project))
     }
 
+    fn may_create(&self, project: &Project) -> Result<(), Refusal> {
+        if self.entries.contains_key(&project.id) {
+            return Err(Refusal::Exists(project.id.clone()));
+        }
+        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)
+    }
+
+    fn may_replace(&self, project: &Project, if_version: Option<u64>) -> Result<(), Refusal> {
+        let entry = self.known(&project.id)?;
+        check_version(entry, if_version)?;
+        if entry.project.place != project.place && self.is_running(entry) {
+            return Err(Refusal::Busy(project.id.clone()));
+        }
+        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)
+    }
+
     fn replace(
         &mut self,
         now: DateTime<Utc>,
@@ -146,13 +175,9 @@ impl Core {
         if_version: Option<u64>,
         step: &mut Step,
     ) -> Result<Answer, Refusal> {
+        self.may_replace(&project, if_version)?;
         let entry = self.known(&project.id)?;
-        check_version(entry, if_version)?;
         let moved = (entry.project.place != project.place).then(|| entry.project.place.clone());
-        if moved.is_some() && self.is_running(entry) {
-            return Err(Refusal::Busy(project.id));
-        }
-        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)?;
         (project.created, project.updated) = (entry.project.created, now);
         project.version = entry.project.version + 1;
         let (id, project) = (project.id.clone(), Arc::new(project));

@@ -195,7 +195,8 @@ impl Days {
         for (row, length) in table.iter_mut().zip(28..) {
             for (days, begins) in row.iter_mut().zip(0..) {
                 let shape = MonthShape { length, begins };
-                *days = (1..=length).filter(|day| matches(shape, *day)).fold(0, |days, day| days | (1 << day));
+                *days =
+                    (1..=length).filter(|day| matches(shape, *day)).fold(0, |days, day| days | (1 << day));
             }
         }
         Self(table)

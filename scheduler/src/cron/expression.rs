@@ -70,9 +70,7 @@ impl Expression {
     /// Whether a day of a month of this shape is matched.
     pub(super) fn matches_day(&self, day: u32, shape: MonthShape) -> bool {
         match *self {
-            Self::Nth { position, weekday } => {
-                shape.weekday(day) == weekday && (day - 1) / 7 == position
-            }
+            Self::Nth { position, weekday } => shape.weekday(day) == weekday && (day - 1) / 7 == position,
             Self::LastWeekday { weekday } => shape.weekday(day) == weekday && day + 7 > shape.length,
             Self::LastDay => day == shape.length,
             _ => self.matches(day, Unit::Day),
@@ -132,7 +130,7 @@ impl Expression {
     }
 
     fn day(text: &str) -> Result<Self, String> {
-        let mut words = text.split_ascii_whitespace();
+        let mut words = text.split(' ').filter(|word| !word.is_empty());
         let (Some(position), weekday, None) = (words.next(), words.next(), words.next()) else {
             return Err(unknown(text, Unit::Day));
         };
@@ -173,12 +171,15 @@ fn unknown(text: &str, unit: Unit) -> String {
         Unit::DayOfWeek => " from Monday, or names such as `mon` or `mon-fri`",
         _ => "",
     };
-    format!("`{text}` cannot be read: write `*`, `*/2`, `a`, `a-b` or `a-b/2` with values of {low} to {high}{more}")
+    format!(
+        "`{text}` cannot be read: write `*`, `*/2`, `a`, `a-b` or `a-b/2` with values of {low} to {high}{more}"
+    )
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let weekday = |weekday: u32| Unit::DayOfWeek.names().get(weekday as usize).copied().unwrap_or_default();
+        let weekday =
+            |weekday: u32| Unit::DayOfWeek.names().get(weekday as usize).copied().unwrap_or_default();
         match *self {
             Self::All { step: None } => f.write_str("*"),
             Self::All { step: Some(step) } => write!(f, "*/{step}"),
@@ -190,7 +191,8 @@ impl fmt::Display for Expression {
                 step.map_or(Ok(()), |step| write!(f, "/{step}"))
             }
             Self::Named { first, last, unit } => {
-                let name = |value| unit.names().get((value - unit.bounds().0) as usize).copied().unwrap_or_default();
+                let name =
+                    |value| unit.names().get((value - unit.bounds().0) as usize).copied().unwrap_or_default();
                 f.write_str(name(first))?;
                 if last == first { Ok(()) } else { write!(f, "-{}", name(last)) }
             }
@@ -231,11 +233,17 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused() {
         for (unit, texts) in [
-            (Unit::Minute, &["", "60", "5-4", "*/0", "*/60", "50-59/10", "a", "-1", "1-", "+1", "*5", "1/2/3", "1.0"][..]),
+            (
+                Unit::Minute,
+                &["", "60", "5-4", "*/0", "*/60", "50-59/10", "a", "-1", "1-", "+1", "*5", "1/2/3", "1.0"][..],
+            ),
             (Unit::Hour, &["24", "*/24", "mon", "99999999999"]),
             (Unit::Month, &["0", "13", "january", "dec-jan", "jan/2", "mon"]),
             (Unit::DayOfWeek, &["7", "sat-mon", "mon-fri/2", "*/7", "1-fri"]),
-            (Unit::Day, &["0", "32", "6th fri", "2nd", "last friday", "2nd 4", "last fri x", "fri"]),
+            (
+                Unit::Day,
+                &["0", "32", "6th fri", "2nd", "last friday", "2nd\tfri", "2nd 4", "last fri x", "fri"],
+            ),
             (Unit::Year, &["14", "1969", "H", "10000"]),
             (Unit::Week, &["54", "0"]),
         ] {

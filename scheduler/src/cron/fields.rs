@@ -37,7 +37,10 @@ impl CronFields {
             errors.push(ScheduleError::new(name, format!("is not a cron field; they are {known}")));
         }
         let Some(least) = Unit::ALL.iter().rposition(|unit| given.contains_key(unit.name())) else {
-            errors.push(ScheduleError::new("", "gives no field, which would be every second: write `second` as `*`"));
+            errors.push(ScheduleError::new(
+                "",
+                "gives no field, which would be every second: write `second` as `*`",
+            ));
             return Err(errors);
         };
         let mut fields = Vec::with_capacity(Unit::ALL.len());
@@ -83,7 +86,10 @@ impl CronFields {
     fn impossible(&self) -> ScheduleError {
         let dates = self.filled().into_iter().take(5).filter(|(_, text)| text != "*");
         let parts: Vec<_> = dates.map(|(name, text)| format!("{name} `{text}`")).collect();
-        ScheduleError::new("", format!("never fires: up to the year {LAST_YEAR} no date has {}", parts.join(" and ")))
+        ScheduleError::new(
+            "",
+            format!("never fires: up to the year {LAST_YEAR} no date has {}", parts.join(" and ")),
+        )
     }
 }
 
@@ -115,7 +121,8 @@ fn default(unit: Unit, above: bool) -> &'static str {
 
 fn calendar(fields: &[Field]) -> Calendar {
     let field = |unit: Unit| fields.iter().find(|field| field.unit == unit);
-    let is_free = |unit: Unit| field(unit).is_none_or(|field| field.expressions == [Expression::All { step: None }]);
+    let is_free =
+        |unit: Unit| field(unit).is_none_or(|field| field.expressions == [Expression::All { step: None }]);
     let mask = |unit: Unit| {
         let (low, high) = unit.bounds();
         mask(low, high, |value| field(unit).is_none_or(|field| field.matches(value)))
@@ -171,7 +178,10 @@ mod tests {
     fn each_wrong_field_is_named_with_its_expression() {
         let errors = errors(&[("minute", "*/5,61"), ("hour", "noon"), ("minutes", "1")]);
         assert_eq!(errors.len(), 3);
-        assert!(errors[0].starts_with("`schedule.cron.minutes`: is not a cron field; they are year, month"), "{errors:?}");
+        assert!(
+            errors[0].starts_with("`schedule.cron.minutes`: is not a cron field; they are year, month"),
+            "{errors:?}"
+        );
         assert!(errors[1].starts_with("`schedule.cron.hour`: `noon` cannot be read"), "{errors:?}");
         assert_eq!(errors[2], "`schedule.cron.minute`: `61` is outside of 0 to 59");
     }
@@ -179,7 +189,10 @@ mod tests {
     #[test]
     fn a_date_that_never_comes_is_refused_with_the_reason() {
         let text = errors(&[("day", "31"), ("month", "2")]).join("");
-        assert_eq!(text, "`schedule.cron`: never fires: up to the year 2199 no date has month `2` and day `31`");
+        assert_eq!(
+            text,
+            "`schedule.cron`: never fires: up to the year 2199 no date has month `2` and day `31`"
+        );
         assert!(errors(&[("day", "1st mon"), ("week", "10"), ("month", "jun")])[0].contains("never fires"));
         assert!(errors(&[("year", "2200")])[0].contains("year `2200`"));
         assert!(errors(&[])[0].contains("every second"));
@@ -190,7 +203,8 @@ mod tests {
         let fields = given(&[("minute", "H/20"), ("day", "H")]);
         let read = CronFields::parse(&fields, "debian").unwrap();
         assert_eq!(read.given(), &fields);
-        let again = CronFields::parse(&read.filled().map(|(name, text)| (name.to_owned(), text)).into(), "x").unwrap();
+        let again = CronFields::parse(&read.filled().map(|(name, text)| (name.to_owned(), text)).into(), "x")
+            .unwrap();
         assert_eq!(read.calendar(), again.calendar());
         assert_ne!(read.calendar(), CronFields::parse(&fields, "ubuntu").unwrap().calendar());
     }

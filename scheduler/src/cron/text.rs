@@ -36,7 +36,8 @@ struct Slot {
 const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 15] = [
-    "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "L", "SUNL", "MONL", "TUEL", "WEDL", "THUL", "FRIL", "SATL",
+    "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "L", "SUNL", "MONL", "TUEL", "WEDL", "THUL", "FRIL",
+    "SATL",
 ];
 
 static SLOTS: [Slot; 6] = [
@@ -74,7 +75,7 @@ impl CronText {
         for (slot, field) in SLOTS.iter().zip(&mut resolved) {
             *field = resolve(slot, field, seed).map_err(|message| ScheduleError::new(slot.name, message))?;
         }
-        let cron = read(&resolved.join(" ")).or_else(|message| Err(blame(&resolved, &message)))?;
+        let cron = read(&resolved.join(" ")).map_err(|message| blame(&resolved, &message))?;
         let calendar = calendar(&cron);
         if !calendar.is_possible() {
             return Err(ScheduleError::new(
@@ -145,7 +146,9 @@ fn resolve(slot: &Slot, field: &str, seed: &str) -> Result<String, String> {
             None => {
                 let words = item.split(|it: char| !it.is_alphabetic()).filter(|word| !word.is_empty());
                 match words.into_iter().find(|word| !slot.words.contains(word)) {
-                    Some(word) => Err(format!("`{word}` in `{field}` means nothing here; {}", slot.accepts())),
+                    Some(word) => {
+                        Err(format!("`{word}` in `{field}` means nothing here; {}", slot.accepts()))
+                    }
                     None => Ok(item.to_owned()),
                 }
             }
@@ -219,7 +222,9 @@ mod tests {
 
     #[test]
     fn the_wrong_field_is_named_with_its_expression_and_what_it_takes() {
-        assert!(refused("61 * * * *").starts_with("`schedule.cron.minute`: `61` cannot be read; the minute is"));
+        assert!(
+            refused("61 * * * *").starts_with("`schedule.cron.minute`: `61` cannot be read; the minute is")
+        );
         for (text, field) in [
             ("0 MON * * *", "hour"),
             ("0 0 1 TUE *", "month"),
@@ -233,7 +238,11 @@ mod tests {
             ("60 * * * * *", "second"),
             ("0 H(0-24) * * *", "hour"),
         ] {
-            assert!(refused(text).starts_with(&format!("`schedule.cron.{field}`: ")), "{text}: {}", refused(text));
+            assert!(
+                refused(text).starts_with(&format!("`schedule.cron.{field}`: ")),
+                "{text}: {}",
+                refused(text)
+            );
         }
     }
 
@@ -250,7 +259,10 @@ mod tests {
 
     #[test]
     fn a_date_that_never_comes_is_refused_with_the_reason() {
-        assert!(refused("0 0 31 2 *").contains("never fires: up to the year 2199 no date has day `31` in month `2`"));
+        assert!(
+            refused("0 0 31 2 *")
+                .contains("never fires: up to the year 2199 no date has day `31` in month `2`")
+        );
         assert!(CronText::parse("0 0 29 2 *", "p").is_ok());
     }
 

@@ -7,7 +7,17 @@ use super::{CronFields, CronText};
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const POSITIONS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
@@ -28,7 +38,9 @@ struct DayWords {
 impl CronFields {
     /// The fields in words.
     pub(crate) fn describe(&self) -> String {
-        let weekdays = mask(0, 6, |day| self.expressions(Unit::DayOfWeek).iter().any(|it| it.matches(day, Unit::DayOfWeek)));
+        let weekdays = mask(0, 6, |day| {
+            self.expressions(Unit::DayOfWeek).iter().any(|it| it.matches(day, Unit::DayOfWeek))
+        });
         let days = self.expressions(Unit::Day);
         let days = DayWords {
             of_month: if days.contains(&Expression::All { step: None }) {
@@ -113,7 +125,8 @@ fn rhythm(mask: u64, size: u32) -> Rhythm {
         return Rhythm::One(first);
     }
     let step = size.checked_div(count).unwrap_or(size);
-    let even = size.is_multiple_of(step) && (first..size).step_by(step as usize).all(|value| has(mask, value));
+    let even =
+        size.is_multiple_of(step) && (first..size).step_by(step as usize).all(|value| has(mask, value));
     if even && first < step && step * count == size { Rhythm::Steps(first, step) } else { Rhythm::Other }
 }
 
@@ -121,13 +134,19 @@ fn rhythm(mask: u64, size: u32) -> Rhythm {
 fn clock(calendar: &Calendar) -> (String, bool) {
     let (hours, minutes, seconds) = (calendar.hours, calendar.minutes, calendar.seconds);
     let text = match (rhythm(hours, 24), rhythm(minutes, 60), rhythm(seconds, 60)) {
-        (Rhythm::Steps(_, 1), Rhythm::Steps(_, 1), Rhythm::Steps(from, step)) => every(step, "second", from, "second"),
+        (Rhythm::Steps(_, 1), Rhythm::Steps(_, 1), Rhythm::Steps(from, step)) => {
+            every(step, "second", from, "second")
+        }
         (Rhythm::Steps(_, 1), Rhythm::Steps(from, step), Rhythm::One(second)) => {
             every(step, "minute", from, "minute") + &at(second, " at second")
         }
-        (Rhythm::Steps(_, 1), Rhythm::One(minute), Rhythm::One(0)) => "every hour".to_owned() + &at(minute, " at minute"),
-        (Rhythm::Steps(from, step), Rhythm::One(minute), Rhythm::One(0)) => {
-            let start = if from + minute == 0 { String::new() } else { format!(" from {from:02}:{minute:02}") };
+        (Rhythm::Steps(_, 1), Rhythm::One(minute), Rhythm::One(0)) => {
+            "every hour".to_owned() + &at(minute, " at minute")
+        }
+        // Two times of a day are plainer as times: "03:30 and 15:30", not "every 12 hours from 03:30".
+        (Rhythm::Steps(from, step), Rhythm::One(minute), Rhythm::One(0)) if hours.count_ones() > 2 => {
+            let start =
+                if from + minute == 0 { String::new() } else { format!(" from {from:02}:{minute:02}") };
             format!("every {step} hours{start}")
         }
         _ if hours.count_ones() * minutes.count_ones() * seconds.count_ones() <= LISTED_TIMES => {
@@ -145,14 +164,21 @@ fn clock(calendar: &Calendar) -> (String, bool) {
             };
             let whole_day = hours.count_ones() == 24;
             let hours = ranges(hours, |hour| hour.to_string());
-            format!("{minutes}{seconds}{}", if whole_day { String::new() } else { format!(" in the hours {hours}") })
+            format!(
+                "{minutes}{seconds}{}",
+                if whole_day { String::new() } else { format!(" in the hours {hours}") }
+            )
         }
     };
     (text, false)
 }
 
 fn every(step: u32, unit: &str, from: u32, from_unit: &str) -> String {
-    if step == 1 { format!("every {unit}") } else { format!("every {step} {unit}s") + &at(from, &format!(" from {from_unit}")) }
+    if step == 1 {
+        format!("every {unit}")
+    } else {
+        format!("every {step} {unit}s") + &at(from, &format!(" from {from_unit}"))
+    }
 }
 
 fn at(value: u32, lead: &str) -> String {
@@ -174,8 +200,8 @@ fn times(hours: u64, minutes: u64, seconds: u64) -> String {
 
 fn day_of_month(expression: &Expression) -> String {
     match *expression {
-        Expression::Nth { position, weekday } => nth_weekday(name(&POSITIONS, position), weekday),
-        Expression::LastWeekday { weekday } => nth_weekday("last".into(), weekday),
+        Expression::Nth { position, weekday } => nth_weekday(&name(&POSITIONS, position), weekday),
+        Expression::LastWeekday { weekday } => nth_weekday("last", weekday),
         Expression::LastDay => "the last day".to_owned(),
         _ => day_item(&expression.to_string()),
     }
@@ -200,17 +226,23 @@ fn day_item(item: &str) -> String {
 }
 
 fn weekday_item(item: &str) -> WeekdayItem {
-    if let Some((day, position)) = item.split_once('#').or_else(|| item.strip_suffix('L').map(|day| (day, "L"))) {
-        let position = position.parse().map_or_else(|_| "last".into(), |position: u32| name(&POSITIONS, position - 1));
-        return WeekdayItem::OfMonth(nth_weekday(position, weekday(day).unwrap_or(0)));
+    if let Some((day, position)) =
+        item.split_once('#').or_else(|| item.strip_suffix('L').map(|day| (day, "L")))
+    {
+        let position =
+            position.parse().map_or_else(|_| "last".into(), |position: u32| name(&POSITIONS, position - 1));
+        return WeekdayItem::OfMonth(nth_weekday(&position, weekday(day).unwrap_or(0)));
     }
     let (range, step) = item.split_once('/').unwrap_or((item, "1"));
-    let (first, last) = if range == "*" { ("0", "6") } else { range.split_once('-').unwrap_or((range, range)) };
+    let (first, last) =
+        if range == "*" { ("0", "6") } else { range.split_once('-').unwrap_or((range, range)) };
     // Counted as croner counts, from Sunday; a week that ends on Sunday ends with 7.
-    let sunday_first = |text: &str| WEEKDAYS.iter().position(|name| name[..3].eq_ignore_ascii_case(text)).map_or_else(
-        || text.parse().unwrap_or(0),
-        |index| (index + 1) % 7,
-    );
+    let sunday_first = |text: &str| {
+        WEEKDAYS
+            .iter()
+            .position(|name| name[..3].eq_ignore_ascii_case(text))
+            .map_or_else(|| text.parse().unwrap_or(0), |index| (index + 1) % 7)
+    };
     let first_day: usize = sunday_first(first);
     let last_day = match sunday_first(last) {
         0 if first_day > 0 => 7,
@@ -224,7 +256,7 @@ fn weekday(text: &str) -> Option<u32> {
     Unit::DayOfWeek.named(text).or_else(|| text.parse().ok().map(|day: u32| (day + 6) % 7))
 }
 
-fn nth_weekday(position: String, weekday: u32) -> String {
+fn nth_weekday(position: &str, weekday: u32) -> String {
     format!("the {position} {}", name(&WEEKDAYS, weekday))
 }
 
@@ -254,7 +286,11 @@ fn ranges(mask: u64, name: impl Fn(u32) -> String) -> String {
     }
     let texts: Vec<_> = runs
         .into_iter()
-        .map(|(first, last)| if first == last { name(first) } else { format!("{} to {}", name(first), name(last)) })
+        .map(
+            |(first, last)| {
+                if first == last { name(first) } else { format!("{} to {}", name(first), name(last)) }
+            },
+        )
         .collect();
     join(&texts)
 }
@@ -287,11 +323,16 @@ mod tests {
             (&[("minute", "7")], "every hour at minute 7"),
             (&[("hour", "*")], "every hour"),
             (&[("hour", "*/6")], "every 6 hours"),
+            (&[("hour", "*/12")], "00:00 and 12:00 every day"),
+            (&[("hour", "1,9,17"), ("minute", "30")], "every 8 hours from 01:30"),
             (&[("hour", "3")], "03:00 every day"),
             (&[("hour", "3,15"), ("minute", "30")], "03:30 and 15:30 every day"),
             (&[("hour", "3"), ("day", "last fri")], "03:00 on the last Friday of each month"),
             (&[("day", "1,15,last")], "00:00 on the 1st, the 15th and the last day of each month"),
-            (&[("day", "*/2"), ("month", "jan,mar-may")], "00:00 on every 2nd day from the 1st of January and March to May"),
+            (
+                &[("day", "*/2"), ("month", "jan,mar-may")],
+                "00:00 on every 2nd day from the 1st of January and March to May",
+            ),
             (&[("day_of_week", "mon-fri"), ("hour", "9")], "09:00 on Monday to Friday"),
             (&[("day", "13"), ("day_of_week", "fri")], "00:00 on the 13th of each month if it is Friday"),
             (&[("week", "1-3"), ("hour", "4")], "04:00 in ISO week 1 to 3"),

@@ -72,7 +72,10 @@ fn start_and_end_are_included_and_nothing_fires_outside_of_them() {
     schedule.end = Some(utc("2026-01-01 10:10:00"));
     let all = [utc("2026-01-01 10:00:00"), utc("2026-01-01 10:05:00"), utc("2026-01-01 10:10:00")];
     assert_eq!(schedule.upcoming(utc("1999-01-01 00:00:00"), 9), all);
-    assert_eq!(schedule.latest_at_or_before(utc("2030-01-01 00:00:00"), utc("2020-01-01 00:00:00")), Some(all[2]));
+    assert_eq!(
+        schedule.latest_at_or_before(utc("2030-01-01 00:00:00"), utc("2020-01-01 00:00:00")),
+        Some(all[2])
+    );
     assert_eq!(schedule.latest_at_or_before(utc("2026-01-01 09:59:59"), utc("2020-01-01 00:00:00")), None);
     assert_eq!(schedule.latest_at_or_before(utc("2026-01-01 10:09:00"), utc("2026-01-01 10:06:00")), None);
     assert_eq!(schedule.latest_at_or_before(utc("2026-01-01 10:05:00"), all[1]), Some(all[1]));
@@ -92,8 +95,11 @@ fn the_ends_of_time_are_no_panic() {
 #[test]
 fn a_pause_and_a_rule_by_hand_have_no_times_of_their_own() {
     for (rule, words) in [
-        (Rule::Every(Duration::from_secs(1800)), "30 minutes after the end of the last run"),
-        (Rule::Every(Duration::from_secs(90_061)), "1 day 1 hour 1 minute 1 second after the end of the last run"),
+        (Rule::Every(Duration::from_mins(30)), "30 minutes after the end of the last run"),
+        (
+            Rule::Every(Duration::from_secs(90_061)),
+            "1 day 1 hour 1 minute 1 second after the end of the last run",
+        ),
         (Rule::Manual, "only by hand"),
     ] {
         let schedule = plain(rule, Tz::UTC);
@@ -106,14 +112,16 @@ fn a_pause_and_a_rule_by_hand_have_no_times_of_their_own() {
 fn the_zone_the_jitter_and_the_bounds_are_part_of_the_words() {
     let mut schedule = cron("0 3 * * FRI#L", Tz::Europe__Berlin);
     assert_eq!(schedule.describe(), "03:00 on the last Friday of each month, Europe/Berlin");
-    schedule.jitter = Duration::from_secs(300);
+    schedule.jitter = Duration::from_mins(5);
     schedule.start = Some(utc("2014-05-07 18:00:00"));
-    assert!(schedule.describe().ends_with(", Europe/Berlin, up to 5 minutes later, from 2014-05-07 18:00 UTC"));
+    assert!(
+        schedule.describe().ends_with(", Europe/Berlin, up to 5 minutes later, from 2014-05-07 18:00 UTC")
+    );
 }
 
 #[test]
 fn jitter_stays_below_its_bound_and_spreads_projects() {
-    let schedule = Schedule { jitter: Duration::from_secs(60), ..cron("@daily", Tz::UTC) };
+    let schedule = Schedule { jitter: Duration::from_mins(1), ..cron("@daily", Tz::UTC) };
     let at = utc("2026-01-01 00:00:00");
     let delays: std::collections::BTreeSet<_> = (0..500)
         .map(|index| (schedule.jittered(at, &format!("p{index}")) - at).num_milliseconds())
@@ -124,66 +132,95 @@ fn jitter_stays_below_its_bound_and_spreads_projects() {
     assert_ne!(schedule.jittered(at, "p"), schedule.jittered(utc("2026-01-02 00:00:00"), "p"));
 }
 
-/// Every change of the offset of a zone between 2000 and 2040: the first second of the new offset, and both offsets.
-fn transitions(zone: Tz) -> Vec<(i64, i64, i64)> {
-    const STEP: i64 = 7 * 86_400;
+/// A change of the offset of a zone: the first second of the new offset, and both offsets.
+type Transition = (i64, i64, i64);
+
+/// Every change of a zone between 2000 and 2040 that lasts for at least two weeks.
+fn transitions(zone: Tz) -> Vec<Transition> {
+    const STEP: i64 = 14 * 86_400;
     let offset = |at: i64| {
         let at = DateTime::from_timestamp(at, 0).unwrap().naive_utc();
         i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc())
     };
-    let (begin, end) = (utc("2000-01-01 00:00:00").timestamp(), utc("2040-01-01 00:00:00").timestamp());
+    let (mut at, end) = (utc("2000-01-01 00:00:00").timestamp(), utc("2040-01-01 00:00:00").timestamp());
     let mut found = Vec::new();
-    let mut at = begin;
+    let mut old = offset(at);
     while at < end {
-        if offset(at) != offset(at + STEP) {
+        let new = offset(at + STEP);
+        if new != old {
             let (mut before, mut after) = (at, at + STEP);
             while after - before > 1 {
                 let middle = before.midpoint(after);
-                if offset(middle) == offset(before) { before = middle } else { after = middle }
+                if offset(middle) == old { before = middle } else { after = middle }
             }
-            found.push((after, offset(before), offset(after)));
+            found.push((after, old, new));
         }
+        old = new;
         at += STEP;
     }
     found
 }
 
-/// The instants at which a clock with these two offsets shows a wall time, in order.
-fn shown(wall: i64, transition: (i64, i64, i64)) -> Vec<i64> {
-    let (change, before, after) = transition;
-    [wall - before].into_iter().filter(|at| *at < change).chain([wall - after].into_iter().filter(|at| *at >= change)).collect()
+/// When a wall time fires: the first instant at which the clock shows it, or the end of the gap if it never does.
+fn firing(wall: i64, (change, before, after): Transition) -> DateTime<Utc> {
+    let old = Some(wall - before).filter(|at| *at < change);
+    let new = Some(wall - after).filter(|at| *at >= change);
+    DateTime::from_timestamp(old.or(new).unwrap_or(change), 0).unwrap()
 }
 
 #[test]
 fn at_every_change_of_every_clock_a_daily_time_fires_once() {
-    let mut seen = 0;
+    const DAY: i64 = 86_400;
+    // Zones share most of their changes; what differs between them is only the wall time.
     let mut known = std::collections::HashSet::new();
     for zone in chrono_tz::TZ_VARIANTS {
         for transition in transitions(zone) {
             let (change, before, after) = transition;
-            // Zones share most of their changes; what differs between them is only the wall time.
             if !known.insert(transition) {
                 continue;
             }
-            seen += 1;
             let (low, high) = (before.min(after), before.max(after));
-            for wall in [change + low - 1, change + low, change + (low + high) / 2, change + high - 1, change + high] {
+            for wall in [
+                change + low - 1,
+                change + low,
+                change + low.midpoint(high),
+                change + high - 1,
+                change + high,
+            ] {
                 let time = DateTime::from_timestamp(wall, 0).unwrap();
-                let schedule = cron(&time.format("%-S %-M %-H * * *").to_string(), zone);
-                let expected = shown(wall, transition).first().copied().unwrap_or(change);
-                let expected = DateTime::from_timestamp(expected, 0).unwrap();
-                let previous = expected - TimeDelta::hours(3);
-                let next = schedule.next_after(previous).unwrap();
-                assert_eq!(next, expected, "{zone} {time}");
-                assert_eq!(schedule.latest_at_or_before(expected, previous), Some(expected), "{zone} {time}");
-                let second = schedule.next_after(expected).unwrap();
-                assert!(second - expected >= TimeDelta::hours(20), "{zone} {time} fired again at {second}");
-                let between = expected + TimeDelta::hours(5);
-                assert_eq!(schedule.latest_at_or_before(between, previous), Some(expected), "{zone} {time}");
+                let [hour, minute, second] = ["%H", "%M", "%S"].map(|part| time.format(part).to_string());
+                let schedule = fields(&[("hour", &hour), ("minute", &minute), ("second", &second)], zone);
+                // A gap of a whole day holds one of these times, so two of them can be close to each other.
+                let mut expected: Vec<_> = (-1..=3).map(|day| firing(wall + day * DAY, transition)).collect();
+                expected.dedup();
+                let begin = expected[0] - TimeDelta::hours(3);
+                assert_eq!(schedule.upcoming(begin, expected.len()), expected, "{zone} {time}");
+                for pair in expected.windows(2) {
+                    assert_eq!(schedule.latest_at_or_before(pair[0], begin), Some(pair[0]), "{zone} {time}");
+                    let before_next = pair[1] - TimeDelta::nanoseconds(1);
+                    assert_eq!(
+                        schedule.latest_at_or_before(before_next, begin),
+                        Some(pair[0]),
+                        "{zone} {time}"
+                    );
+                }
             }
         }
     }
-    assert!(seen > 1000, "only {seen} changes were found");
+    assert!(known.len() > 1000, "only {} changes were found", known.len());
+    let skipped_day = (utc("2011-12-30 10:00:00").timestamp(), -10 * 3600, 14 * 3600);
+    assert!(known.contains(&skipped_day), "the day that Samoa skipped is among them");
+}
+
+#[test]
+fn a_day_that_the_calendar_skips_fires_once_with_all_its_times() {
+    let hourly = fields(&[("minute", "30")], Tz::Pacific__Apia);
+    // The evening of 29 December, the end of the 30th that never was, the night of the 31st.
+    let expected = [utc("2011-12-30 09:30:00"), utc("2011-12-30 10:00:00"), utc("2011-12-30 10:30:00")];
+    assert_eq!(hourly.upcoming(utc("2011-12-30 09:00:00"), 3), expected);
+    let daily = fields(&[("hour", "12")], Tz::Pacific__Apia);
+    let expected = [utc("2011-12-29 22:00:00"), utc("2011-12-30 10:00:00"), utc("2011-12-30 22:00:00")];
+    assert_eq!(daily.upcoming(utc("2011-12-29 00:00:00"), 3), expected);
 }
 
 fn zone() -> impl Strategy<Value = Tz> {

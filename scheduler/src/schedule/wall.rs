@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc
 use chrono_tz::{GapInfo, Tz};
 
 /// The instant of a wall time.
-pub(super) fn instant(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
+pub(crate) fn instant(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
     match zone.from_local_datetime(&wall) {
         LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Some(at.to_utc()),
         LocalResult::None => GapInfo::new(&wall, &zone)?.end.map(|end| end.to_utc()),
@@ -32,7 +32,9 @@ pub(super) fn reached(zone: Tz, at: DateTime<Utc>) -> NaiveDateTime {
 
 /// The instant between both (seconds since 1970) at which the clock goes back.
 fn repetition_begins(zone: Tz, mut before: i64, mut after: i64) -> Option<DateTime<Utc>> {
-    let offset = |at: i64| DateTime::from_timestamp(at, 0).map(|at| zone.offset_from_utc_datetime(&at.naive_utc()).fix());
+    let offset = |at: i64| {
+        DateTime::from_timestamp(at, 0).map(|at| zone.offset_from_utc_datetime(&at.naive_utc()).fix())
+    };
     let new = offset(after);
     while after - before > 1 {
         let middle = before.midpoint(after);

@@ -1,0 +1,179 @@
+//! Requests to the server, and what its answers mean for a command.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, Url};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::{Connection, Output};
+use crate::config::Config;
+
+/// How long the server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How many items one request asks for.
+const PAGE: usize = 1000;
+
+/// The server as a client command sees it.
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: Url,
+    credentials: Credentials,
+    /// How its answers are printed.
+    pub(super) output: Output,
+}
+
+/// Who asks.
+enum Credentials {
+    Nobody,
+    Token(String),
+    User(String, String),
+}
+
+impl Client {
+    /// A client of the server that the command line names.
+    pub(super) fn new(connection: &Connection) -> Result<Self, Failure> {
+        let server = Url::parse(&connection.server).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        let server = server.ok_or_else(|| {
+            Failure::Usage(format!("--server `{}` is not an address such as http://127.0.0.1:5000", connection.server))
+        })?;
+        let credentials = match (&connection.token, &connection.user) {
+            (Some(token), _) => Credentials::Token(token.clone()),
+            (None, Some(user)) => {
+                let (name, password) =
+                    user.split_once(':').ok_or_else(|| Failure::Usage("--user needs NAME:PASSWORD".to_owned()))?;
+                Credentials::User(name.to_owned(), password.to_owned())
+            }
+            (None, None) => root_of_this_machine(&server),
+        };
+        // A proxy from the environment is for the world outside, not for one's own mirror.
+        let http = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().build();
+        let http = http.map_err(|error| Failure::Failed(format!("cannot make requests: {error}")))?;
+        Ok(Self { http, server, credentials, output: connection.output })
+    }
+
+    /// GET, and the document.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        document(self.send(self.request(Method::GET, path).timeout(ANSWER)).await?).await
+    }
+
+    /// POST without a body, and the document.
+    pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
+        document(self.send(self.request(Method::POST, path).timeout(ANSWER)).await?).await
+    }
+
+    /// A document sent, and the document answered.
+    pub(super) async fn submit(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
+        document(self.send(self.request(method, path).timeout(ANSWER).json(body)).await?).await
+    }
+
+    /// DELETE.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.request(Method::DELETE, path).timeout(ANSWER)).await.map(drop)
+    }
+
+    /// Every item of a list, page by page, as one page.
+    pub(super) async fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let limit = PAGE.to_string();
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let request = self.request(Method::GET, path).timeout(ANSWER).query(query).query(&[("limit", &limit)]);
+            let request = cursor.iter().fold(request, |request, cursor| request.query(&[("cursor", cursor)]));
+            let mut page = document(self.send(request).await?).await?;
+            items.extend(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
+            match page["next"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(json!({ "items": items, "next": null })),
+            }
+        }
+    }
+
+    /// A stream that goes on for as long as it likes.
+    pub(super) async fn stream(&self, path: &str, query: &[(&str, &str)], last: Option<&str>) -> Result<Response, Failure> {
+        let request = self.request(Method::GET, path).query(query);
+        self.send(last.into_iter().fold(request, |request, id| request.header("Last-Event-ID", id))).await
+    }
+
+    /// A request that is not sent yet. `path` may end in a query.
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.server.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&(base + path));
+        url.set_query(query);
+        let request = self.http.request(method, url);
+        match &self.credentials {
+            Credentials::Nobody => request,
+            Credentials::Token(token) => request.bearer_auth(token),
+            Credentials::User(name, password) => request.basic_auth(name, Some(password)),
+        }
+    }
+
+    /// Sends it; an answer that is not good is a failure.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let body = response.text().await.unwrap_or_default();
+        Err(Failure::of_answer(status, &body))
+    }
+
+    /// What a connection that failed means.
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let cause = std::iter::successors(std::error::Error::source(error), |cause| cause.source()).last();
+        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::Unreachable(format!(
+            "the server at {} does not answer: {cause}\nIs it running (`heliostat serve`)? Elsewhere: --server URL",
+            self.server.as_str().trim_end_matches('/')
+        ))
+    }
+}
+
+/// A part of an address, such as an id that somebody typed.
+pub(super) fn segment(text: &str) -> String {
+    let mut written = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => written.push(char::from(byte)),
+            b'.' if text.trim_matches('.') != "" => written.push('.'),
+            // `..` and `%2E%2E` would both leave the folder: encoded twice, they name nothing.
+            b'.' => written.push_str("%252E"),
+            _ => written.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    written
+}
+
+async fn document(response: Response) -> Result<Value, Failure> {
+    let body = response.bytes().await.map_err(|error| Failure::Unreachable(format!("the answer broke off: {error}")))?;
+    serde_json::from_slice(&body)
+        .map_err(|_| Failure::Failed("the server's answer is not JSON: is this the address of a Heliostat?".to_owned()))
+}
+
+/// Root's password where the server of this machine left it, for whoever may read it.
+fn root_of_this_machine(server: &Url) -> Credentials {
+    let here = matches!(server.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let password = || {
+        let data_dir = Config::load(None).ok()?.config.data_dir;
+        let text = std::fs::read_to_string(data_dir.join("root-password")).ok()?;
+        Some(Credentials::User("root".to_owned(), text.trim_end().to_owned()))
+    };
+    here.then(password).flatten().unwrap_or(Credentials::Nobody)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_typed_stays_one_part_of_the_address() {
+        assert_eq!(segment("debian-cd.2_x~"), "debian-cd.2_x~");
+        assert_eq!(segment("../x?y#z"), "..%2Fx%3Fy%23z");
+        assert_eq!(segment(".."), "%252E%252E");
+        assert_eq!(segment("ä b"), "%C3%A4%20b");
+    }
+}

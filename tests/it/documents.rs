@@ -1,0 +1,101 @@
+//! The documents tell the truth: every route, command and configuration key is in them, and what they link to is there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn every_route_is_in_the_api_document() {
+    let text = document("docs/api.md");
+    for route in api::routes::table() {
+        let heading = format!("{} {}", route.method.to_uppercase(), route.path);
+        assert!(text.contains(&heading), "docs/api.md does not mention `{heading}`");
+        for query in route.query {
+            assert!(text.contains(&format!("`{}`", query.name)), "docs/api.md does not mention `{}`", query.name);
+        }
+    }
+}
+
+#[test]
+fn every_command_is_in_the_command_document() {
+    let text = document("docs/commands.md");
+    let mut missing = Vec::new();
+    fn walk(command: &api::cli::Clap, path: &str, text: &str, missing: &mut Vec<String>) {
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            let name = format!("{path} {}", inner.get_name());
+            let is_group = inner.get_subcommands().next().is_some();
+            if !is_group && !text.contains(name.trim()) {
+                missing.push(name.clone());
+            }
+            for argument in inner.get_arguments().filter_map(|argument| argument.get_long()) {
+                if !text.contains(&format!("--{argument}")) {
+                    missing.push(format!("{name} --{argument}"));
+                }
+            }
+            walk(inner, &name, text, missing);
+        }
+    }
+    walk(&api::cli::command(), "", &text, &mut missing);
+    assert!(missing.is_empty(), "docs/commands.md does not mention {missing:?}");
+}
+
+#[test]
+fn every_configuration_key_is_in_the_configuration_document() {
+    let text = document("docs/configuration.md");
+    let mut keys = BTreeSet::new();
+    for template in [api::config::MASTER, api::config::SLAVE] {
+        for line in template.lines() {
+            let line = line.trim().trim_start_matches("//");
+            if let Some((key, _)) = line.split_once(": ")
+                && !key.is_empty()
+                && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            {
+                keys.insert(key.to_owned());
+            }
+        }
+    }
+    assert!(keys.len() > 30, "{keys:?}");
+    for key in keys {
+        assert!(text.contains(&format!("`{key}`")), "docs/configuration.md does not mention `{key}`");
+    }
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let mut names: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
+    names.extend(fs::read_dir(root().join("docs")).unwrap().flatten().map(|entry| entry.path()));
+    for name in names.iter().filter(|name| name.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(name).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                let path = name.parent().unwrap().join(target);
+                assert!(path.exists(), "{}: {target} is not there", name.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_openapi_document_describes_every_route() {
+    let document = api::routes::document();
+    assert_eq!(document["openapi"], "3.1.0");
+    for route in api::routes::table() {
+        let operation = &document["paths"][route.path][route.method];
+        assert!(operation["summary"].is_string(), "{} {}", route.method, route.path);
+        assert!(operation["responses"].is_object());
+    }
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document["components"]["schemas"][name].is_object(), "schema {name} is not there");
+    }
+}
