@@ -5,12 +5,14 @@
 
 mod event;
 mod project;
+mod queue;
 mod run;
 mod status;
 
 pub use event::event;
 pub use project::{ProjectView, project, settings};
-pub use run::{ChangeView, QueueView, RunView, change, queue_item, run};
+pub use queue::{QueueView, queue};
+pub use run::{ChangeView, RunView, change, run};
 pub use status::{StatusView, status};
 
 use chrono::{DateTime, SecondsFormat, Utc};

@@ -4,23 +4,23 @@ mod server;
 mod tree;
 mod upstream;
 
-pub use server::{Answer, Server};
-pub use tree::{fingerprint, grow};
-pub use upstream::Upstream;
+pub(crate) use server::Server;
+pub(crate) use tree::{fingerprint, grow};
+pub(crate) use upstream::Upstream;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test.
-pub fn heliostat() -> PathBuf {
+pub(crate) fn heliostat() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_heliostat-under-test"))
 }
 
 /// Waits until `condition` gives something, and fails with what it was waiting for.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = condition() {
@@ -32,12 +32,12 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A port that is free now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The command lines of all processes that mention `text`, with their pids.
-pub fn processes_with(text: &str) -> Vec<(u32, String)> {
+pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -51,7 +51,7 @@ pub fn processes_with(text: &str) -> Vec<(u32, String)> {
 }
 
 /// Sends a signal to a process that a test started.
-pub fn signal(pid: u32, signal: rustix::process::Signal) {
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }

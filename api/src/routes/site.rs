@@ -36,9 +36,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, P
 }
 
 pub(super) async fn queue(State(app): State<App>) -> Json<Page<QueueView>> {
-    let board = app.scheduler.board();
-    let items = board.queue().iter().map(|item| view::queue_item(item, board.run(item.run).as_deref())).collect();
-    Json(Page { items, next: None })
+    Json(Page { items: view::queue(app.scheduler.board()), next: None })
 }
 
 #[derive(Debug, Deserialize)]

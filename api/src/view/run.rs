@@ -2,7 +2,6 @@
 
 use engine::{ChangeKind, EntryKind, Progress, Stats};
 use scheduler::journal::ChangeItem;
-use scheduler::queue::QueueItem;
 use scheduler::run::{AttemptExit, AttemptRecord};
 use scheduler::{Counts, Run, RunState};
 use serde::Serialize;
@@ -216,27 +215,5 @@ pub fn change(item: ChangeItem) -> ChangeView {
         path: item.path,
         size: item.size,
         content: item.content,
-    }
-}
-
-/// One waiting run as clients see it.
-#[derive(Debug, Serialize)]
-pub struct QueueView {
-    run: String,
-    project: String,
-    queued: Option<String>,
-    priority: i32,
-    waits: String,
-}
-
-/// One waiting run.
-#[must_use]
-pub fn queue_item(item: &QueueItem, run: Option<&Run>) -> QueueView {
-    QueueView {
-        run: item.run.to_string(),
-        project: item.project.to_string(),
-        queued: run.map(|run| time(run.queued)),
-        priority: item.priority,
-        waits: item.waits.to_string(),
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use scheduler::{Scheduler, StoreError};
 use serde::Serialize;
 
-use super::{QueueView, RunView, queue_item, run, time};
+use super::{QueueView, RunView, queue, run, time};
 
 /// How many ended runs the screen shows.
 const LAST_RUNS: usize = 10;
@@ -77,7 +77,7 @@ pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusVie
         role: "master",
         started: time(started),
         running: running.map(|one| run(one, board.progress(one.id), 0)).collect(),
-        queued: board.queue().iter().map(|item| queue_item(item, board.run(item.run).as_deref())).collect(),
+        queued: queue(board),
         counts: CountsView {
             projects: projects.len(),
             enabled: projects.iter().filter(|entry| entry.project.enabled).count(),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use reqwest::Method;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::{free_port, heliostat, wait_for};
 
 /// Root's password in every test.
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A server that ends with the test.
-pub struct Server {
+pub(crate) struct Server {
     folder: tempfile::TempDir,
     child: Option<Child>,
     port: u16,
@@ -24,27 +24,27 @@ pub struct Server {
 
 /// What a request was answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
     /// A header's text.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 }
 
 impl Server {
     /// A master with these bounds.
-    pub fn start(rsync: &str) -> Self {
+    pub(crate) fn start(rsync: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = format!(
@@ -59,7 +59,7 @@ impl Server {
     }
 
     /// Starts the process, and waits until it is ready.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).unwrap();
         let child = Command::new(heliostat())
             .arg("serve")
@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// The server's own log so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let mut text = String::new();
         fs::File::open(self.log_path()).unwrap().read_to_string(&mut text).unwrap();
         text
@@ -92,63 +92,63 @@ impl Server {
     }
 
     /// A folder that lives as long as the server.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// The process's port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// Asks it to end, and gives its exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
         super::signal(self.pid(), rustix::process::Signal::TERM);
         let mut child = self.child.take().unwrap();
         wait_for("the server to end", || child.try_wait().unwrap()).code()
     }
 
     /// An address of it.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     /// A request as root.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path)).basic_auth("root", Some(PASSWORD))
     }
 
     /// Sends a request.
-    pub fn send(&self, request: RequestBuilder) -> Answer {
+    pub(crate) fn send(&self, request: RequestBuilder) -> Answer {
         let answer = request.send().unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()));
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         Answer { status, headers, text: answer.text().unwrap() }
     }
 
     /// GET as root.
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path))
     }
 
     /// POST as root.
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body))
     }
 
     /// Creates a project that is started by hand, and gives its destination.
-    pub fn project(&self, id: &str, source: &str, more: &Value) -> PathBuf {
+    pub(crate) fn project(&self, id: &str, source: &str, more: &Value) -> PathBuf {
         let dest = self.path("mirrors").join(id);
         let mut body = json!({"id": id, "source": source, "dest": dest});
         for (key, value) in more.as_object().unwrap() {
@@ -160,38 +160,38 @@ impl Server {
     }
 
     /// Asks for a sync, and gives the run's id.
-    pub fn sync(&self, id: &str) -> String {
+    pub(crate) fn sync(&self, id: &str) -> String {
         let answer = self.post(&format!("/api/v1/projects/{id}/sync"), &json!({}));
         assert_eq!(answer.status, 202, "{}", answer.text);
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// A run as it is now.
-    pub fn run(&self, run: &str) -> Value {
+    pub(crate) fn run(&self, run: &str) -> Value {
         let answer = self.get(&format!("/api/v1/runs/{run}"));
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
     }
 
     /// Waits until a run has ended, and gives it.
-    pub fn ended(&self, run: &str) -> Value {
+    pub(crate) fn ended(&self, run: &str) -> Value {
         wait_for("a run to end", || Some(self.run(run)).filter(|run| !run["ended"].is_null()))
     }
 
     /// Waits until a run is in this state, and gives it.
-    pub fn in_state(&self, run: &str, state: &str) -> Value {
+    pub(crate) fn in_state(&self, run: &str, state: &str) -> Value {
         wait_for(&format!("run {run} to be {state}"), || Some(self.run(run)).filter(|run| run["state"] == state))
     }
 
     /// Waits until a run has moved some bytes.
-    pub fn moving(&self, run: &str) {
+    pub(crate) fn moving(&self, run: &str) {
         wait_for("a run to move bytes", || {
             Some(self.run(run)).filter(|run| run["progress"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0))
         });
     }
 
     /// Runs a client command against it.
-    pub fn command(&self, words: &[&str]) -> std::process::Output {
+    pub(crate) fn command(&self, words: &[&str]) -> std::process::Output {
         Command::new(heliostat())
             .args(words)
             .env("HELIOSTAT_SERVER", self.url(""))
@@ -203,26 +203,14 @@ impl Server {
     }
 
     /// The data folder.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
 
     /// The configuration file.
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("heliostat.ron")
     }
-}
-
-/// Whether any file below `folder` holds `needle`.
-pub fn holds(folder: &Path, needle: &str) -> Vec<PathBuf> {
-    let files = walkdir::WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
-    files
-        .map(walkdir::DirEntry::into_path)
-        .filter(|path| {
-            let bytes = fs::read(path).unwrap_or_default();
-            bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
-        })
-        .collect()
 }
 
 impl Drop for Server {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Makes `files` small files in some folders, a symlink, an empty folder, and names that are hard to handle.
-pub fn grow(root: &Path, files: usize) {
+pub(crate) fn grow(root: &Path, files: usize) {
     fs::create_dir_all(root.join("empty")).unwrap();
     for number in 0..files {
         let folder = root.join(format!("d{:02}", number % 20));
@@ -18,7 +18,7 @@ pub fn grow(root: &Path, files: usize) {
 }
 
 /// Every path below `root` with its kind, mode and content.
-pub fn fingerprint(root: &Path) -> BTreeMap<PathBuf, String> {
+pub(crate) fn fingerprint(root: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     for entry in walkdir::WalkDir::new(root).min_depth(1) {
         let entry = entry.unwrap();

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use super::{free_port, wait_for};
 
 /// A daemon that ends with the test.
-pub struct Upstream {
+pub(crate) struct Upstream {
     folder: tempfile::TempDir,
     child: Child,
     port: u16,
@@ -16,7 +16,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// Serves a tree of `files` files as module `data`, and as `secret` to user `mirror` with password `hunter2`.
-    pub fn start(files: usize) -> Self {
+    pub(crate) fn start(files: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         super::grow(&folder.path().join("tree"), files);
         let port = free_port();
@@ -41,17 +41,17 @@ impl Upstream {
     }
 
     /// Where a module is.
-    pub fn url(&self, module: &str) -> String {
+    pub(crate) fn url(&self, module: &str) -> String {
         format!("rsync://127.0.0.1:{}/{module}", self.port)
     }
 
     /// The daemon's port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The tree that is served.
-    pub fn tree(&self) -> PathBuf {
+    pub(crate) fn tree(&self) -> PathBuf {
         self.folder.path().join("tree")
     }
 }
