@@ -77,7 +77,7 @@ enum Command {
     /// Run the role in the configuration, in the foreground, until TERM or INT
     #[command(after_help = "Example: heliostat serve --config /etc/heliostat/heliostat.ron")]
     Serve {
-        /// The configuration; without it $HELIOSTAT_CONFIG, ./heliostat.ron, /etc/heliostat/heliostat.ron, or none
+        /// The configuration; without it $`HELIOSTAT_CONFIG`, ./heliostat.ron, /etc/heliostat/heliostat.ron, or none
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },

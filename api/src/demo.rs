@@ -50,7 +50,7 @@ impl Demo {
         folder.disable_cleanup(keep);
         say("An upstream: rsync's own daemon, with a small distribution to mirror");
         let tree = Tree::grow(&folder.path().join("upstream"))?;
-        println!("  {} files, {} MB", tree.files(), tree.bytes() / 1_000_000);
+        println!("  {} files, {} MB", Tree::FILES, Tree::BYTES / 1_000_000);
         let itself = std::env::current_exe().context("cannot find this program's own file")?;
         let upstream = runtime.block_on(upstream::daemon(&itself, folder.path(), tree.path()))?;
         say("A master: `heliostat serve`, with its data in a temporary folder");

@@ -6,6 +6,8 @@
 
 mod fields;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -219,7 +221,7 @@ fn options(fields: &mut Fields<'_>, defaults: &Options) -> Option<Options> {
 }
 
 fn retry(fields: &mut Fields<'_>, defaults: &RetryPolicy) -> RetryPolicy {
-    let Some(value) = fields.take("retry").filter(|value| !value.is_null()) else { return defaults.clone() };
+    let Some(value) = fields.take("retry").filter(|value| !value.is_null()) else { return *defaults };
     let mut parts = fields.inside("retry", value);
     let attempts = parts.integer("attempts", 1, i64::try_from(MAX_ATTEMPTS).unwrap_or(i64::MAX));
     let base = parts.duration("base").unwrap_or(defaults.base);

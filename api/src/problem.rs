@@ -55,6 +55,7 @@ impl Problem {
     }
 
     /// 401: nobody is signed in.
+    #[must_use] 
     pub fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -69,21 +70,25 @@ impl Problem {
     }
 
     /// 405: the address is right, the method is not.
+    #[must_use] 
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method: /openapi.json lists both")
     }
 
     /// 408: the body did not come in time.
+    #[must_use] 
     pub fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
     }
 
     /// 413: the body is too large.
+    #[must_use] 
     pub fn too_large(limit: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
     }
 
     /// 422: the input can be read, and is wrong, in every field that is listed.
+    #[must_use] 
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         let detail = format!("wrong input in {}; nothing was changed", fields.join(", "));
@@ -100,8 +105,7 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::Exists(_) | Refusal::Busy(_) => StatusCode::CONFLICT,
-            Refusal::NoRun(_) => StatusCode::CONFLICT,
+            Refusal::Exists(_) | Refusal::Busy(_) | Refusal::NoRun(_) => StatusCode::CONFLICT,
             Refusal::NoProject(_) => StatusCode::NOT_FOUND,
             Refusal::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Refusal::Destination(error) => {

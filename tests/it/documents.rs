@@ -28,23 +28,25 @@ fn every_route_is_in_the_api_document() {
 fn every_command_is_in_the_command_document() {
     let text = document("docs/commands.md");
     let mut missing = Vec::new();
-    fn walk(command: &api::cli::Clap, path: &str, text: &str, missing: &mut Vec<String>) {
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
-            let name = format!("{path} {}", inner.get_name());
-            let is_group = inner.get_subcommands().next().is_some();
-            if !is_group && !text.contains(name.trim()) {
-                missing.push(name.clone());
-            }
-            for argument in inner.get_arguments().filter_map(|argument| argument.get_long()) {
-                if !text.contains(&format!("--{argument}")) {
-                    missing.push(format!("{name} --{argument}"));
-                }
-            }
-            walk(inner, &name, text, missing);
-        }
-    }
     walk(&api::cli::command(), "", &text, &mut missing);
     assert!(missing.is_empty(), "docs/commands.md does not mention {missing:?}");
+}
+
+/// Notes every command and flag below `command` that `text` lacks.
+fn walk(command: &api::cli::Clap, path: &str, text: &str, missing: &mut Vec<String>) {
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        let name = format!("{path} {}", inner.get_name());
+        let is_group = inner.get_subcommands().next().is_some();
+        if !is_group && !text.contains(name.trim()) {
+            missing.push(name.clone());
+        }
+        for argument in inner.get_arguments().filter_map(|argument| argument.get_long()) {
+            if !text.contains(&format!("--{argument}")) {
+                missing.push(format!("{name} --{argument}"));
+            }
+        }
+        walk(inner, &name, text, missing);
+    }
 }
 
 #[test]

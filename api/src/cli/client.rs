@@ -12,7 +12,7 @@ use crate::config::Config;
 /// How long the server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// How many items one request asks for.
 const PAGE: usize = 1000;
 
@@ -139,7 +139,7 @@ pub(super) fn segment(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => written.push(char::from(byte)),
-            b'.' if text.trim_matches('.') != "" => written.push('.'),
+            b'.' if !text.trim_matches('.').is_empty() => written.push('.'),
             // `..` and `%2E%2E` would both leave the folder: encoded twice, they name nothing.
             b'.' => written.push_str("%252E"),
             _ => written.push_str(&format!("%{byte:02X}")),

@@ -1,6 +1,6 @@
 //! `config check`, `config show`, `config init`: all on this machine, without a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 
@@ -45,7 +45,7 @@ pub(super) enum InitRole {
 pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check { config } => {
-            let Loaded { path, warnings, .. } = load(config)?;
+            let Loaded { path, warnings, .. } = load(config.as_deref())?;
             for warning in warnings {
                 eprintln!("warning: {warning}");
             }
@@ -54,7 +54,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
                 None => say("there is no file: the built-in configuration applies, and is right"),
             }
         }
-        ConfigCommand::Show { config } => say(&config::show(&load(config)?.config)),
+        ConfigCommand::Show { config } => say(&config::show(&load(config.as_deref())?.config)),
         ConfigCommand::Init { role } => say(config::template(match role {
             InitRole::Master => RoleKind::Master,
             InitRole::Slave => RoleKind::Slave,
@@ -62,6 +62,6 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     }
 }
 
-fn load(explicit: Option<PathBuf>) -> Result<Loaded, Failure> {
-    Config::load(explicit.as_deref()).map_err(|errors| Failure::Usage(config::check_report(&errors).trim_end().to_owned()))
+fn load(explicit: Option<&Path>) -> Result<Loaded, Failure> {
+    Config::load(explicit).map_err(|errors| Failure::Usage(config::check_report(&errors).trim_end().to_owned()))
 }

@@ -16,7 +16,7 @@ use super::terminal::{is_watched, say};
 /// How often a pipe gets a line of progress.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 /// How long a server that went away is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The pause between two tries to reach it.
 const PAUSE: Duration = Duration::from_millis(500);
 

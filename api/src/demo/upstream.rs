@@ -46,7 +46,7 @@ impl Tree {
 
     /// Changes it, and says how.
     pub(super) fn change(&self) -> std::io::Result<Vec<String>> {
-        fs::write(self.path.join("pool/a/newcomer_1.0.deb"), [7; 90_000])?;
+        fs::write(self.path.join("pool/a/newcomer_1.0.deb"), vec![7; 90_000])?;
         fs::write(self.path.join("dists/stable/Release"), "a new release\n")?;
         fs::remove_file(self.path.join("pool/b/package-1_1.0.deb"))?;
         let lines = ["+ pool/a/newcomer_1.0.deb", "~ dists/stable/Release", "- pool/b/package-1_1.0.deb"];
@@ -57,13 +57,10 @@ impl Tree {
         &self.path
     }
 
-    pub(super) fn files(&self) -> usize {
-        PACKAGES + 2
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        PACKAGES * PACKAGE_BYTES + IMAGE_BYTES
-    }
+    /// How many files it begins with.
+    pub(super) const FILES: usize = PACKAGES + 2;
+    /// How many bytes they hold, but for some lists.
+    pub(super) const BYTES: usize = PACKAGES * PACKAGE_BYTES + IMAGE_BYTES;
 }
 
 /// Serves the tree.

@@ -93,13 +93,13 @@ pub(super) fn etag(project: &Project) -> String {
 }
 
 /// The version that `If-Match` asks for; `*` asks for any.
-pub(super) fn if_match(headers: &axum::http::HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(axum::http::header::IF_MATCH) else { return Ok(None) };
+pub(super) fn if_match(headers: &axum::http::HeaderMap) -> Option<u64> {
+    let value = headers.get(axum::http::header::IF_MATCH)?;
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
-        return Ok(None);
+        return None;
     }
     let version = text.trim_start_matches("W/").trim_matches('"').parse();
     // A tag that is not ours matches no version.
-    Ok(Some(version.unwrap_or(u64::MAX)))
+    Some(version.unwrap_or(u64::MAX))
 }

@@ -126,7 +126,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
-    let if_version = if_match(&headers)?;
+    let if_version = if_match(&headers);
     let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
     let input = json(&body(input, app.max_body).await?)?;
     let project = read(&app, &actor, &input, Some(&known.project))?;
@@ -144,7 +144,7 @@ pub(super) async fn change(
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
-    let wanted = if_match(&headers)?;
+    let wanted = if_match(&headers);
     let given = json(&body(input, app.max_body).await?)?;
     for _ in 0..PATCH_TRIES {
         let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
@@ -166,7 +166,7 @@ pub(super) async fn remove(
     InPath(id): InPath<ProjectId>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let if_version = if_match(&headers)?;
+    let if_version = if_match(&headers);
     ask(&app, Command::Delete { id, if_version }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

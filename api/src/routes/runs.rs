@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use scheduler::{Answer, Command, ProjectId, Refusal, Run, RunId, journal};
+use scheduler::{Answer, Command, ProjectId, Run, RunId, journal};
 use serde::Deserialize;
 
 use super::input::{Asked, InPath, cursor, no_project, page_size};
@@ -85,7 +85,6 @@ pub(super) async fn cancel(
     match app.scheduler.ask(Command::Cancel { run: run.id, by: actor.name }).await {
         Ok(Answer::Run(run)) => Ok(run_answer(&app, &run)),
         Ok(other) => Err(Problem::internal(&format!("a cancel was answered with {other:?}"))),
-        Err(refusal @ Refusal::NoRun(_)) => Err(refusal.into()),
         Err(refusal) => Err(refusal.into()),
     }
 }

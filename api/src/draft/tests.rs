@@ -1,0 +1,119 @@
+//! Every field of a project, right and wrong.
+
+use serde_json::json;
+
+use super::*;
+
+fn defaults() -> Defaults {
+    Defaults {
+        options: Options::new(&["-avH".to_owned()], &[], "--delete").unwrap(),
+        retry: RetryPolicy { attempts: 3, base: Duration::from_secs(30), cap: Duration::from_mins(30) },
+        timeout: Duration::from_hours(24),
+        stall: Duration::from_mins(15),
+        guard: Guard { max_delete_percent: 20, max_delete: 40_000 },
+    }
+}
+
+fn read(input: &Value) -> Result<Project, Vec<FieldError>> {
+    project(input, None, "root", &defaults(), &Landing::default())
+}
+
+/// The least that a project needs, and something more.
+fn with(more: Value) -> Value {
+    let mut input = json!({"id": "p", "source": "rsync://h/m", "dest": "/d"});
+    if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
+        input.extend(more);
+    }
+    input
+}
+
+fn errors(input: &Value) -> Vec<(String, String)> {
+    let wrong = read(input).expect_err("this was taken");
+    wrong.into_iter().map(|error| (error.field, error.message)).collect()
+}
+
+#[test]
+fn three_fields_are_enough_and_the_rest_is_the_configuration_s() {
+    let project = read(&with(json!({}))).unwrap();
+    assert_eq!((project.id.as_str(), project.name.as_str(), project.owner.as_str()), ("p", "p", "root"));
+    assert_eq!(project.source, "rsync://h/m".parse().unwrap());
+    assert_eq!(project.options, defaults().options);
+    assert_eq!(project.schedule.rule, scheduler::Rule::Manual);
+    assert!(project.enabled && project.fan_out);
+    assert_eq!(project.guard.max_delete, 40_000);
+    let named = json!({"name": "debian", "source": "rsync://h/m", "dest": "/d"});
+    assert_eq!(read(&named).unwrap().id.as_str(), "debian");
+}
+
+#[test]
+fn every_wrong_field_is_named_at_once() {
+    let input = json!({
+        "id": "a b", "name": 3, "source": {"host": "", "module": "m", "port": 0, "user": "a:b"}, "dest": "relative",
+        "enabled": "yes", "labels": {"a=b": "c", "d": 4}, "options": {"basic": ["-e"], "delete": "--nonsense"},
+        "schedule": {"cron": {"minute": "61", "hour": []}, "timezone": "Mars/Olympus", "start_date": "someday",
+                     "jitter": "x"},
+        "retry": {"attempts": 0, "base": "2h", "cap": "1h"}, "timeout": "x", "stall": -1,
+        "guard": {"max_delete_percent": 101, "max_delete": -1}, "hooks": [{"plugin": "x"}], "priority": 2000,
+        "fan_out": 1, "colour": "red", "desst": "/d"
+    });
+    let fields: Vec<String> = errors(&input).into_iter().map(|(field, _)| field).collect();
+    for field in ["id", "name", "source.host", "source.port", "dest", "enabled", "labels.a=b", "labels.d",
+        "options.basic[0]", "options.delete", "schedule.cron.hour", "schedule.timezone", "schedule.start_date",
+        "schedule.jitter", "retry.attempts", "retry.cap", "timeout", "stall", "guard.max_delete_percent",
+        "guard.max_delete", "hooks", "priority", "fan_out", "colour", "desst"]
+    {
+        assert!(fields.iter().any(|found| found == field), "{field} is missing in {fields:?}");
+    }
+    let said = errors(&with(json!({"desst": "/d"})));
+    assert_eq!(said, [("desst".to_owned(), "is not known: did you mean `dest`?".to_owned())]);
+}
+
+#[test]
+fn what_is_no_object_is_said_in_one_line() {
+    assert_eq!(errors(&json!([]))[0].1, "must be an object");
+    assert!(errors(&json!({})).iter().any(|(field, _)| field == "source"));
+}
+
+#[test]
+fn a_schedule_comes_in_every_form() {
+    let described = |schedule: Value| read(&with(json!({ "schedule": schedule }))).unwrap().schedule.describe();
+    assert_eq!(described(json!({"cron": {"minute": "*/5"}})), "every 5 minutes");
+    assert_eq!(described(json!({"cron": {"minute": 5, "second": null}})), described(json!({"cron": {"minute": "5"}})));
+    assert_eq!(described(json!({"cron": "*/5 * * * *"})), "every 5 minutes");
+    assert_eq!(described(json!("*/5 * * * *")), "every 5 minutes");
+    assert_eq!(described(json!({"every": "30m"})), "30 minutes after the end of the last run");
+    assert_eq!(described(json!({"every": 1800})), "30 minutes after the end of the last run");
+    assert_eq!(described(json!({"manual": true})), "only by hand");
+    assert_eq!(described(json!("manual")), "only by hand");
+    assert_eq!(described(json!({})), "only by hand");
+    let twice = errors(&with(json!({"schedule": {"every": "1h", "manual": true}})));
+    assert!(twice[0].1.contains("two schedules"), "{twice:?}");
+    let never = errors(&with(json!({"schedule": {"cron": {"month": "2", "day": "31"}}})));
+    assert!(never[0].1.contains("never"), "{never:?}");
+    let past = errors(&with(json!({"schedule": {"cron": {"year": "2001"}}})));
+    assert!(past[0].1.contains("never fires"), "{past:?}");
+}
+
+#[test]
+fn a_password_stays_until_it_is_taken_away() {
+    let source = json!({"host": "h", "module": "m", "user": "u", "password": "hunter2"});
+    let first = read(&with(json!({ "source": source }))).unwrap();
+    let next = |source: Value| {
+        let input = with(json!({ "source": source }));
+        project(&input, Some(&first), "root", &defaults(), &Landing::default()).unwrap().password
+    };
+    assert_eq!(next(json!("rsync://u@h/m")), first.password);
+    assert_eq!(next(json!({"host": "h2", "module": "m", "has_password": true})), first.password);
+    assert_eq!(next(json!({"host": "h", "module": "m", "has_password": false})), None);
+    assert_eq!(next(json!({"host": "h", "module": "m", "password": null})), None);
+    assert_eq!(next(json!({"host": "h", "module": "m", "password": "new"})), Some(Secret::new("new")));
+}
+
+#[test]
+fn a_project_keeps_its_id_and_its_owner() {
+    let known = read(&with(json!({}))).unwrap();
+    let again = |input: &Value| project(input, Some(&known), "somebody", &defaults(), &Landing::default());
+    assert_eq!(again(&json!({"source": "rsync://h/m", "dest": "/d"})).unwrap().id, known.id);
+    assert_eq!(again(&with(json!({"owner": "somebody"}))).unwrap().owner, "root");
+    assert!(again(&with(json!({"id": "q"}))).unwrap_err()[0].message.contains("keeps its id"));
+}
