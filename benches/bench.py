@@ -1,4 +1,4 @@
-"""What every workload works with: its folder, the binary, how often to repeat, and an end for all that it starts."""
+"""What every workload works with: its folders, the binary, how often to repeat, and an end for all that it starts."""
 
 import contextlib
 import os
@@ -16,9 +16,10 @@ class Failed(Exception):
 class Bench:
     """The circumstances of all workloads, and the open resources of the present one."""
 
-    def __init__(self, folder, binary, repeat, scale):
-        self.root = folder
-        self.folder = folder
+    def __init__(self, folder, trees, binary, repeat, scale):
+        # The server's own files, and the trees that are mirrored; a workload has a folder in each.
+        self.roots = folder, trees
+        self.folder, self.trees = folder, trees
         self.binary = binary
         self.repeat = repeat
         self.scale = scale
@@ -26,14 +27,16 @@ class Bench:
 
     @contextlib.contextmanager
     def workload(self, name):
-        """Gives the workload a folder of its own, and ends what it started, whatever happens."""
-        self.folder = self.root / name
+        """Gives the workload folders of its own, and ends what it started, whatever happens."""
+        self.folder, self.trees = (root / name for root in self.roots)
         self.folder.mkdir()
+        self.trees.mkdir()
         try:
             with contextlib.ExitStack() as self.resources:
                 yield
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for path in (self.folder, self.trees):
+                shutil.rmtree(path, ignore_errors=True)
 
     def number(self, full):
         """A number of projects or files at the scale that was asked for."""

@@ -18,7 +18,7 @@ def with_projects(bench):
     """A server that has a thousand projects."""
     server = bench.keep(Server(bench))
     projects = [
-        (f"project-{number:04}", f"rsync://upstream.example.org/module/{number:04}", bench.folder / "m" / f"{number:04}")
+        (f"project-{number:04}", f"rsync://upstream.example.org/module/{number:04}", bench.trees / f"{number:04}")
         for number in range(bench.number(1000))
     ]
     print(f"\n{len(projects)} projects were created in {server.create(projects):.2f} s.")

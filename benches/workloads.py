@@ -58,7 +58,7 @@ class Site:
 
     def __init__(self, bench, trees, files):
         self.bench = bench
-        tree = bench.folder / "upstream"
+        tree = bench.trees / "upstream"
         tree.mkdir()
         paths = [f"p{number:04}" for number in range(trees)]
         for path in paths:
@@ -66,8 +66,8 @@ class Site:
         daemons = upstream.daemons(bench, tree)
         self.server = bench.keep(Server(bench))
         self.rows = [
-            Row(kind, name, self._projects(f"{index}{name[0].lower()}", daemon, paths))
-            for index, kind in enumerate((BARE, SAME, OURS))
+            Row(kind, name, self._projects(f"ours-{name}".lower() if kind == OURS else "bare", daemon, paths))
+            for kind in (BARE, SAME, OURS)
             for name, daemon in daemons.items()
         ]
         for row in self.rows:
@@ -80,16 +80,15 @@ class Site:
         self.command = " ".join(shlex.split(shown)[:-2])
 
     def _projects(self, group, daemon, paths):
-        return [
-            (f"g{group}-{path}", daemon.url(path) + "/", self.bench.folder / "mirrors" / group / path)
-            for path in paths
-        ]
+        """All bare rows share their destinations; Heliostat wants one for each project."""
+        mirrors = self.bench.trees / "mirrors" / group
+        mirrors.mkdir(parents=True, exist_ok=True)
+        return [(f"{group}-{path}", daemon.url(path) + "/", mirrors / path) for path in paths]
 
     def clear(self, row):
         """Removes what a row has fetched; what the disk still has to write is not to fall on the next measurement."""
         for _, _, dest in row.projects:
             shutil.rmtree(dest, ignore_errors=True)
-            dest.parent.mkdir(parents=True, exist_ok=True)
         os.sync()
 
     def run(self, row):
@@ -162,8 +161,8 @@ def first_and_unchanged(bench, show):
         for index, row in enumerate(site.rows):
             site.clear(row)
             firsts[index].append(site.run(row))
-            os.sync()
             again[index].append(site.run(row))
+            site.clear(row)
     what = f"{projects} projects x {files} small files, 8 at once"
     for name, text, samples in (("W1", "first sync", firsts), ("W2", "nothing changed", again)):
         if name in show:
@@ -177,9 +176,7 @@ def w3(bench):
     files = bench.number(100_000)
     site = Site(bench, 1, files)
     for row in site.rows:
-        site.clear(row)
         site.run(row)
-    os.sync()
     for _ in range(bench.repeat):
         for row in site.rows:
             row.samples.append(site.run(row))

@@ -15,6 +15,7 @@ mod project_flags;
 mod runs;
 mod site;
 mod status;
+mod store;
 mod table;
 mod terminal;
 
@@ -118,6 +119,9 @@ enum ClientCommand {
         /// Stay, and show it anew every second
         #[arg(long)]
         watch: bool,
+        /// Show instead how many runs start in each ten minutes of the next 24 hours
+        #[arg(long, conflicts_with = "watch")]
+        schedule: bool,
     },
     /// Add, list, change and remove projects
     #[command(subcommand)]
@@ -170,6 +174,9 @@ enum ClientCommand {
         #[arg(long, value_name = "LINES")]
         tail: Option<usize>,
     },
+    /// Check, back up and restore what the server remembers
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Let the server read its configuration again
     #[command(after_help = "Example: heliostat reload")]
     Reload,
@@ -200,7 +207,9 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
     let client = Client::new(connection)?;
     runtime.block_on(async {
         match command {
-            ClientCommand::Status { watch } => status::run(&client, watch).await,
+            ClientCommand::Status { schedule: true, .. } => status::schedule(&client).await,
+            ClientCommand::Status { watch, .. } => status::run(&client, watch).await,
+            ClientCommand::Store(command) => store::run(&client, command).await,
             ClientCommand::Project(command) => project::run(&client, command).await,
             ClientCommand::Sync { id, follow } => runs::sync(&client, &id, follow).await,
             ClientCommand::Cancel { run } => runs::cancel(&client, &run).await,

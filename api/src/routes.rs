@@ -7,8 +7,10 @@ mod openapi;
 mod projects;
 mod runs;
 mod site;
+mod store;
 
 pub use openapi::document;
+pub use store::CheckedView;
 
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
@@ -130,6 +132,26 @@ fn site_rows() -> Vec<Route> {
             errors: &[400],
             ..row("get", "/api/v1/events", "what happens, as server-sent events; resumes by Last-Event-ID", || {
                 get(events::events)
+            })
+        },
+        Route {
+            query: &[Query { name: "hours", kind: "integer", about: "how far ahead, 1 to 168; 24 unless given" }],
+            answer: (200, Answer::Json("Load")),
+            errors: &[400],
+            ..row("get", "/api/v1/schedule/load", "how many runs start in each ten minutes", || get(site::load))
+        },
+        Route {
+            answer: (200, Answer::Json("StoreCheck")),
+            ..row("post", "/api/v1/store/check", "read every record of the store, and say what is wrong", || {
+                post(store::check)
+            })
+        },
+        Route {
+            body: Some("StoreBackupInput"),
+            answer: (200, Answer::Json("StoreBackup")),
+            errors: &[400, 408, 413, 422],
+            ..row("post", "/api/v1/store/backup", "write the whole store into a file on the server", || {
+                post(store::backup)
             })
         },
         Route {

@@ -7,6 +7,8 @@
 mod leftovers;
 mod reader;
 mod stall;
+#[cfg(test)]
+mod transcripts;
 
 use std::ffi::OsString;
 use std::io;

@@ -16,8 +16,8 @@ mod supervisor;
 mod wire;
 
 pub(crate) use leftovers::unfinished as is_unfinished;
-pub use supervisor::{Guarded, Said, SpawnError};
-pub use wire::{Order, Spec};
+pub(crate) use supervisor::{Guarded, Said};
+pub(crate) use wire::Spec;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -65,7 +65,9 @@ fn guard() -> io::Result<()> {
     };
     release_pipes()?;
     tell(&control, &Report::Started { pid: rsync.pid() })?;
-    let status = watch(&control, &rsync, Duration::from_millis(spec.grace_ms))?;
+    // An order that came together with the specification was read together with it.
+    let ordered = !orders.buffer().is_empty();
+    let status = watch(&control, &rsync, Duration::from_millis(spec.grace_ms), ordered)?;
     rsync.reap_rest(LINGER, LOOK)?;
     leftovers::remove(rsync.unfinished());
     tell(&control, &Report::from(status))
@@ -111,8 +113,8 @@ fn release_pipes() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for rsync's end, ending it when the supervisor says so or is gone.
-fn watch(control: &UnixStream, rsync: &Rsync, grace: Duration) -> io::Result<WaitStatus> {
+/// Waits for rsync's end, ending it when the supervisor says so, has said so, or is gone.
+fn watch(control: &UnixStream, rsync: &Rsync, grace: Duration, mut ordered: bool) -> io::Result<WaitStatus> {
     control.set_nonblocking(true)?;
     let mut stopping: Option<Instant> = None;
     let mut killed = false;
@@ -122,7 +124,8 @@ fn watch(control: &UnixStream, rsync: &Rsync, grace: Duration) -> io::Result<Wai
         }
         let listen = stopping.is_none().then(|| control.as_fd());
         let wait = stopping.map(|since| grace.saturating_sub(since.elapsed()).max(LOOK));
-        if poll_either(rsync.handle(), listen, wait)? && ordered_to_stop(control) {
+        if ordered || (poll_either(rsync.handle(), listen, wait)? && ordered_to_stop(control)) {
+            ordered = false;
             stopping = Some(Instant::now());
             rsync.ask_to_end();
             // Whoever is left to hear it is told.
@@ -166,7 +169,7 @@ fn tell(mut control: &UnixStream, report: &Report) -> io::Result<()> {
 ///
 /// # Errors
 /// When the processes cannot be listed.
-pub fn end_orphans_of(locks: &Path, dest: &Path, grace: Duration) -> io::Result<Vec<u32>> {
+pub(crate) fn end_orphans_of(locks: &Path, dest: &Path, grace: Duration) -> io::Result<Vec<u32>> {
     match File::open(dest) {
         Ok(directory) => crate::sweep::end_holders_of(&crate::lock::lock_path(locks, &directory)?, grace),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -6,10 +6,10 @@
 //!
 //! Invariants that live here:
 //!
-//! 1. At most one rsync writes to a destination: [`lock`] is held by the guardian *and* by every rsync below it, so it
+//! 1. At most one rsync writes to a destination: its lock is held by the guardian *and* by every rsync below it, so it
 //!    is free only when the last of them has ended.
 //! 2. No rsync outlives its supervisor: [`guardian`] ends the process group when the control socket closes, and
-//!    [`sweep`] ends what is left when guardian and supervisor were killed together.
+//!    [`Engine::end_orphans`] ends what is left when guardian and supervisor were killed together.
 //! 3. Reading rsync's output never fails and never blocks rsync: [`rsync::output`] keeps what it does not know as
 //!    text, bounds every line, and both pipes are always drained.
 //! 4. A [`Secret`] prints as `***`, and reaches rsync through a pipe, never through argv or the environment.
@@ -18,18 +18,18 @@
 
 pub mod attempt;
 pub mod guardian;
-pub mod lock;
+mod lock;
 pub mod monitor;
 pub mod retry;
 pub mod rsync;
 pub mod rsyncd;
 pub mod secret;
 pub mod source;
-pub mod sweep;
+mod sweep;
 
 pub use attempt::{Attempt, AttemptReport, Changes, Engine};
 pub use monitor::{Monitor, Phase};
-pub use retry::{Backoff, RetryPolicy};
+pub use retry::RetryPolicy;
 pub use rsync::args::Limits;
 pub use rsync::exit::{Class, Exit, Judgement, Verdict};
 pub use rsync::options::{DeleteMode, Options, OptionsError};

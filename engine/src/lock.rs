@@ -19,14 +19,14 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 /// A destination that is ours for as long as these files are open, here or in a child.
 #[derive(Debug)]
-pub struct DestinationLock {
+pub(crate) struct DestinationLock {
     _file: File,
     _directory: File,
 }
 
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another rsync, or another server, holds it.
     #[error("another rsync holds {0}")]
     Held(PathBuf),
@@ -46,7 +46,7 @@ impl DestinationLock {
     ///
     /// # Errors
     /// When somebody else holds it, or the system refuses.
-    pub fn take(locks: &Path, dest: &Path) -> Result<Self, LockError> {
+    pub(crate) fn take(locks: &Path, dest: &Path) -> Result<Self, LockError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source: io::Error| LockError::Failed { path, source }
@@ -79,7 +79,7 @@ impl DestinationLock {
 ///
 /// # Errors
 /// When the directory cannot be examined.
-pub fn lock_path(locks: &Path, directory: &File) -> io::Result<PathBuf> {
+pub(crate) fn lock_path(locks: &Path, directory: &File) -> io::Result<PathBuf> {
     let meta = directory.metadata()?;
     Ok(locks.join(format!("{:x}-{:x}.lock", meta.dev(), meta.ino())))
 }

@@ -54,38 +54,11 @@ impl RetryPolicy {
     }
 }
 
-/// The waits of one run: a policy and how often it has failed so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    policy: RetryPolicy,
-    failed: u32,
-}
-
-impl Backoff {
-    /// A run that has not failed yet.
-    #[must_use]
-    pub fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failed: 0 }
-    }
-
-    /// How many attempts have failed.
-    #[must_use]
-    pub fn failed(&self) -> u32 {
-        self.failed
-    }
-
-    /// Counts one more failed attempt and says how long to wait before the next; `None`: there is no next.
-    pub fn after_failure(&mut self, verdict: Verdict, jitter: f64) -> Option<Duration> {
-        self.failed = self.failed.saturating_add(1);
-        self.policy.delay(self.failed, verdict, jitter)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Backoff, RetryPolicy};
+    use super::RetryPolicy;
     use crate::rsync::exit::Verdict;
     use std::time::Duration;
 
@@ -105,11 +78,10 @@ mod tests {
 
     #[test]
     fn attempts_end() {
-        let mut backoff = Backoff::new(RetryPolicy::default());
-        assert!(backoff.after_failure(Verdict::RetrySoon, 0.0).is_some());
-        assert!(backoff.after_failure(Verdict::RetrySoon, 0.0).is_some());
-        assert_eq!(backoff.after_failure(Verdict::RetrySoon, 0.0), None);
-        assert_eq!(backoff.failed(), 3);
+        let waits = (1..=4).map(|failed| RetryPolicy::default().delay(failed, Verdict::RetrySoon, 0.0).is_some());
+        assert!(waits.eq([true, true, false, false]));
+        let none = RetryPolicy { attempts: 0, ..RetryPolicy::default() };
+        assert_eq!(none.delay(1, Verdict::RetrySoon, 0.0), None);
     }
 
     #[test]

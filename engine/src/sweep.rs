@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 ///
 /// # Errors
 /// When the processes cannot be listed.
-pub fn end_holders(locks: &Path, grace: Duration) -> io::Result<Vec<u32>> {
+pub(crate) fn end_holders(locks: &Path, grace: Duration) -> io::Result<Vec<u32>> {
     let ours = |held: &Path| held.parent() == Some(locks);
     end(&ours, grace)
 }
@@ -25,7 +25,7 @@ pub fn end_holders(locks: &Path, grace: Duration) -> io::Result<Vec<u32>> {
 ///
 /// # Errors
 /// When the processes cannot be listed.
-pub fn end_holders_of(lock: &Path, grace: Duration) -> io::Result<Vec<u32>> {
+pub(crate) fn end_holders_of(lock: &Path, grace: Duration) -> io::Result<Vec<u32>> {
     let ours = |held: &Path| held == lock;
     end(&ours, grace)
 }

@@ -4,14 +4,16 @@
 //! it is told the time, and what it decides comes out as a [`Step`]: first what must be durable, then what may happen
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
-//! What a person asks for is in [`command`], what becomes of a run in [`lifecycle`].
+//! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
+//! [`lifecycle`].
 
 mod command;
+mod due;
 mod lifecycle;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,26 +28,33 @@ use crate::destination::Places;
 use crate::event::EventKind;
 use crate::project::{Project, ProjectId, Standing};
 use crate::queue::{Bounds, Queue, QueueItem};
-use crate::run::{AttemptEnd, Run, RunId};
-use crate::schedule::Rule;
+use crate::run::{AttemptEnd, Run, RunId, RunState};
 use crate::timetable::Timetable;
 
 /// The scheduler's whole state of mind.
 #[derive(Debug)]
 pub struct Core {
     entries: BTreeMap<ProjectId, Entry>,
-    runs: HashMap<RunId, Live>,
+    /// The runs that have not ended.
+    runs: HashMap<RunId, Run>,
     places: Places,
-    /// Places of removed projects whose last rsync has not ended yet.
-    departing: HashMap<RunId, PathBuf>,
+    /// Removed projects whose last rsync has not ended yet.
+    departing: HashMap<RunId, Arc<Project>>,
     due: Timetable<ProjectId>,
+    /// Projects whose catch-up run was granted, and waits for its share of the jitter.
+    granted: HashSet<ProjectId>,
     retries: Timetable<RunId>,
     queue: Queue,
     newest: Option<RunId>,
     random: SmallRng,
     tool: Tool,
+    /// The latest that the clock has shown.
+    seen: Option<DateTime<Utc>>,
     stopping: bool,
 }
+
+/// How many times, and how many waits, are decided in one step, so that nobody who asks waits behind ten thousand.
+const TOGETHER: usize = 256;
 
 /// The rsync of this site.
 #[derive(Debug, Clone)]
@@ -69,14 +78,6 @@ pub struct Entry {
     pub waiting: Option<RunId>,
     /// The next schedule time; with jitter, it starts a little later.
     pub next: Option<DateTime<Utc>>,
-}
-
-/// A run that has not ended.
-#[derive(Debug)]
-struct Live {
-    run: Run,
-    /// Who asked to stop it, if anyone did.
-    cancelled_by: Option<String>,
 }
 
 /// Something that the core reacts to.
@@ -167,17 +168,20 @@ impl Core {
             places: Places::default(),
             departing: HashMap::new(),
             due: Timetable::default(),
+            granted: HashSet::new(),
             retries: Timetable::default(),
             queue: Queue::new(bounds),
             newest: None,
             random: SmallRng::seed_from_u64(seed),
             tool,
+            seen: None,
             stopping: false,
         }
     }
 
     /// Takes one input. What follows is added to `step`; starting what can start is left to [`Core::settle`].
     pub fn handle(&mut self, now: DateTime<Utc>, input: Input, step: &mut Step) {
+        self.watch_clock(now, step);
         match input {
             Input::Command { ticket, command } => {
                 let answer = self.command(now, command, step);
@@ -192,15 +196,19 @@ impl Core {
         }
     }
 
-    /// Fires what is due, queues what has backed off, and starts what the bounds let through.
+    /// Fires what is due, queues what has backed off, and starts what the bounds let through. When more than a step's
+    /// worth is due, [`Core::next_wake`] has passed already, and the rest is for the next call.
     pub fn settle(&mut self, now: DateTime<Utc>, step: &mut Step) {
+        self.watch_clock(now, step);
         if self.stopping {
             return;
         }
-        while let Some((_, id)) = self.due.pop_due(now) {
-            self.fire(now, &id, step);
+        for _ in 0..TOGETHER {
+            let Some((due, id)) = self.due.pop_due(now) else { break };
+            self.fire(now, due, &id, step);
         }
-        while let Some((_, run)) = self.retries.pop_due(now) {
+        for _ in 0..TOGETHER {
+            let Some((_, run)) = self.retries.pop_due(now) else { break };
             self.requeue(now, run, step);
         }
         while let Some(run) = self.queue.start_next() {
@@ -237,12 +245,12 @@ impl Core {
     /// A live run.
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<&Run> {
-        self.runs.get(&id).map(|live| &live.run)
+        self.runs.get(&id)
     }
 
     /// Every live run, in no order.
     pub fn live_runs(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values().map(|live| &live.run)
+        self.runs.values()
     }
 
     /// What waits, in order, with the reason; at most `limit` of them.
@@ -258,33 +266,11 @@ impl Core {
         self.entries.insert(entry.project.id.clone(), entry);
     }
 
-    /// Works out when a project is due next.
-    pub(crate) fn reschedule(&mut self, now: DateTime<Utc>, id: &ProjectId) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
-        let schedule = &entry.project.schedule;
-        let next = match &schedule.rule {
-            _ if !entry.project.enabled => None,
-            Rule::Manual => None,
-            Rule::Every(_) if entry.active.is_some() => None,
-            Rule::Every(pause) => match &entry.standing.last_run {
-                None => Some(schedule.start.map_or(now, |start| start.max(now))),
-                Some(last) => chrono::Duration::from_std(*pause).ok().map(|pause| last.ended + pause),
-            }
-            .filter(|next| schedule.end.is_none_or(|end| *next <= end)),
-            Rule::Fields(_) | Rule::Cron(_) => {
-                schedule.next_after(entry.standing.fired.map_or(now, |fired| fired.max(now)))
-            }
-        };
-        entry.next = next;
-        let due = next.map(|next| schedule.jittered(next, id.as_str()));
-        self.due.set(id, due);
-    }
-
-    /// Notes that everything up to `scheduled` is decided; gives the standing to store.
-    pub(crate) fn decided(&mut self, id: &ProjectId, scheduled: DateTime<Utc>) -> Option<Standing> {
-        let entry = self.entries.get_mut(id)?;
-        entry.standing.fired = Some(scheduled);
-        Some(entry.standing.clone())
+    /// Takes over from a clockwork that decided what could not be stored: what no store knows, which is who still
+    /// writes to the places of removed projects. Comes before [`Core::recover`].
+    pub fn inherit(&mut self, old: Self) {
+        self.departing = old.departing;
+        self.seen = old.seen;
     }
 
     /// Names of runs grow from here on.
@@ -292,33 +278,27 @@ impl Core {
         self.newest = self.newest.max(newest);
     }
 
+    /// Keeps in mind which inherited runs of removed projects are still going; a project that is there again was not
+    /// removed after all.
+    pub(crate) fn keep_departing(&mut self, now: DateTime<Utc>, going: &HashSet<RunId>) {
+        let entries = &self.entries;
+        let same = |gone: &Project| entries.get(&gone.id).is_some_and(|entry| entry.project.created == gone.created);
+        self.departing.retain(|run, gone| going.contains(run) && !same(gone));
+        for (run, gone) in &self.departing {
+            self.queue.push(*run, gone, now);
+            self.queue.start(*run);
+        }
+    }
+
     /// Takes a run that is going already into the account of the bounds.
     pub(crate) fn keep_going(&mut self, id: RunId) {
         self.queue.start(id);
     }
 
-    fn fire(&mut self, now: DateTime<Utc>, id: &ProjectId, step: &mut Step) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
-        let Some(scheduled) = entry.next.take() else { return };
-        entry.standing.fired = Some(scheduled);
-        step.touched.insert(id.clone());
-        if entry.active.is_some() {
-            entry.standing.skipped += 1;
-            let kind = EventKind::ScheduleSkipped { scheduled };
-            step.effects.push(Effect::Publish(id.clone(), kind));
-        } else {
-            self.create_run(now, id, crate::run::Trigger::Schedule, None, Some(scheduled), step);
-        }
-        if let Some(entry) = self.entries.get(id) {
-            step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));
-        }
-        self.reschedule(now, id);
-    }
-
     fn stop(&mut self, step: &mut Step) {
         self.stopping = true;
-        let going = self.runs.values().filter(|live| live.run.state == crate::run::RunState::Running);
-        step.effects.extend(going.map(|live| Effect::Cancel(live.run.id)));
+        let going = self.runs.values().filter(|run| run.state == RunState::Running);
+        step.effects.extend(going.map(|run| Effect::Cancel(run.id)));
     }
 
     fn new_id(&mut self, now: DateTime<Utc>) -> RunId {

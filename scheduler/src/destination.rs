@@ -54,6 +54,9 @@ pub enum DestinationError {
     /// Another project's destination lies inside it.
     #[error("contains the destination of project `{0}`, which its sync would delete: choose a place beside it")]
     Contains(ProjectId),
+    /// The last rsync of a removed project still writes in, around or below it.
+    #[error("is still written to by the last run of project `{0}`, which was removed: repeat this once that has ended")]
+    Leaving(ProjectId),
 }
 
 /// Where trees may land at all.

@@ -36,7 +36,7 @@ const WAITING: usize = 1024;
 /// How long leftover processes of an earlier server are given to end.
 const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 /// How often the past is trimmed.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// What the scheduler is told by the configuration.
 #[derive(Debug, Clone)]

@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use engine::Progress;
 use tokio::sync::broadcast;
 
@@ -41,10 +42,12 @@ pub enum EventKind {
     ProjectUpdated,
     /// It was removed.
     ProjectDeleted,
-    /// Its schedule fired while a run was still going, so that this time was passed over.
+    /// A schedule time, and all before it, was passed over.
     ScheduleSkipped {
         /// The schedule time.
         scheduled: DateTime<Utc>,
+        /// Why.
+        reason: SkipReason,
     },
     /// A run was accepted.
     RunQueued(Arc<Run>),
@@ -56,6 +59,27 @@ pub enum EventKind {
     RunRetry(Arc<Run>),
     /// A run is over.
     RunEnded(Arc<Run>),
+}
+
+/// Why a schedule time was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// A run was still going or waiting.
+    Busy,
+    /// It came so long ago that the project does not catch it up.
+    Late(TimeDelta),
+}
+
+impl std::fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Busy => f.write_str("the run before had not ended"),
+            Self::Late(late) => {
+                let late = Duration::from_secs(late.num_seconds().unsigned_abs());
+                write!(f, "it is {} late, and `catch_up` does not reach so far back", humantime::format_duration(late))
+            }
+        }
+    }
 }
 
 impl EventKind {

@@ -18,6 +18,7 @@
 //! A reader starts with [`core`]: it is the whole clockwork as one function from an input to a step, without a clock
 //! or a process.
 
+pub mod account;
 pub mod board;
 pub mod core;
 pub mod cron;
@@ -43,5 +44,5 @@ pub use event::{Event, EventBus, EventKind};
 pub use project::{Guard, Project, ProjectId, Standing};
 pub use queue::Bounds;
 pub use run::{AttemptRecord, Counts, Outcome, Run, RunId, RunState, Trigger};
-pub use schedule::{Rule, Schedule};
+pub use schedule::{CatchUp, Rule, Schedule};
 pub use store::{Store, StoreError};

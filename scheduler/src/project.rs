@@ -128,7 +128,7 @@ pub struct Standing {
     pub failures: u32,
     /// Paths changed since the newest generation by runs that did not end well; the next good run publishes them.
     pub unpublished: u64,
-    /// Schedule times skipped because a run was still going.
+    /// Schedule times that started no run: one was still going, or they were too long ago to catch up.
     pub skipped: u64,
     /// Bytes in the tree, by the newest statistics.
     pub size_bytes: u64,

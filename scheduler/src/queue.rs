@@ -4,13 +4,19 @@
 //! run ages at the same speed, the order never changes while they wait, and one sorted set is enough: a run's place
 //! is its queue time, moved back ten minutes per point. Nothing starves, because whoever waits long enough is older
 //! than any newcomer's advantage.
+//!
+//! Who may go first is found by [`lanes`], with an effort that does not grow with what waits behind used-up bounds.
+
+mod lanes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::project::{Project, ProjectId};
 use crate::run::RunId;
+use lanes::{Lane, Lanes, Place, Resource};
 
 /// How long a wait one point of priority outweighs.
 const AGE_PER_POINT_SECONDS: i64 = 600;
@@ -38,21 +44,27 @@ impl Default for Bounds {
 #[derive(Debug, Default)]
 pub struct Queue {
     bounds: Bounds,
-    waiting: BTreeSet<(DateTime<Utc>, RunId)>,
+    waiting: BTreeSet<Place>,
     claims: HashMap<RunId, Claim>,
     going: HashMap<RunId, Claim>,
-    per_host: HashMap<String, usize>,
-    per_label: HashMap<String, usize>,
+    lanes: Lanes,
 }
 
 /// What a run takes of the bounds while it goes.
 #[derive(Debug, Clone)]
 struct Claim {
     project: ProjectId,
-    place: DateTime<Utc>,
+    since: DateTime<Utc>,
     priority: i32,
-    host: String,
-    labels: Vec<String>,
+    host: Arc<str>,
+    labels: Vec<Arc<str>>,
+    lane: Lane,
+}
+
+impl Claim {
+    fn place(&self, run: RunId) -> Place {
+        (self.since - Duration::seconds(points(self.priority) * AGE_PER_POINT_SECONDS), run)
+    }
 }
 
 /// Why a run still waits.
@@ -113,32 +125,29 @@ impl Queue {
     /// An empty queue with these bounds.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, ..Self::default() }
+        Self { lanes: Lanes::new(bounds.clone()), bounds, ..Self::default() }
     }
 
     /// Changes the bounds; runs that go already are left to end.
     pub fn set_bounds(&mut self, bounds: Bounds) {
-        self.bounds = bounds;
+        if bounds != self.bounds {
+            self.bounds = bounds;
+            self.arrange(|_| {});
+        }
     }
 
     /// Puts a run in its place.
     pub fn push(&mut self, run: RunId, project: &Project, since: DateTime<Utc>) {
-        let claim = Claim {
-            project: project.id.clone(),
-            place: since - Duration::seconds(points(project.priority) * AGE_PER_POINT_SECONDS),
-            priority: project.priority,
-            host: project.source.host().to_ascii_lowercase(),
-            labels: project.labels.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-        };
-        self.waiting.insert((claim.place, run));
-        self.claims.insert(run, claim);
+        let host = project.source.host().to_ascii_lowercase().into();
+        let labels: Vec<_> = project.labels.iter().map(|(key, value)| format!("{key}={value}").into()).collect();
+        let lane = self.lanes.lane(&host, &labels);
+        let claim = Claim { project: project.id.clone(), since, priority: project.priority, host, labels, lane };
+        self.enter(run, claim);
     }
 
     /// Takes a waiting run out, if it waits.
     pub fn remove(&mut self, run: RunId) {
-        if let Some(claim) = self.claims.remove(&run) {
-            self.waiting.remove(&(claim.place, run));
-        }
+        self.leave(run);
     }
 
     /// The first run in order that the bounds let through; it counts as going from now on.
@@ -146,30 +155,58 @@ impl Queue {
         if self.going.len() >= self.bounds.concurrent {
             return None;
         }
-        let next = self.waiting.iter().map(|(_, run)| *run).find(|run| {
-            self.claims.get(run).is_some_and(|claim| self.waits(claim) == Waits::ForNothing)
-        })?;
+        let next = self.lanes.first()?;
         self.start(next);
         Some(next)
     }
 
     /// Counts a waiting run as going, whatever the bounds say.
     pub fn start(&mut self, run: RunId) {
-        let Some(claim) = self.claims.remove(&run) else { return };
-        self.waiting.remove(&(claim.place, run));
-        *self.per_host.entry(claim.host.clone()).or_default() += 1;
-        for label in &claim.labels {
-            *self.per_label.entry(label.clone()).or_default() += 1;
-        }
+        let Some(claim) = self.leave(run) else { return };
+        self.lanes.take(&claim.lane);
         self.going.insert(run, claim);
     }
 
     /// Gives back what a going run took.
     pub fn finish(&mut self, run: RunId) {
-        let Some(claim) = self.going.remove(&run) else { return };
-        give_back(&mut self.per_host, &claim.host);
-        for label in &claim.labels {
-            give_back(&mut self.per_label, label);
+        if let Some(claim) = self.going.remove(&run) {
+            self.lanes.give_back(&claim.lane);
+        }
+    }
+
+    /// After a clock has gone back: no waiting run has waited since a time that is still to come, where it would stay
+    /// behind every newcomer.
+    pub fn none_since_after(&mut self, now: DateTime<Utc>) {
+        self.arrange(|claim| claim.since = claim.since.min(now));
+    }
+
+    fn enter(&mut self, run: RunId, claim: Claim) {
+        let place = claim.place(run);
+        self.waiting.insert(place);
+        self.lanes.push(&claim.lane, place);
+        self.claims.insert(run, claim);
+    }
+
+    fn leave(&mut self, run: RunId) -> Option<Claim> {
+        let claim = self.claims.remove(&run)?;
+        let place = claim.place(run);
+        self.waiting.remove(&place);
+        self.lanes.remove(&claim.lane, place);
+        Some(claim)
+    }
+
+    /// Gives everyone their place anew, after a change to who waits or to the bounds.
+    fn arrange(&mut self, change: impl Fn(&mut Claim)) {
+        self.lanes = Lanes::new(self.bounds.clone());
+        self.waiting.clear();
+        for claim in self.going.values_mut() {
+            claim.lane = self.lanes.lane(&claim.host, &claim.labels);
+            self.lanes.take(&claim.lane);
+        }
+        for (run, mut claim) in std::mem::take(&mut self.claims) {
+            change(&mut claim);
+            claim.lane = self.lanes.lane(&claim.host, &claim.labels);
+            self.enter(run, claim);
         }
     }
 
@@ -182,7 +219,7 @@ impl Queue {
     /// The waiting runs in their order, at most `limit`, each with its reason.
     #[must_use]
     pub fn items(&self, limit: usize) -> Vec<QueueItem> {
-        let item = |(_, run): &(DateTime<Utc>, RunId)| {
+        let item = |(_, run): &Place| {
             let claim = self.claims.get(run)?;
             Some(QueueItem {
                 run: *run,
@@ -198,30 +235,17 @@ impl Queue {
         if self.going.len() >= self.bounds.concurrent {
             return Waits::ForSlot { bound: self.bounds.concurrent };
         }
-        if self.per_host.get(&claim.host).is_some_and(|used| *used >= self.bounds.per_host) {
-            return Waits::ForHost { host: claim.host.clone(), bound: self.bounds.per_host };
+        let Some(full) = self.lanes.held_up_by(&claim.lane) else { return Waits::ForNothing };
+        let bound = self.lanes.bound(full);
+        match full {
+            Resource::Host(host) => Waits::ForHost { host: host.to_string(), bound },
+            Resource::Label(label) => Waits::ForLabel { label: label.to_string(), bound },
         }
-        for label in &claim.labels {
-            let used = self.per_label.get(label).copied().unwrap_or_default();
-            if let Some(bound) = self.bounds.per_label.get(label).copied().filter(|bound| used >= *bound) {
-                return Waits::ForLabel { label: label.clone(), bound };
-            }
-        }
-        Waits::ForNothing
     }
 }
 
 fn points(priority: i32) -> i64 {
     i64::from(priority.clamp(-MAX_PRIORITY, MAX_PRIORITY))
-}
-
-fn give_back(used: &mut HashMap<String, usize>, key: &str) {
-    if let Some(count) = used.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            used.remove(key);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 //! Passwords stand in these bytes as they are, since rsync needs them as they are; the store's folder is readable by
 //! the service alone.
 
+mod account;
 mod project;
 mod run;
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
+use crate::account::{AuditEntry, Node, Token, User};
 use crate::project::{Project, Standing};
 use crate::run::Run;
 
@@ -81,6 +83,62 @@ pub fn encode_run(run: &Run) -> Vec<u8> {
 /// When the bytes are damaged, or newer than this program.
 pub fn decode_run(bytes: &[u8]) -> Result<Run, RecordError> {
     decode::<run::RunRecord>(bytes)?.try_into()
+}
+
+/// The bytes of a user.
+#[must_use]
+pub fn encode_user(user: &User) -> Vec<u8> {
+    encode(&account::UserRecord::from(user))
+}
+
+/// A user from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_user(bytes: &[u8]) -> Result<User, RecordError> {
+    decode::<account::UserRecord>(bytes)?.try_into()
+}
+
+/// The bytes of a token.
+#[must_use]
+pub fn encode_token(token: &Token) -> Vec<u8> {
+    encode(&account::TokenRecord::from(token))
+}
+
+/// A token from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_token(bytes: &[u8]) -> Result<Token, RecordError> {
+    decode::<account::TokenRecord>(bytes)?.try_into()
+}
+
+/// The bytes of a node.
+#[must_use]
+pub fn encode_node(node: &Node) -> Vec<u8> {
+    encode(&account::NodeRecord::from(node))
+}
+
+/// A node from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_node(bytes: &[u8]) -> Result<Node, RecordError> {
+    Ok(decode::<account::NodeRecord>(bytes)?.into())
+}
+
+/// The bytes of a line of the audit trail.
+#[must_use]
+pub fn encode_audit(line: &AuditEntry) -> Vec<u8> {
+    encode(&account::AuditRecord::from(line))
+}
+
+/// The line of the audit trail of this number from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_audit(id: u128, bytes: &[u8]) -> Result<AuditEntry, RecordError> {
+    Ok(decode::<account::AuditRecord>(bytes)?.numbered(id))
 }
 
 #[expect(clippy::expect_used, reason = "plain structures of texts and numbers always have a JSON form")]

@@ -1,19 +1,18 @@
 //! What a start makes of what the last one left: nothing is lost, nothing is doubled, nobody is stuck.
 //!
 //! One predicate decides: a run that the store calls `running` and that no task of this process works for was cut
-//! off. It ends as `interrupted` and is queued once more. Whatever waited goes on waiting. A project whose schedule
-//! passed while nobody was there gets exactly one catch-up run, however long it was, and the decision is stored with
-//! it.
+//! off. It ends as `interrupted` and is queued once more, or as `cancelled` when somebody had asked for that. Whatever
+//! waited goes on waiting. Schedule times that passed while nobody was there are decided like all others, by
+//! [`Core::settle`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::core::{Core, Step, Write};
+use crate::core::{Core, Step};
 use crate::project::ProjectId;
-use crate::run::{RunId, RunState, Trigger};
-use crate::schedule::Rule;
+use crate::run::{Run, RunId, RunState};
 use crate::store::Loaded;
 
 impl Core {
@@ -23,41 +22,36 @@ impl Core {
         for (project, standing) in loaded.projects {
             self.place(Arc::new(project), standing);
         }
-        let mut cut_off = Vec::new();
-        for run in loaded.live {
+        self.keep_departing(now, going);
+        let is_going = |run: &Run| going.contains(&run.id);
+        let is_cut_off = |run: &Run| run.state == RunState::Running && !is_going(run);
+        // Those first that nothing follows, so that whatever waits behind them moves up.
+        let (cancelled, others): (Vec<Run>, Vec<Run>) =
+            loaded.live.into_iter().partition(|run| is_cut_off(run) && run.cancelled_by.is_some());
+        for run in cancelled {
+            let (id, by) = (run.id, run.cancelled_by.clone().unwrap_or_default());
+            self.adopt(now, run);
+            self.note_unclean(id);
+            self.end_cancelled(now, id, &by, step);
+        }
+        let cut_off: Vec<RunId> = others.iter().filter(|run| is_cut_off(run)).map(|run| run.id).collect();
+        for run in others {
             let (id, running) = (run.id, run.state == RunState::Running);
-            self.adopt(run);
-            match (running, going.contains(&id)) {
-                (true, true) => self.keep_going(id),
-                (true, false) => cut_off.push(id),
-                (false, _) => {}
+            self.adopt(now, run);
+            if running && going.contains(&id) {
+                self.keep_going(id);
             }
         }
         for id in cut_off {
+            self.note_unclean(id);
             self.interrupt(now, id, "the server ended in the middle of it", step);
         }
+        self.shorten_waits(now, step);
         let projects: Vec<ProjectId> = self.entries().map(|(id, _)| id.clone()).collect();
         for id in projects {
-            self.catch_up(now, &id, step);
+            self.distrust(now, &id, step);
             self.reschedule(now, &id);
             step.touched.insert(id);
-        }
-    }
-
-    /// Queues one run for all the schedule times that passed since the last decision.
-    fn catch_up(&mut self, now: DateTime<Utc>, id: &ProjectId, step: &mut Step) {
-        let Some(entry) = self.entry(id) else { return };
-        let schedule = &entry.project.schedule;
-        if !entry.project.enabled || !matches!(schedule.rule, Rule::Fields(_) | Rule::Cron(_)) {
-            return;
-        }
-        let since = entry.standing.fired.unwrap_or(entry.project.created);
-        let Some(missed) = schedule.latest_at_or_before(now, since).filter(|missed| *missed > since) else { return };
-        let idle = entry.active.is_none();
-        let Some(standing) = self.decided(id, missed) else { return };
-        step.writes.push(Write::Standing(id.clone(), standing));
-        if idle {
-            self.create_run(now, id, Trigger::CatchUp, None, Some(missed), step);
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Retention {
 impl Default for Retention {
     /// Ninety days, 200 runs of each project, 4 GiB.
     fn default() -> Self {
-        Self { max_age: Duration::from_secs(90 * 86_400), max_runs: 200, max_bytes: 4 << 30 }
+        Self { max_age: Duration::from_hours(90 * 24), max_runs: 200, max_bytes: 4 << 30 }
     }
 }
 

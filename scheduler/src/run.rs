@@ -27,6 +27,8 @@ pub struct Run {
     pub queued: DateTime<Utc>,
     /// Where in its life it is.
     pub state: RunState,
+    /// Who asked to stop it, if anyone did: kept, so that not even a crash forgets the wish.
+    pub cancelled_by: Option<String>,
     /// The rsync processes that it started, oldest first.
     pub attempts: Vec<AttemptRecord>,
 }

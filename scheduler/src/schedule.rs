@@ -5,6 +5,7 @@
 //! together with all others of that gap; one that comes twice fires the first time only. This holds for every rule,
 //! so "every 5 minutes" pauses while an hour is repeated; zones without such changes, as UTC, know no exception.
 
+mod catch_up;
 mod wall;
 
 use std::time::Duration;
@@ -12,9 +13,11 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+pub(crate) use catch_up::ON_TIME;
 pub(crate) use wall::instant;
 
 pub use crate::cron::ScheduleError;
+pub use catch_up::{CatchUp, CatchUpError};
 use crate::cron::{Calendar, CronFields, CronText, FIRST_YEAR, LAST_YEAR, hash};
 
 /// When a project is due.
@@ -30,6 +33,8 @@ pub struct Schedule {
     pub end: Option<DateTime<Utc>>,
     /// How much later than its time a run may begin, so that not all begin at once.
     pub jitter: Duration,
+    /// What becomes of times that passed while nobody was there.
+    pub catch_up: CatchUp,
 }
 
 /// What makes a project due.
@@ -109,6 +114,11 @@ impl Schedule {
             if !self.jitter.is_zero() {
                 text += &format!(", up to {} later", in_words(self.jitter));
             }
+        }
+        match self.catch_up {
+            CatchUp::Once => {}
+            CatchUp::None => text += ", missed times are left out",
+            CatchUp::Within(most) => text += &format!(", missed times are made up for within {}", in_words(most)),
         }
         for (word, bound) in [("from", self.start), ("until", self.end)] {
             text +=

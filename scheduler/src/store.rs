@@ -8,51 +8,46 @@
 //! that opens with an older number has silently lost commits (fjall opens a journal whose tail was cut off), and is
 //! refused with a way out instead of being served as the truth.
 
+mod accounts;
+mod backup;
+mod check;
 mod keys;
 mod mark;
-mod writer;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+pub use backup::{Backup, BackupError, Restored, restore};
+pub use check::Checked;
 
 use crate::core::Write;
 use crate::project::{Project, ProjectId, Standing};
 use crate::record::{self, RecordError};
 use crate::run::{Run, RunId};
+use keys::Table;
 use mark::Mark;
+use tables::Tables;
 use writer::Writer;
 
 /// The layout of the keys that this program writes; another one is refused.
 const SCHEMA: u64 = 1;
-/// Memory for blocks that were read: the working set of a master with thousands of projects.
-const CACHE_BYTES: u64 = 32 << 20;
-/// Memory for what was written last, per keyspace.
-const MEMTABLE_BYTES: u64 = 8 << 20;
-
 /// A handle to the store; clones share it.
 #[derive(Clone)]
 pub struct Store {
-    tables: Arc<Tables>,
+    open: Arc<Open>,
     writer: Writer,
 }
 
-/// The database and its keyspaces.
-struct Tables {
-    path: PathBuf,
-    database: Database,
-    meta: Keyspace,
-    projects: Keyspace,
-    standings: Keyspace,
-    runs: Keyspace,
-    /// Runs by project, for the newest of one project.
-    by_project: Keyspace,
-    /// The runs that have not ended, for recovery.
-    live: Keyspace,
+/// The open database. It is replaced when a broken one heals, and missing while that could not be done.
+struct Open {
+    tables: RwLock<Option<Tables>>,
+    writable: AtomicBool,
 }
 
 /// Everything that a start needs to know.
@@ -113,8 +108,8 @@ pub enum StoreError {
         /// Why not.
         why: Arc<RecordError>,
     },
-    /// The writer has ended.
-    #[error("the store is closed")]
+    /// The writer has ended, or the database is missing after a failure.
+    #[error("the store is closed, or could not be opened again after a failure")]
     Closed,
 }
 
@@ -126,13 +121,12 @@ impl Store {
     /// system refuses.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let tables = Tables::open(folder)?;
-        let stored = tables.number(keys::SCHEMA)?;
-        match stored {
-            None | Some(SCHEMA) => {}
-            Some(found) => return Err(StoreError::Schema { path: folder.to_owned(), found }),
-        }
-        let commit = tables.number(keys::COMMIT)?.unwrap_or(0);
-        let mark = Mark::open(folder).map_err(|error| tables.failed("reading its high-water mark", &error))?;
+        let commit = tables.newest_commit()?;
+        let mark = Mark::open(folder).map_err(|error| StoreError::Failed {
+            path: folder.to_owned(),
+            doing: "reading its high-water mark",
+            why: error.to_string(),
+        })?;
         if mark.value() > commit {
             return Err(StoreError::Lost {
                 path: folder.to_owned(),
@@ -141,9 +135,15 @@ impl Store {
                 mark: mark.path().to_owned(),
             });
         }
-        let tables = Arc::new(tables);
-        let writer = Writer::start(Arc::clone(&tables), mark, commit)?;
-        Ok(Self { tables, writer })
+        let open = Arc::new(Open { tables: RwLock::new(Some(tables)), writable: AtomicBool::new(true) });
+        let writer = Writer::start(Arc::clone(&open), folder.to_owned(), mark, commit)?;
+        Ok(Self { open, writer })
+    }
+
+    /// Whether the last write went well. After one that did not, the next write tries to heal the store.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.open.writable.load(Ordering::Acquire)
     }
 
     /// Makes `writes` durable, all or none of them.
@@ -167,27 +167,23 @@ impl Store {
     /// # Errors
     /// When the database or a record cannot be read.
     pub fn load(&self) -> Result<Loaded, StoreError> {
-        let mut standings: BTreeMap<Vec<u8>, Standing> = BTreeMap::new();
-        for (key, value) in self.tables.all(&self.tables.standings)? {
-            let standing = readable(record::decode_standing(&value), || format!("the standing of {}", text(&key)))?;
-            standings.insert(key, standing);
-        }
-        let mut loaded = Loaded::default();
-        for (key, value) in self.tables.all(&self.tables.projects)? {
-            let project = readable(record::decode_project(&value), || format!("project {}", text(&key)))?;
-            loaded.projects.push((project, standings.remove(&key).unwrap_or_default()));
-        }
-        for (key, _) in self.tables.all(&self.tables.live)? {
-            loaded.live.extend(keys::run_id(&key).map(|id| self.run(id)).transpose()?.flatten());
-        }
-        loaded.newest = match self.tables.runs.last_key_value() {
-            Some(last) => {
-                let key = last.key().map_err(|error| self.tables.failed("reading", &error))?;
-                keys::run_id(&key)
+        self.open.read(|tables| {
+            let mut standings: BTreeMap<Vec<u8>, Standing> = BTreeMap::new();
+            for (key, value) in tables.all(Table::Standings)? {
+                let standing = readable(record::decode_standing(&value), || format!("the standing of {}", text(&key)))?;
+                standings.insert(key, standing);
             }
-            None => None,
-        };
-        Ok(loaded)
+            let mut loaded = Loaded::default();
+            for (key, value) in tables.all(Table::Projects)? {
+                let project = readable(record::decode_project(&value), || format!("project {}", text(&key)))?;
+                loaded.projects.push((project, standings.remove(&key).unwrap_or_default()));
+            }
+            for (key, _) in tables.all(Table::Live)? {
+                loaded.live.extend(keys::run_id(&key).map(|id| run(tables, id)).transpose()?.flatten());
+            }
+            loaded.newest = tables.last_key(Table::Runs)?.and_then(|key| keys::run_id(&key));
+            Ok(loaded)
+        })
     }
 
     /// One run.
@@ -195,8 +191,7 @@ impl Store {
     /// # Errors
     /// When the database or the record cannot be read.
     pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        let bytes = self.tables.runs.get(id.to_bytes()).map_err(|error| self.tables.failed("reading", &error))?;
-        bytes.map(|bytes| readable(record::decode_run(&bytes), || format!("run {id}"))).transpose()
+        self.open.read(|tables| run(tables, id))
     }
 
     /// Runs, newest first: of one project or of all, older than `before`, at most `limit`.
@@ -225,15 +220,11 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<RunId>, StoreError> {
         let (table, range) = match project {
-            Some(project) => (&self.tables.by_project, keys::runs_of(project, before)),
-            None => (&self.tables.runs, keys::runs_before(before)),
+            Some(project) => (Table::ByProject, keys::runs_of(project, before)),
+            None => (Table::Runs, keys::runs_before(before)),
         };
-        let mut ids = Vec::new();
-        for item in table.range(range).rev().take(limit) {
-            let key = item.key().map_err(|error| self.tables.failed("reading", &error))?;
-            ids.extend(keys::run_id(&key));
-        }
-        Ok(ids)
+        let keys = self.open.read(|tables| tables.newest_keys(table, range, limit))?;
+        Ok(keys.iter().filter_map(|key| keys::run_id(key)).collect())
     }
 
     /// The projects that have runs, those that are no more included.
@@ -241,75 +232,57 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn projects_with_runs(&self) -> Result<Vec<ProjectId>, StoreError> {
-        let mut projects = Vec::new();
-        let mut from = Vec::new();
-        while let Some(item) = self.tables.by_project.range(from..).next() {
-            let key = item.key().map_err(|error| self.tables.failed("reading", &error))?;
-            let Some((name, after)) = keys::project_of(&key) else { break };
-            projects.extend(name);
-            from = after;
-        }
-        Ok(projects)
+        self.open.read(|tables| {
+            let mut projects = Vec::new();
+            let mut from = Vec::new();
+            while let Some(key) = tables.key_from(Table::ByProject, from)? {
+                let Some((name, after)) = keys::project_of(&key) else { break };
+                projects.extend(name);
+                from = after;
+            }
+            Ok(projects)
+        })
     }
 
     /// Writes everything out, so that the next start is fast, and closes. Blocks.
     pub fn close(&self) {
         self.writer.stop();
-        for table in self.tables.keyspaces() {
-            // The journal has everything already; this only saves the next start from reading it again.
-            let _ = table.rotate_memtable_and_wait();
-        }
+        // A store that is missing has nothing to write out.
+        let _ = self.open.read(|tables| {
+            tables.flush();
+            Ok(())
+        });
     }
 }
 
-impl Tables {
-    fn open(folder: &Path) -> Result<Self, StoreError> {
-        let failed = |error: &dyn std::error::Error| StoreError::Failed {
-            path: folder.to_owned(),
-            doing: "opening",
-            why: error.to_string(),
-        };
-        let database = Database::builder(folder)
-            .cache_size(CACHE_BYTES)
-            .worker_threads(1)
-            .max_cached_files(Some(64))
-            .open()
-            .map_err(|error| match error {
-                fjall::Error::Locked => StoreError::Locked(folder.to_owned()),
-                other => failed(&other),
-            })?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        let open = |name| database.keyspace(name, options).map_err(|error| failed(&error));
-        Ok(Self {
-            meta: open("meta")?,
-            projects: open("projects")?,
-            standings: open("standings")?,
-            runs: open("runs")?,
-            by_project: open("runs_by_project")?,
-            live: open("live_runs")?,
-            path: folder.to_owned(),
-            database,
-        })
+impl Open {
+    /// Reads. The database stays open for as long as this takes.
+    fn read<T>(&self, read: impl FnOnce(&Tables) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &*self.tables.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(tables) => read(tables),
+            None => Err(StoreError::Closed),
+        }
     }
 
-    fn keyspaces(&self) -> [&Keyspace; 6] {
-        let Self { path: _, database: _, meta, projects, standings, runs, by_project, live } = self;
-        [meta, projects, standings, runs, by_project, live]
+    /// Closes the database and opens it again; gives the number of its newest commit. Nobody reads meanwhile.
+    fn again(&self, open: impl FnOnce() -> Result<Tables, StoreError>) -> Result<u64, StoreError> {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        // It holds the lock on the folder, so it goes first.
+        drop(tables.take());
+        let opened = open()?;
+        let commit = opened.newest_commit();
+        *tables = Some(opened);
+        commit
     }
 
-    fn number(&self, key: &str) -> Result<Option<u64>, StoreError> {
-        let bytes = self.meta.get(key).map_err(|error| self.failed("opening", &error))?;
-        Ok(bytes.and_then(|bytes| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)))
+    fn set_writable(&self, writable: bool) {
+        self.writable.store(writable, Ordering::Release);
     }
+}
 
-    fn all(&self, table: &Keyspace) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        let pair = |item: fjall::Guard| item.into_inner().map(|(key, value)| (key.to_vec(), value.to_vec()));
-        table.iter().map(pair).collect::<Result<_, _>>().map_err(|error| self.failed("reading", &error))
-    }
-
-    fn failed(&self, doing: &'static str, error: &dyn std::error::Error) -> StoreError {
-        StoreError::Failed { path: self.path.clone(), doing, why: error.to_string() }
-    }
+fn run(tables: &Tables, id: RunId) -> Result<Option<Run>, StoreError> {
+    let bytes = tables.get(Table::Runs, &id.to_bytes())?;
+    bytes.map(|bytes| readable(record::decode_run(&bytes), || format!("run {id}"))).transpose()
 }
 
 /// Makes a folder that only the service can read.

@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use scheduler::schedule::{Rule, Schedule, ScheduleError};
+use scheduler::schedule::{CatchUp, Rule, Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
 #[path = "apscheduler/generator.rs"]
@@ -122,6 +122,7 @@ fn ours(fields: &Fields, start: DateTime<Utc>) -> Ours {
             start: Some(start),
             end: Some(end()),
             jitter: Duration::ZERO,
+            catch_up: CatchUp::Once,
         })),
         Err(errors) if errors.iter().any(|error| error.message.starts_with("never fires")) => Ours::Never,
         Err(errors) => Ours::Refused(errors),

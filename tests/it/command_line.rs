@@ -217,14 +217,14 @@ fn a_configuration_is_begun_checked_and_shown_without_a_server() {
 fn help_completions_and_manual_pages_cover_every_command() {
     let help = alone(&[]);
     assert_eq!(help.status.code(), Some(2));
-    let commands = ["serve", "demo", "config", "status", "project", "sync", "cancel", "runs", "run", "log", "reload",
+    let commands = ["serve", "demo", "config", "status", "project", "sync", "cancel", "runs", "run", "log", "store", "reload",
         "completions", "man"];
     for command in commands {
         assert!(said(&help).contains(command), "{command}");
         let own = alone(&[command, "--help"]);
         assert_eq!(own.status.code(), Some(0));
         assert_eq!(alone(&["man", command]).status.code(), Some(0));
-        if !["config", "project"].contains(&command) {
+        if !["config", "project", "store"].contains(&command) {
             assert!(said(&own).contains("Example"), "{command} --help has no example");
         }
     }

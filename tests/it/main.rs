@@ -9,6 +9,7 @@ mod kit;
 mod architecture;
 mod bounds;
 mod command_line;
+mod disk;
 mod documents;
 mod http;
 mod kills;

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::follow;
 use super::runs::{document, runs_table, shortened};
-use super::table::{bytes, count, distance, table, text};
+use super::table::{bytes, count, distance, table, text, time};
 use super::terminal::{Colour, is_watched, painted, say};
 
 /// How often the screen is drawn anew.
@@ -31,6 +31,40 @@ pub(super) async fn run(client: &Client, watch: bool) -> Result<(), Failure> {
             return Ok(());
         }
         tokio::time::sleep(REFRESH).await;
+    }
+}
+
+/// `status --schedule`: an hour a line, ten minutes a cell; the darker, the more runs start.
+pub(super) async fn schedule(client: &Client) -> Result<(), Failure> {
+    let load = client.get("/api/v1/schedule/load?hours=24").await?;
+    match client.output {
+        Output::Json => document(&load),
+        Output::Table => say(&heat_map(&load)),
+    }
+}
+
+fn heat_map(load: &Value) -> String {
+    let starts: Vec<u64> = items(&load["starts"]).filter_map(Value::as_u64).collect();
+    let most = starts.iter().copied().max().unwrap_or(0);
+    let mut lines = vec![format!("starts in each ten minutes, from {} UTC; at most {most}", time(&load["from"]))];
+    for (hour, slots) in starts.chunks(6).enumerate() {
+        let cells: String = slots.iter().map(|starts| shade(*starts, most).repeat(2)).collect();
+        lines.push(format!("+{hour:>2}h {cells} {:>5}", slots.iter().sum::<u64>()));
+    }
+    if load["truncated"] == true {
+        lines.push("some projects fire so often that not all of their starts were counted".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// A cell as dark as its share of the most.
+fn shade(starts: u64, most: u64) -> &'static str {
+    match (starts * 4).div_ceil(most.max(1)) {
+        0 => "·",
+        1 => "░",
+        2 => "▒",
+        3 => "▓",
+        _ => "█",
     }
 }
 
@@ -104,4 +138,20 @@ fn disk_table(status: &Value) -> Option<String> {
         vec![text(&disk["path"]), bytes(&disk["free_bytes"]), share, items(&disk["projects"]).count().to_string()]
     });
     filled(&["path", ">free", "share", ">projects"], rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn the_heat_map_is_darker_where_more_starts() {
+        let mut starts = vec![0; 144];
+        (starts[0], starts[5], starts[6]) = (8, 4, 1);
+        let map = super::heat_map(&json!({"from": "2026-11-24T00:00:00Z", "starts": starts, "truncated": false}));
+        let lines: Vec<&str> = map.lines().collect();
+        assert_eq!(lines.len(), 25);
+        assert_eq!(lines[1], "+ 0h ██········▒▒    12");
+        assert_eq!(lines[2], "+ 1h ░░··········     1");
+    }
 }

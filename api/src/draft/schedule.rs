@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use scheduler::cron::{CronFields, CronText};
-use scheduler::{Rule, Schedule, dates};
+use scheduler::schedule::CatchUpError;
+use scheduler::{CatchUp, Rule, Schedule, dates};
 use serde_json::Value;
 
 use super::fields::{Fields, duration, kind};
@@ -41,12 +42,14 @@ pub(super) fn read(fields: &mut Fields<'_>, seed: &str) -> Option<Schedule> {
             if jitter == Some(None) {
                 parts.error("jitter", "must be seconds or a text such as \"5m\"");
             }
+            let catch_up = catch_up(&mut parts);
             let schedule = rule.map(|rule| Schedule {
                 rule,
                 timezone: timezone.unwrap_or(Tz::UTC),
                 start,
                 end,
                 jitter: jitter.flatten().unwrap_or_default(),
+                catch_up: catch_up.unwrap_or_default(),
             });
             fields.leave(parts);
             schedule.and_then(|schedule| alive(fields, schedule))
@@ -55,7 +58,8 @@ pub(super) fn read(fields: &mut Fields<'_>, seed: &str) -> Option<Schedule> {
 }
 
 fn plain(rule: Rule) -> Schedule {
-    Schedule { rule, timezone: Tz::UTC, start: None, end: None, jitter: Duration::ZERO }
+    let (start, end) = (None, None);
+    Schedule { rule, timezone: Tz::UTC, start, end, jitter: Duration::ZERO, catch_up: CatchUp::default() }
 }
 
 /// A calendar that never fires again is a mistake that nobody would notice.
@@ -118,6 +122,29 @@ fn rule(parts: &mut Fields<'_>, seed: &str) -> Option<Rule> {
     }
 }
 
+/// `"once"`, `"none"`, `{"within": "6h"}`, or `"within 6h"`; without one, the default holds.
+fn catch_up(parts: &mut Fields<'_>) -> Option<CatchUp> {
+    match parts.take("catch_up").filter(|value| !value.is_null())? {
+        Value::String(text) => {
+            text.parse().map_err(|error: CatchUpError| parts.error("catch_up", error.to_string())).ok()
+        }
+        value @ Value::Object(_) => {
+            let mut inner = parts.inside("catch_up", value);
+            let given = inner.take("within").is_some_and(|within| !within.is_null());
+            let most = inner.duration("within");
+            if !given {
+                inner.error("within", "is missing: give the longest delay, such as \"6h\"");
+            }
+            parts.leave(inner);
+            most.map(CatchUp::Within)
+        }
+        _ => {
+            parts.error("catch_up", CatchUpError.to_string());
+            None
+        }
+    }
+}
+
 fn timezone(parts: &mut Fields<'_>) -> Option<Tz> {
     let text = parts.text("timezone", 64)?;
     let zone = text.parse().ok();
@@ -130,4 +157,54 @@ fn timezone(parts: &mut Fields<'_>) -> Option<Tz> {
 fn date(parts: &mut Fields<'_>, key: &str, zone: Option<Tz>) -> Option<DateTime<Utc>> {
     let text = parts.text(key, 100)?;
     dates::parse(&text, zone.unwrap_or(Tz::UTC)).map_err(|error| parts.error(key, error.to_string())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is read, or the fields that are wrong.
+    fn given(catch_up: &Value) -> Result<CatchUp, Vec<String>> {
+        let document = json!({ "schedule": { "cron": "0 3 * * *", "catch_up": catch_up } });
+        let mut fields = Fields::root(&document);
+        let schedule = read(&mut fields, "p");
+        let errors: Vec<_> = fields.finish().into_iter().map(|error| error.field).collect();
+        match schedule {
+            Some(schedule) if errors.is_empty() => Ok(schedule.catch_up),
+            _ => Err(errors),
+        }
+    }
+
+    #[test]
+    fn every_way_of_catching_up_is_read() {
+        let within = CatchUp::Within(Duration::from_hours(6));
+        for (value, expected) in [
+            (json!(null), CatchUp::Once),
+            (json!("once"), CatchUp::Once),
+            (json!("none"), CatchUp::None),
+            (json!("within 6h"), within),
+            (json!({ "within": "6h" }), within),
+            (json!({ "within": 21_600 }), within),
+        ] {
+            assert_eq!(given(&value), Ok(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_way_of_catching_up_is_refused_by_its_field() {
+        for (value, field) in [
+            (json!("twice"), "schedule.catch_up"),
+            (json!(6), "schedule.catch_up"),
+            (json!(true), "schedule.catch_up"),
+            (json!({}), "schedule.catch_up.within"),
+            (json!({ "within": null }), "schedule.catch_up.within"),
+            (json!({ "within": "soon" }), "schedule.catch_up.within"),
+            (json!({ "within": 0 }), "schedule.catch_up.within"),
+            (json!({ "within": "6h", "without": 1 }), "schedule.catch_up.without"),
+        ] {
+            assert_eq!(given(&value), Err(vec![field.to_owned()]), "{value}");
+        }
+    }
 }

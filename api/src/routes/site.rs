@@ -13,15 +13,24 @@ use crate::problem::{FieldError, Problem};
 use crate::reload::Reloaded;
 use crate::view::{self, Page, QueueView, StatusView};
 
+/// The width of one count of starts.
+const SLOT: Duration = Duration::minutes(10);
+/// How far ahead starts are counted at most.
+const MOST_HOURS: i64 = 168;
+/// How many starts of one project are counted at most: one a minute for a day.
+const MOST_STARTS: usize = 1440;
+
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
 pub(super) async fn readyz(State(app): State<App>) -> Response {
-    if app.scheduler.is_running() && !app.stop.is_cancelled() {
-        "ready\n".into_response()
-    } else {
+    if !app.scheduler.is_running() || app.stop.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+    } else if !app.scheduler.store().is_writable() {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written: is its disk full?\n").into_response()
+    } else {
+        "ready\n".into_response()
     }
 }
 
@@ -37,6 +46,56 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, P
 
 pub(super) async fn queue(State(app): State<App>) -> Json<Page<QueueView>> {
     Json(Page { items: view::queue(app.scheduler.board()), next: None })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoadQuery {
+    hours: Option<i64>,
+}
+
+/// How many runs start when.
+#[derive(Debug, Serialize)]
+pub(super) struct LoadView {
+    from: String,
+    slot_seconds: i64,
+    starts: Vec<u64>,
+    /// Some projects fire so often that not all of it was counted.
+    truncated: bool,
+}
+
+pub(super) async fn load(State(app): State<App>, Asked(query): Asked<LoadQuery>) -> Result<Json<LoadView>, Problem> {
+    let hours = query.hours.unwrap_or(24);
+    if !(1..=MOST_HOURS).contains(&hours) {
+        return Err(Problem::bad_request(format!("`hours` is {hours}: give 1 to {MOST_HOURS}")));
+    }
+    let counted = tokio::task::spawn_blocking(move || count_starts(&app, Utc::now(), hours)).await;
+    counted.map(Json).map_err(|error| Problem::internal(&error))
+}
+
+fn count_starts(app: &App, from: DateTime<Utc>, hours: i64) -> LoadView {
+    let slots = hours * 3600 / SLOT.num_seconds();
+    let until = from + Duration::hours(hours);
+    let mut starts = vec![0; usize::try_from(slots).unwrap_or(0)];
+    let mut truncated = false;
+    for entry in app.scheduler.board().projects() {
+        let schedule = &entry.project.schedule;
+        let mut next = entry.next;
+        for counted in 0.. {
+            let Some(at) = next.filter(|at| *at < until) else { break };
+            if counted == MOST_STARTS {
+                truncated = true;
+                break;
+            }
+            let begins = schedule.jittered(at, entry.project.id.as_str()).max(from);
+            let slot = usize::try_from((begins - from).num_seconds() / SLOT.num_seconds()).ok();
+            if let Some(starts) = slot.and_then(|slot| starts.get_mut(slot)) {
+                *starts += 1;
+            }
+            next = schedule.next_after(at.max(from));
+        }
+    }
+    LoadView { from: view::time(from), slot_seconds: SLOT.num_seconds(), starts, truncated }
 }
 
 #[derive(Debug, Deserialize)]

@@ -54,7 +54,10 @@ pub fn event(event: &Event) -> EventView {
     };
     match &event.kind {
         EventKind::ProjectCreated | EventKind::ProjectUpdated | EventKind::ProjectDeleted => {}
-        EventKind::ScheduleSkipped { scheduled } => view.scheduled = Some(time(*scheduled)),
+        EventKind::ScheduleSkipped { scheduled, reason } => {
+            view.scheduled = Some(time(*scheduled));
+            view.reason = Some(reason.to_string());
+        }
         EventKind::RunProgress(run, progress) => {
             view.run = Some(run.to_string());
             view.progress = Some(progress.into());

@@ -6,7 +6,7 @@ use chrono::Utc;
 use engine::{Limits, Options, Source};
 use scheduler::core::Entry;
 use scheduler::project::LastRun;
-use scheduler::{Project, Rule, RunState, Schedule};
+use scheduler::{CatchUp, Project, Rule, RunState, Schedule};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -215,6 +215,11 @@ fn schedule(schedule: &Schedule) -> Value {
     value["start_date"] = schedule.start.map(time).into();
     value["end_date"] = schedule.end.map(time).into();
     value["jitter"] = schedule.jitter.as_secs_f64().into();
+    value["catch_up"] = match schedule.catch_up {
+        CatchUp::Once => "once".into(),
+        CatchUp::None => "none".into(),
+        CatchUp::Within(most) => json!({ "within": most.as_secs_f64() }),
+    };
     value
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, getpgid};
+use rustix::process::Pid;
 
 use super::process::below;
 
@@ -16,16 +16,22 @@ const SUFFIX: usize = 6;
 pub(super) fn open_by_group(group: Pid, dest: &Path) -> Vec<PathBuf> {
     let Ok(dest) = dest.canonicalize() else { return Vec::new() };
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let member = |entry: &std::fs::DirEntry| {
-        let raw = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        raw.and_then(Pid::from_raw).is_some_and(|pid| getpgid(Some(pid)) == Ok(group))
-    };
+    let member = |entry: &std::fs::DirEntry| group_of(&entry.path()) == Some(group);
     let files = processes
         .flatten()
         .filter(member)
         .filter_map(|entry| std::fs::read_dir(entry.path().join("fd")).ok())
         .flat_map(|open| open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()));
     files.filter(|path| below(path, &dest) && unfinished(path)).collect()
+}
+
+/// The process group of a process, from its folder in `/proc`. `getpgid(2)` is of no use here: the kernel's own threads
+/// have group 0, which rustix takes for impossible.
+fn group_of(process: &Path) -> Option<Pid> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    // The program's name stands in parentheses and may hold anything; behind it: state, parent, group.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(2)?.parse().ok().and_then(Pid::from_raw)
 }
 
 /// Whether a name is of the form that rsync gives to a file it has not finished.
@@ -47,6 +53,16 @@ pub(super) fn remove(files: Vec<PathBuf>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_of_every_process_is_read_or_it_has_none() {
+        let own = rustix::process::getpgrp();
+        assert_eq!(group_of(Path::new("/proc/self")), Some(own));
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let group = group_of(&entry.path());
+            assert!(group.is_none_or(|group| group.as_raw_nonzero().get() > 0));
+        }
+    }
 
     #[test]
     fn only_names_of_the_form_that_rsync_gives_are_unfinished() {

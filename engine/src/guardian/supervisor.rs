@@ -14,7 +14,7 @@ use super::wire::{Order, Report, Spec};
 
 /// A guardian and what it guards. Dropping it closes the socket, which ends everything below.
 #[derive(Debug)]
-pub struct Guarded {
+pub(crate) struct Guarded {
     child: Child,
     hear: BufReader<OwnedReadHalf>,
     speak: OwnedWriteHalf,
@@ -23,7 +23,7 @@ pub struct Guarded {
 
 /// What a guardian says, for its supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     /// It could not be started, for this reason.
     Failed(String),
     /// Somebody else holds the destination.
@@ -45,7 +45,7 @@ pub enum Said {
 /// A guardian could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the guardian {program:?}: {source}")]
-pub struct SpawnError {
+pub(crate) struct SpawnError {
     program: OsString,
     source: io::Error,
 }
@@ -55,7 +55,7 @@ impl Guarded {
     ///
     /// # Errors
     /// When the system refuses.
-    pub async fn spawn(
+    pub(crate) async fn spawn(
         guardian: &[OsString],
         spec: &Spec,
     ) -> Result<(Self, Option<ChildStdout>, Option<ChildStderr>), SpawnError> {
@@ -83,7 +83,7 @@ impl Guarded {
     }
 
     /// The next thing that it says. May be dropped at any await: what was read so far is kept.
-    pub async fn said(&mut self) -> Said {
+    pub(crate) async fn said(&mut self) -> Said {
         // `read_until` keeps what it has in `line` when it is dropped in the middle.
         let read = self.hear.read_until(b'\n', &mut self.line).await;
         let line = std::mem::take(&mut self.line);
@@ -100,13 +100,13 @@ impl Guarded {
     }
 
     /// Asks it to end what it guards.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         // A guardian that is gone has nothing left to stop.
         let _ = self.speak.write_all(Order::Stop.line()).await;
     }
 
     /// Waits until the guardian itself has ended.
-    pub async fn wait(mut self) {
+    pub(crate) async fn wait(mut self) {
         // Its own exit code says nothing that it has not said.
         let _ = self.child.wait().await;
     }

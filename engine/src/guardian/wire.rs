@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 /// What the guardian is to start.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// The program, by name or path.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Its arguments, as bytes: a path need not be UTF-8.
-    pub args: Vec<Vec<u8>>,
+    pub(crate) args: Vec<Vec<u8>>,
     /// An empty folder of ours, its `HOME`.
-    pub home: PathBuf,
+    pub(crate) home: PathBuf,
     /// What it reads on its standard input; the way of a password.
-    pub input: Option<String>,
+    pub(crate) input: Option<String>,
     /// The folder of our lock files; with `dest`, the lock is taken.
-    pub locks: Option<PathBuf>,
+    pub(crate) locks: Option<PathBuf>,
     /// The destination, which is made where it is missing.
-    pub dest: Option<PathBuf>,
+    pub(crate) dest: Option<PathBuf>,
     /// How long it gets to end by itself, in milliseconds.
-    pub grace_ms: u64,
+    pub(crate) grace_ms: u64,
 }
 
 impl fmt::Debug for Spec {
@@ -33,7 +33,7 @@ impl fmt::Debug for Spec {
 
 /// What the supervisor says later.
 #[derive(Debug, Clone, Copy)]
-pub enum Order {
+pub(crate) enum Order {
     /// End it.
     Stop,
 }
@@ -41,7 +41,7 @@ pub enum Order {
 impl Order {
     /// Its line.
     #[must_use]
-    pub fn line(self) -> &'static [u8] {
+    pub(crate) fn line(self) -> &'static [u8] {
         match self {
             Self::Stop => b"stop\n",
         }

@@ -55,7 +55,7 @@ pub enum Class {
     Done,
     /// Files went away upstream while they were read.
     Vanished,
-    /// The upstream could not give all of its files.
+    /// Some entries did not come; mostly the upstream cannot read them itself.
     Partial,
     /// The upstream could not be reached, or the line broke.
     Network,
@@ -212,7 +212,7 @@ pub struct Judgement {
 /// Judges an end by how rsync ended, whether its statistics are complete, and what its standard error said.
 #[must_use]
 pub fn judge(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Judgement {
-    let class = classify(exit, stats.is_some(), findings);
+    let class = classify(exit, stats, findings);
     let mut reason = explain(class, exit);
     if class != Class::Done
         && let Some(said) = findings.telling()
@@ -222,7 +222,7 @@ pub fn judge(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Judgeme
     Judgement { class, verdict: class.verdict(), reason }
 }
 
-fn classify(exit: &Exit, complete: bool, findings: &Findings) -> Class {
+fn classify(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Class {
     let code = match exit {
         Exit::Cancelled => return Class::Cancelled,
         Exit::TimedOut => return Class::Timeout,
@@ -233,7 +233,7 @@ fn classify(exit: &Exit, complete: bool, findings: &Findings) -> Class {
         Exit::Code(code) => *code,
     };
     if code == 0 {
-        return if complete { Class::Done } else { Class::Incomplete };
+        return if stats.is_some() { Class::Done } else { Class::Incomplete };
     }
     // What was said goes before the code, and what a person must mend before what time may mend.
     let said = [
@@ -255,12 +255,15 @@ fn classify(exit: &Exit, complete: bool, findings: &Findings) -> Class {
     if let Some((_, class)) = said.into_iter().find(|(message, _)| findings.has(*message)) {
         return class;
     }
-    by_code(code, complete, findings)
+    by_code(code, stats, findings)
 }
 
-fn by_code(code: i32, complete: bool, findings: &Findings) -> Class {
+fn by_code(code: i32, stats: Option<&Stats>, findings: &Findings) -> Class {
+    let complete = stats.is_some();
+    // A tree that is not there gives a list with nothing in it, not even the top folder.
+    let nothing = stats.is_none_or(|stats| stats.files == 0);
     match code {
-        23 if findings.has(Message::UpstreamMissing) && !complete => Class::UpstreamConfig,
+        23 if findings.has(Message::UpstreamMissing) && nothing => Class::UpstreamConfig,
         23 if complete => Class::Partial,
         24 if complete => Class::Vanished,
         23 | 24 => Class::Incomplete,
@@ -281,7 +284,7 @@ fn explain(class: Class, exit: &Exit) -> String {
     let text = match class {
         Class::Done => "all is up to date",
         Class::Vanished => "files went away upstream while they were read; the next run gets it right",
-        Class::Partial => "the upstream could not read some of its own files; the others came",
+        Class::Partial => "some entries did not come, mostly because the upstream cannot read them itself; the others came",
         Class::Network => "the upstream could not be reached, or the line broke; it is tried again",
         Class::UpstreamBusy => "the upstream serves as many connections as it wants to; it is left alone for a while",
         Class::Auth => "the upstream refused the user or the password: set `source.user` and `source.password`",
@@ -327,7 +330,7 @@ mod tests {
         for line in lines {
             findings.line(line.as_bytes());
         }
-        let stats = Stats::default();
+        let stats = Stats { files: 26, ..Stats::default() };
         judge(exit, complete.then_some(&stats), &findings)
     }
 
@@ -349,6 +352,16 @@ mod tests {
         for signal in 1..=64 {
             assert_eq!(judged(&Exit::Signal(signal), true, &[]).verdict, Verdict::RetrySoon);
         }
+    }
+
+    #[test]
+    fn a_path_that_the_upstream_does_not_have_is_told_from_a_file_that_went_missing() {
+        let mut findings = Findings::default();
+        findings.line(b"rsync: [sender] change_dir \"nope\" (in m) failed: No such file or directory (2)");
+        let class = |files| judge(&Exit::Code(23), Some(&Stats { files, ..Stats::default() }), &findings).class;
+        assert_eq!(class(0), Class::UpstreamConfig);
+        assert_eq!(class(26), Class::Partial);
+        assert_eq!(judge(&Exit::Code(23), None, &findings).class, Class::UpstreamConfig);
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Progress {
         let text = std::str::from_utf8(record).ok()?;
         let mut words = text.split_ascii_whitespace();
         let bytes = digits(words.next()?)?;
-        let percent = words.next()?.strip_suffix('%')?.parse().ok()?;
+        let percent = words.next()?.strip_suffix('%')?.parse().ok().filter(|percent| *percent <= 100)?;
         let rate = rate(words.next()?)?;
         words.next()?;
         let mut progress = Self { bytes, percent, rate, ..*before };
@@ -130,7 +130,9 @@ fn rate(text: &str) -> Option<f64> {
         'T' => 1024.0 * 1024.0 * 1024.0 * 1024.0,
         _ => return None,
     };
-    Some(text.get(..text.len() - 1)?.parse::<f64>().ok()? * unit)
+    // What is no number, or an endless one, could not be told any further.
+    let rate = text.get(..text.len() - 1)?.parse::<f64>().ok()? * unit;
+    (rate.is_finite() && rate >= 0.0).then_some(rate)
 }
 
 /// What happened to a path.
@@ -206,13 +208,14 @@ impl<'a> Change<'a> {
             _ => EntryKind::Unknown,
         };
         let created = attributes.first() == Some(&b'+');
-        // A hard link to an unchanged file prints an `h` line without news when nothing is new.
+        // Looked at, and nothing was new.
         if *update == b'.' && attributes.iter().all(|byte| matches!(byte, b'.' | b' ')) {
             return None;
         }
-        let arrow: &[u8] = if entry == EntryKind::Symlink { b" -> " } else { b" => " };
-        let (name, link) = match entry {
-            EntryKind::Symlink | EntryKind::File => split_at(name, arrow),
+        // A name may hold an arrow of its own, so one is looked for only where rsync prints one.
+        let (name, link) = match (update, entry) {
+            (b'h', _) => split_at(name, b" => "),
+            (_, EntryKind::Symlink) => split_at(name, b" -> "),
             _ => (name, None),
         };
         Some(Self {
@@ -271,100 +274,4 @@ fn octal(escape: &[u8]) -> Option<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn records(pieces: &[&[u8]]) -> Vec<String> {
-        let mut splitter = Splitter::default();
-        let mut found = Vec::new();
-        for piece in pieces {
-            splitter.feed(piece, |record| found.push(format!("{record:?}")));
-        }
-        splitter.finish(|record| found.push(format!("{record:?}")));
-        found
-    }
-
-    #[test]
-    fn progress_is_read_with_and_without_counts() {
-        let counted = b"          15000  25%   14.31MB/s    0:00:00 (xfr#1, ir-chk=22/26)";
-        let first = Progress::parse(counted, &Progress::default()).unwrap();
-        assert_eq!((first.bytes, first.percent, first.files), (15_000, 25, 1));
-        assert_eq!((first.checked, first.total, first.total_known), (4, 26, false));
-        assert!((first.rate - 14.31 * 1_048_576.0).abs() < 1.0);
-        let running = b"        1,500,000  26%    1.00kB/s    0:00:00  ";
-        let second = Progress::parse(running, &first).unwrap();
-        assert_eq!((second.bytes, second.total, second.files), (1_500_000, 26, 1));
-        assert_eq!(Progress::parse(b" 12% of nothing", &first), None);
-    }
-
-    #[test]
-    fn changes_are_read_with_their_kind() {
-        let parse = |line: &'static str| Change::parse(line.as_bytes()).unwrap();
-        let new = parse("@F|>f+++++++++|3000|3040|d000/file");
-        assert_eq!((new.kind, new.entry, new.content), (ChangeKind::Created, EntryKind::File, true));
-        assert_eq!((new.size, new.transferred, new.name), (3000, 3040, &b"d000/file"[..]));
-        let folder = parse("@F|.d..t......|4096|0|./");
-        assert_eq!((folder.kind, folder.entry, folder.content), (ChangeKind::Updated, EntryKind::Directory, false));
-        let gone = parse("@F|*deleting  |0|0|old/");
-        assert_eq!((gone.kind, gone.entry, gone.name), (ChangeKind::Deleted, EntryKind::Directory, &b"old"[..]));
-        let link = parse("@F|cL+++++++++|1|0|here -> ../there");
-        assert_eq!((link.entry, link.name, link.link), (EntryKind::Symlink, &b"here"[..], Some(&b"../there"[..])));
-        let pipe = parse("@F|>f.st......|1|0|a|b|c");
-        assert_eq!(pipe.name, b"a|b|c");
-        assert_eq!(parse(r"@F|>f+++++++++|1|0|a\#012\#134#012b\c").path(), b"a\n\\#012b\\c");
-        for other in ["created directory x", "@F|", "@F|>f", "@F|>f+++++++++|x|0|n", ""] {
-            assert_eq!(Change::parse(other.as_bytes()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn an_endless_line_is_cut_and_the_next_one_is_whole() {
-        let long = vec![b'x'; 3 * MAX_LINE];
-        let found = records(&[&long, &long, b"\nnext\n"]);
-        assert_eq!(found.len(), 2);
-        assert!(found[1].contains(&format!("{:?}", b"next")));
-    }
-
-    proptest! {
-        #[test]
-        fn the_pieces_of_the_stream_do_not_matter(text in "(@F\\|>f\\+{9}\\|1\\|2\\||  1  5%  1.0kB/s 0:00|[a-z ]|\n|\r){0,60}", at in 0usize..200) {
-            let bytes = text.as_bytes();
-            let (first, second) = bytes.split_at(at.min(bytes.len()));
-            prop_assert_eq!(records(&[bytes]), records(&[first, second]));
-            let single: Vec<&[u8]> = bytes.chunks(1).collect();
-            prop_assert_eq!(records(&[bytes]), records(&single));
-        }
-
-        #[test]
-        fn any_bytes_are_taken(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let mut splitter = Splitter::default();
-            let mut look = |record: Record<'_>| {
-                if let Record::Progress(progress) = record {
-                    let _ = Progress::parse(progress, &Progress::default());
-                }
-            };
-            splitter.feed(&bytes, &mut look);
-            splitter.finish(&mut look);
-            let mut line = JOURNAL_MARK.as_bytes().to_vec();
-            line.extend(&bytes);
-            if let Some(change) = Change::parse(&line) {
-                let _ = change.path();
-            }
-        }
-
-        #[test]
-        fn a_name_that_rsync_escapes_comes_back(name in proptest::collection::vec(any::<u8>(), 1..40)) {
-            let mut escaped = Vec::new();
-            for (at, byte) in name.iter().enumerate() {
-                let ambiguous = *byte == b'\\' && name.get(at + 1) == Some(&b'#');
-                if byte.is_ascii_control() || !byte.is_ascii() || ambiguous {
-                    escaped.extend(format!("\\#{byte:03o}").bytes());
-                } else {
-                    escaped.push(*byte);
-                }
-            }
-            prop_assert_eq!(unescape(&escaped), name);
-        }
-    }
-}
+mod tests;

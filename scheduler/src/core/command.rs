@@ -120,9 +120,10 @@ impl Core {
             Command::Create(project) => self.create(now, *project, step),
             Command::Replace { project, if_version } => self.replace(now, *project, if_version, step),
             Command::Check { project, new, if_version } => {
-                match new {
-                    true => self.may_create(&project)?,
-                    false => self.may_replace(&project, if_version)?,
+                if new {
+                    self.may_create(&project)?;
+                } else {
+                    self.may_replace(&project, if_version)?;
                 }
                 Ok(Answer::Project(Arc::from(project)))
             }
@@ -156,7 +157,17 @@ impl Core {
         if self.entries.contains_key(&project.id) {
             return Err(Refusal::Exists(project.id.clone()));
         }
-        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)
+        self.may_land(project)
+    }
+
+    /// Nowhere near another project, nor near the last rsync of a removed one.
+    fn may_land(&self, project: &Project) -> Result<(), Refusal> {
+        let place = &project.place;
+        let leaving = |gone: &&Arc<Project>| gone.place.starts_with(place) || place.starts_with(&gone.place);
+        match self.departing.values().find(leaving) {
+            Some(gone) => Err(Refusal::Destination(DestinationError::Leaving(gone.id.clone()))),
+            None => self.places.check(place, &project.id).map_err(Refusal::Destination),
+        }
     }
 
     fn may_replace(&self, project: &Project, if_version: Option<u64>) -> Result<(), Refusal> {
@@ -165,7 +176,7 @@ impl Core {
         if entry.project.place != project.place && self.is_running(entry) {
             return Err(Refusal::Busy(project.id.clone()));
         }
-        self.places.check(&project.place, &project.id).map_err(Refusal::Destination)
+        self.may_land(project)
     }
 
     fn replace(
@@ -176,6 +187,11 @@ impl Core {
         step: &mut Step,
     ) -> Result<Answer, Refusal> {
         self.may_replace(&project, if_version)?;
+        let entry = self.known(&project.id)?;
+        let retimed = entry.project.schedule != project.schedule || entry.project.enabled != project.enabled;
+        if retimed {
+            self.fire_before_change(now, &project.id, step);
+        }
         let entry = self.known(&project.id)?;
         let moved = (entry.project.place != project.place).then(|| entry.project.place.clone());
         (project.created, project.updated) = (entry.project.created, now);
@@ -188,9 +204,11 @@ impl Core {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.project = Arc::clone(&project);
         }
-        self.reschedule(now, &id);
-        self.reorder(now, &id);
         step.writes.push(Write::Project(Arc::clone(&project)));
+        if retimed {
+            self.begin_anew(now, &id, step);
+        }
+        self.reorder(now, &id);
         step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectUpdated));
         step.touched.insert(id);
         Ok(Answer::Project(project))
@@ -206,17 +224,16 @@ impl Core {
         let entry = self.known(id)?;
         check_version(entry, if_version)?;
         let (active, waiting, running) = (entry.active, entry.waiting, self.is_running(entry));
-        let place = entry.project.place.clone();
+        let project = Arc::clone(&entry.project);
         for run in waiting.into_iter().chain(active) {
             self.cancel(now, run, "the removal of its project", step)?;
         }
         self.due.set(id, None);
+        self.granted.remove(id);
         self.entries.remove(id);
-        match active.filter(|_| running) {
-            Some(run) => {
-                self.departing.insert(run, place);
-            }
-            None => self.places.remove(&place),
+        self.places.remove(&project.place);
+        if let Some(run) = active.filter(|_| running) {
+            self.departing.insert(run, project);
         }
         step.writes.push(Write::ForgetProject(id.clone()));
         step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectDeleted));
@@ -226,7 +243,7 @@ impl Core {
 
     fn sync(&mut self, now: DateTime<Utc>, id: &ProjectId, by: &str, step: &mut Step) -> Result<Answer, Refusal> {
         let entry = self.known(id)?;
-        let state = entry.active.and_then(|active| self.runs.get(&active)).map(|live| live.run.state.clone());
+        let state = entry.active.and_then(|active| self.runs.get(&active)).map(|run| run.state.clone());
         let run = match (entry.active, state, entry.waiting) {
             // What waits already is the same wish: the same run comes back.
             (Some(run), Some(RunState::Queued), _) | (_, _, Some(run)) => run,
@@ -240,9 +257,11 @@ impl Core {
     }
 
     fn cancel(&mut self, now: DateTime<Utc>, id: RunId, by: &str, step: &mut Step) -> Result<Answer, Refusal> {
-        let live = self.runs.get_mut(&id).ok_or(Refusal::NoRun(id))?;
-        live.cancelled_by.get_or_insert_with(|| by.to_owned());
-        if live.run.state == RunState::Running {
+        let run = self.runs.get_mut(&id).ok_or(Refusal::NoRun(id))?;
+        if run.state == RunState::Running {
+            run.cancelled_by.get_or_insert_with(|| by.to_owned());
+            step.writes.push(Write::Run(Arc::new(run.clone())));
+            step.touched.insert(run.project.clone());
             step.effects.push(Effect::Cancel(id));
             return self.answer_run(id);
         }
@@ -251,8 +270,8 @@ impl Core {
     }
 
     fn answer_run(&self, id: RunId) -> Result<Answer, Refusal> {
-        let live = self.runs.get(&id).ok_or(Refusal::NoRun(id))?;
-        Ok(Answer::Run(Arc::new(live.run.clone())))
+        let run = self.runs.get(&id).ok_or(Refusal::NoRun(id))?;
+        Ok(Answer::Run(Arc::new(run.clone())))
     }
 
     fn known(&self, id: &ProjectId) -> Result<&Entry, Refusal> {
@@ -260,7 +279,7 @@ impl Core {
     }
 
     fn is_running(&self, entry: &Entry) -> bool {
-        entry.active.and_then(|run| self.runs.get(&run)).is_some_and(|live| live.run.state == RunState::Running)
+        entry.active.and_then(|run| self.runs.get(&run)).is_some_and(|run| run.state == RunState::Running)
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use engine::Verdict;
 use rand::Rng;
 
-use super::{Core, Effect, Live, Start, Step, Write};
+use super::{Core, Effect, Start, Step, Write};
 use crate::event::EventKind;
 use crate::project::{LastRun, ProjectId, Standing};
 use crate::run::{AttemptEnd, AttemptRecord, Outcome, Run, RunId, RunState, Trigger};
@@ -30,11 +30,12 @@ impl Core {
             scheduled,
             queued: now,
             state: RunState::Queued,
+            cancelled_by: None,
             attempts: Vec::new(),
         };
         let run_id = run.id;
         let stored = Arc::new(run.clone());
-        self.adopt(run);
+        self.adopt(now, run);
         step.writes.push(Write::Run(Arc::clone(&stored)));
         step.effects.push(Effect::Publish(id.clone(), EventKind::RunQueued(stored)));
         step.touched.insert(id.clone());
@@ -42,51 +43,52 @@ impl Core {
     }
 
     /// Takes a run that has not ended under the clockwork's care.
-    pub(crate) fn adopt(&mut self, run: Run) {
+    pub(crate) fn adopt(&mut self, now: DateTime<Utc>, run: Run) {
         self.newest = self.newest.max(Some(run.id));
-        if let Some(entry) = self.entries.get_mut(&run.project) {
+        let departing = self.departing.contains_key(&run.id);
+        if let Some(entry) = self.entries.get_mut(&run.project).filter(|_| !departing) {
             if entry.active.is_none() {
                 entry.active = Some(run.id);
                 match &run.state {
                     RunState::BackingOff { until, .. } => self.retries.set(&run.id, Some(*until)),
-                    _ => self.queue.push(run.id, &entry.project, run.queued),
+                    _ => self.queue.push(run.id, &entry.project, run.queued.min(now)),
                 }
             } else {
                 entry.waiting = Some(run.id);
             }
         }
-        self.runs.insert(run.id, Live { run, cancelled_by: None });
+        self.runs.insert(run.id, run);
     }
 
     /// Ends the wait of a run that backs off.
     pub(super) fn requeue(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
         self.retries.set(&id, None);
-        let Some(live) = self.runs.get_mut(&id) else { return };
-        let Some(entry) = self.entries.get(&live.run.project) else { return };
-        live.run.state = RunState::Queued;
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get(&run.project) else { return };
+        run.state = RunState::Queued;
         self.queue.push(id, &entry.project, now);
-        step.touched.insert(live.run.project.clone());
-        step.writes.push(Write::Run(Arc::new(live.run.clone())));
+        step.touched.insert(run.project.clone());
+        step.writes.push(Write::Run(Arc::new(run.clone())));
     }
 
     /// Gives a waiting run its place again after its project's priority, host or labels changed.
     pub(super) fn reorder(&mut self, now: DateTime<Utc>, id: &ProjectId) {
         let Some(entry) = self.entries.get(id) else { return };
-        let Some(live) = entry.active.and_then(|run| self.runs.get(&run)) else { return };
-        if live.run.state == RunState::Queued {
-            self.queue.remove(live.run.id);
-            self.queue.push(live.run.id, &entry.project, live.run.queued.min(now));
+        let Some(run) = entry.active.and_then(|run| self.runs.get(&run)) else { return };
+        if run.state == RunState::Queued {
+            self.queue.remove(run.id);
+            self.queue.push(run.id, &entry.project, run.queued.min(now));
         }
     }
 
     pub(super) fn start(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
-        let Some(live) = self.runs.get_mut(&id) else { return };
-        let Some(entry) = self.entries.get(&live.run.project) else { return };
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get(&run.project) else { return };
         let attempt = entry.project.attempt(&entry.standing, &self.tool.limits);
         let command = attempt.shown(&self.tool.program);
-        live.run.attempts.push(AttemptRecord { started: now, command, end: None });
-        live.run.state = RunState::Running;
-        let run = Arc::new(live.run.clone());
+        run.attempts.push(AttemptRecord { started: now, command, end: None });
+        run.state = RunState::Running;
+        let run = Arc::new(run.clone());
         let start = Start {
             run: id,
             number: run.attempts.len(),
@@ -108,22 +110,16 @@ impl Core {
         step: &mut Step,
     ) {
         self.queue.finish(id);
-        if let Some(place) = self.departing.remove(&id) {
-            self.leave(&place);
-        }
-        let Some(live) = self.runs.get_mut(&id) else { return };
+        self.departing.remove(&id);
+        let Some(run) = self.runs.get_mut(&id) else { return };
         let (verdict, reason) = (end.verdict, end.reason.clone());
-        let Some(attempt) = live.run.attempts.last_mut() else { return };
-        let started = attempt.started;
+        let Some(attempt) = run.attempts.last_mut() else { return };
         attempt.end = Some(end);
-        let by = live.cancelled_by.clone();
-        let failed = live.run.failed_attempts();
-        let project = live.run.project.clone();
-        if let Some(entry) = self.entries.get_mut(&project)
-            && !clean
-        {
-            let since = entry.standing.unclean_since.map_or(started, |since| since.min(started));
-            entry.standing.unclean_since = Some(since);
+        let by = run.cancelled_by.clone();
+        let failed = run.failed_attempts();
+        let project = run.project.clone();
+        if !clean {
+            self.note_unclean(id);
         }
         match (verdict, by) {
             (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
@@ -144,6 +140,17 @@ impl Core {
         }
     }
 
+    /// Notes that the newest attempt of a run may have left temporary files behind.
+    pub(crate) fn note_unclean(&mut self, id: RunId) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let Some(started) = run.attempts.last().map(|attempt| attempt.started) else { return };
+        let owner = |entry: &&mut super::Entry| entry.active == Some(id);
+        if let Some(entry) = self.entries.get_mut(&run.project).filter(owner) {
+            let since = entry.standing.unclean_since.map_or(started, |since| since.min(started));
+            entry.standing.unclean_since = Some(since);
+        }
+    }
+
     fn back_off(
         &mut self,
         now: DateTime<Utc>,
@@ -153,10 +160,10 @@ impl Core {
         step: &mut Step,
     ) {
         let delay = chrono::Duration::from_std(delay).unwrap_or_else(|_| chrono::Duration::days(1));
-        let Some(live) = self.runs.get_mut(&id) else { return };
-        live.run.state = RunState::BackingOff { until: now + delay, reason };
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.state = RunState::BackingOff { until: now + delay, reason };
         self.retries.set(&id, Some(now + delay));
-        let run = Arc::new(live.run.clone());
+        let run = Arc::new(run.clone());
         if let Some(entry) = self.entries.get(&run.project) {
             step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
         }
@@ -167,17 +174,18 @@ impl Core {
 
     /// Ends a run that the server's own end cut off, and queues it once more for the next start.
     pub(crate) fn interrupt(&mut self, now: DateTime<Utc>, id: RunId, why: &str, step: &mut Step) {
-        let Some(live) = self.runs.get(&id) else { return };
-        let (project, by) = (live.run.project.clone(), live.run.requested_by.clone());
-        let waiting = self.entries.get(&project).is_some_and(|entry| entry.waiting.is_some());
+        let Some(run) = self.runs.get(&id) else { return };
+        let (project, by) = (run.project.clone(), run.requested_by.clone());
+        // A run that waits behind it does the same work; a removed project has none left.
+        let alone = |entry: &super::Entry| entry.active == Some(id) && entry.waiting.is_none();
+        let again = self.entries.get(&project).is_some_and(alone);
         self.end(now, id, Outcome::Interrupted, Some(why.to_owned()), step);
-        // A run that waited behind it does the same work.
-        if !waiting && self.entries.contains_key(&project) {
+        if again {
             self.create_run(now, &project, Trigger::Recovery, by, None, step);
         }
     }
 
-    pub(super) fn end_cancelled(
+    pub(crate) fn end_cancelled(
         &mut self,
         now: DateTime<Utc>,
         id: RunId,
@@ -194,8 +202,10 @@ impl Core {
     fn end(&mut self, now: DateTime<Utc>, id: RunId, outcome: Outcome, reason: Option<String>, step: &mut Step) {
         self.queue.remove(id);
         self.retries.set(&id, None);
-        let Some(Live { mut run, .. }) = self.runs.remove(&id) else { return };
-        let entry = self.entries.get_mut(&run.project);
+        let Some(mut run) = self.runs.remove(&id) else { return };
+        // A project that was removed and created again under the same name has nothing to do with this run.
+        let owner = |entry: &&mut super::Entry| entry.active == Some(id) || entry.waiting == Some(id);
+        let entry = self.entries.get_mut(&run.project).filter(owner);
         let (outcome, generation) = match &entry {
             Some(entry) => judge(&entry.standing, &run, outcome),
             None => (outcome, None),
@@ -206,16 +216,15 @@ impl Core {
         step.writes.push(Write::Run(Arc::clone(&run)));
         if let Some(entry) = entry {
             let was_active = entry.active == Some(id);
+            let behind = entry.waiting.take();
             if was_active {
-                entry.active = entry.waiting.take();
-            } else if entry.waiting == Some(id) {
-                entry.waiting = None;
+                entry.active = behind;
             }
             note(&mut entry.standing, &run, outcome, generation, now, reason);
             step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
             let next = entry.active.filter(|_| was_active).and_then(|next| self.runs.get(&next));
             if let Some(next) = next {
-                self.queue.push(next.run.id, &entry.project, next.run.queued);
+                self.queue.push(next.id, &entry.project, next.queued.min(now));
             }
             self.reschedule_after_end(now, &run.project);
         }
@@ -227,13 +236,6 @@ impl Core {
         let pauses = |entry: &super::Entry| matches!(entry.project.schedule.rule, crate::schedule::Rule::Every(_));
         if self.entries.get(id).is_some_and(pauses) {
             self.reschedule(now, id);
-        }
-    }
-
-    /// Frees the place of a removed project, unless a new one has settled there.
-    fn leave(&mut self, place: &std::path::Path) {
-        if !self.entries.values().any(|entry| entry.project.place == place) {
-            self.places.remove(place);
         }
     }
 }

@@ -1,5 +1,9 @@
 //! The clockwork driven by hand: no clock, no process, no store.
 
+mod catch_up;
+mod clock;
+mod wishes;
+
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
@@ -7,9 +11,10 @@ use chrono::TimeZone;
 use engine::{Options, RetryPolicy, Verdict};
 
 use super::*;
+use crate::destination::DestinationError;
 use crate::project::Guard;
 use crate::run::{AttemptExit, Counts, Outcome, RunState, Trigger};
-use crate::schedule::Schedule;
+use crate::schedule::{CatchUp, Rule, Schedule};
 use crate::store::Loaded;
 
 /// A time on the first morning of 2026, so many seconds after midnight.
@@ -31,9 +36,9 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         place: dest.into(),
         options: Options::default(),
         schedule: manual(),
-        retry: RetryPolicy { attempts: 3, base: Duration::from_secs(30), cap: Duration::from_secs(600) },
-        timeout: Duration::from_secs(3600),
-        stall: Duration::from_secs(600),
+        retry: RetryPolicy { attempts: 3, base: Duration::from_secs(30), cap: Duration::from_mins(10) },
+        timeout: Duration::from_hours(1),
+        stall: Duration::from_mins(10),
         guard: Guard::default(),
         priority: 0,
         fan_out: true,
@@ -48,7 +53,14 @@ fn manual() -> Schedule {
 }
 
 fn schedule(rule: Rule) -> Schedule {
-    Schedule { rule, timezone: chrono_tz::UTC, start: None, end: None, jitter: Duration::ZERO }
+    Schedule {
+        rule,
+        timezone: chrono_tz::UTC,
+        start: None,
+        end: None,
+        jitter: Duration::ZERO,
+        catch_up: CatchUp::Once,
+    }
 }
 
 fn every_five_minutes() -> Schedule {
@@ -270,7 +282,7 @@ fn a_schedule_fires_at_its_times_and_passes_over_those_in_which_a_run_is_going()
 #[test]
 fn a_pause_counts_from_the_end_of_the_last_run() {
     let mut bench = Bench::new();
-    let pause = schedule(Rule::Every(Duration::from_secs(60)));
+    let pause = schedule(Rule::Every(Duration::from_mins(1)));
     bench.create(Project { schedule: pause, ..project("p", "h", "/d/p") });
     assert_eq!(bench.started.len(), 1, "a project that never ran is due at once");
     bench.at(100);
@@ -301,7 +313,7 @@ fn a_crash_interrupts_what_was_going_and_queues_it_once() {
 fn a_long_downtime_is_caught_up_with_exactly_one_run() {
     let mut bench = Bench::new();
     bench.create(Project { schedule: every_five_minutes(), ..project("p", "h", "/d/p") });
-    bench.now = at(40 * 86_400 + 17);
+    bench.now = at(40 * 86_400 + 77);
     bench.crash();
     assert_eq!(bench.started.len(), 1);
     let run = &bench.runs[&bench.started[0]];

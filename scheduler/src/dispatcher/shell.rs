@@ -36,6 +36,10 @@ pub(super) struct Shell {
     going: HashMap<RunId, CancellationToken>,
     /// Ends that could not be made durable yet.
     unsaved: Vec<Ended>,
+    /// What reading the store again after a failed commit has led to; the next commit is to hold it.
+    recovered: Step,
+    /// The store refused the last commit.
+    refused: bool,
     stopping: bool,
 }
 
@@ -52,6 +56,8 @@ impl Shell {
             next_ticket: 0,
             going: HashMap::new(),
             unsaved: Vec::new(),
+            recovered: Step::default(),
+            refused: false,
             stopping: false,
         }
     }
@@ -93,7 +99,7 @@ impl Shell {
     /// One turn: everything that has come is decided, committed once, and acted on.
     async fn round(&mut self, asks: impl Iterator<Item = Ask>, ends: impl Iterator<Item = Ended>) {
         let now = Utc::now();
-        let mut step = Step::default();
+        let mut step = std::mem::take(&mut self.recovered);
         let mut ended = std::mem::take(&mut self.unsaved);
         ended.extend(ends);
         for Ended { run, end, clean } in ended.clone() {
@@ -110,8 +116,14 @@ impl Shell {
         }
         self.core.settle(now, &mut step);
         match self.shared.store.commit(std::mem::take(&mut step.writes)).await {
-            Ok(()) => self.act(step),
-            Err(error) => self.undo(&error, ended, step),
+            Ok(()) => {
+                self.refused = false;
+                self.act(step);
+            }
+            Err(error) => {
+                self.refused = true;
+                self.undo(&error, ended, step);
+            }
         }
     }
 
@@ -174,11 +186,11 @@ impl Shell {
             Ok(loaded) => {
                 let mut going: HashSet<RunId> = self.going.keys().copied().collect();
                 going.extend(self.unsaved.iter().map(|end| end.run));
-                self.core = self.shared.clockwork();
-                // Its writes repeat what the store holds; the next round commits anew what is decided anew.
-                self.core.recover(Utc::now(), loaded, &going, &mut Step::default());
+                let old = std::mem::replace(&mut self.core, self.shared.clockwork());
+                self.core.inherit(old);
+                self.core.recover(Utc::now(), loaded, &going, &mut self.recovered);
                 if self.stopping {
-                    self.core.handle(Utc::now(), Input::Stop, &mut Step::default());
+                    self.core.handle(Utc::now(), Input::Stop, &mut self.recovered);
                 }
             }
             Err(error) => tracing::error!("the store cannot be read: {error}"),
@@ -193,7 +205,8 @@ impl Shell {
     }
 
     fn wake(&self) -> Instant {
-        let sleep = if self.unsaved.is_empty() {
+        // A store that refuses is not asked again and again: what is due is due a moment later too.
+        let sleep = if !self.refused {
             let due = self.core.next_wake().map(|due| (due - Utc::now()).to_std().unwrap_or_default());
             due.map_or(LONGEST_SLEEP, |due| due.min(LONGEST_SLEEP))
         } else {

@@ -84,7 +84,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         assert_eq!(tail(&path, 5).unwrap(), 0);
-        let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        let lines: Vec<String> = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        let text = lines.concat();
         std::fs::write(&path, &text).unwrap();
         for lines in [0, 1, 7, 15_000, 20_000, 30_000] {
             let start = usize::try_from(tail(&path, lines).unwrap()).unwrap();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{RecordError, parse};
 use crate::cron::{CronFields, CronText};
 use crate::project::{Guard, LastRun, Project, Standing};
-use crate::schedule::{Rule, Schedule};
+use crate::schedule::{CatchUp, Rule, Schedule};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct ProjectRecord {
@@ -60,6 +60,8 @@ struct ScheduleRecord {
     start: Option<DateTime<Utc>>,
     end: Option<DateTime<Utc>>,
     jitter_seconds: f64,
+    #[serde(default)]
+    catch_up: CatchUpRecord,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +71,16 @@ enum RuleRecord {
     Cron(String),
     EverySeconds(f64),
     Manual,
+}
+
+/// Records from before it could be chosen have none, and mean `once`.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CatchUpRecord {
+    #[default]
+    Once,
+    None,
+    WithinSeconds(f64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,6 +219,11 @@ impl From<&Schedule> for ScheduleRecord {
             start: schedule.start,
             end: schedule.end,
             jitter_seconds: schedule.jitter.as_secs_f64(),
+            catch_up: match schedule.catch_up {
+                CatchUp::Once => CatchUpRecord::Once,
+                CatchUp::None => CatchUpRecord::None,
+                CatchUp::Within(most) => CatchUpRecord::WithinSeconds(most.as_secs_f64()),
+            },
         }
     }
 }
@@ -230,6 +247,11 @@ impl ScheduleRecord {
             start: self.start,
             end: self.end,
             jitter: seconds(self.jitter_seconds),
+            catch_up: match self.catch_up {
+                CatchUpRecord::Once => CatchUp::Once,
+                CatchUpRecord::None => CatchUp::None,
+                CatchUpRecord::WithinSeconds(most) => CatchUp::Within(seconds(most)),
+            },
         })
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct RunRecord {
     scheduled: Option<DateTime<Utc>>,
     queued: DateTime<Utc>,
     state: StateRecord,
+    #[serde(default)]
+    cancelled_by: Option<String>,
     attempts: Vec<AttemptStored>,
 }
 
@@ -97,6 +99,7 @@ impl From<&Run> for RunRecord {
             scheduled: run.scheduled,
             queued: run.queued,
             state,
+            cancelled_by: run.cancelled_by.clone(),
             attempts: run.attempts.iter().map(AttemptStored::from).collect(),
         }
     }
@@ -122,6 +125,7 @@ impl TryFrom<RunRecord> for Run {
             scheduled: record.scheduled,
             queued: record.queued,
             state,
+            cancelled_by: record.cancelled_by,
             attempts: record.attempts.into_iter().map(AttemptRecord::try_from).collect::<Result<_, _>>()?,
         })
     }

@@ -15,7 +15,7 @@ fn cron(text: &str, timezone: Tz) -> Schedule {
 }
 
 fn plain(rule: Rule, timezone: Tz) -> Schedule {
-    Schedule { rule, timezone, start: None, end: None, jitter: Duration::ZERO }
+    Schedule { rule, timezone, start: None, end: None, jitter: Duration::ZERO, catch_up: CatchUp::Once }
 }
 
 fn utc(text: &str) -> DateTime<Utc> {
@@ -112,6 +112,11 @@ fn a_pause_and_a_rule_by_hand_have_no_times_of_their_own() {
 fn the_zone_the_jitter_and_the_bounds_are_part_of_the_words() {
     let mut schedule = cron("0 3 * * FRI#L", Tz::Europe__Berlin);
     assert_eq!(schedule.describe(), "03:00 on the last Friday of each month, Europe/Berlin");
+    schedule.catch_up = CatchUp::Within(Duration::from_hours(6));
+    assert!(schedule.describe().ends_with(", Europe/Berlin, missed times are made up for within 6 hours"));
+    schedule.catch_up = CatchUp::None;
+    assert!(schedule.describe().ends_with(", Europe/Berlin, missed times are left out"));
+    schedule.catch_up = CatchUp::Once;
     schedule.jitter = Duration::from_mins(5);
     schedule.start = Some(utc("2014-05-07 18:00:00"));
     assert!(

@@ -22,6 +22,40 @@ pub(super) enum Table {
     Runs,
     ByProject,
     Live,
+    Users,
+    Tokens,
+    Nodes,
+    Audit,
+}
+
+impl Table {
+    /// Every keyspace.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Projects,
+        Self::Standings,
+        Self::Runs,
+        Self::ByProject,
+        Self::Live,
+        Self::Users,
+        Self::Tokens,
+        Self::Nodes,
+        Self::Audit,
+    ];
+
+    /// Its name, in the database and in a backup.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Projects => "projects",
+            Self::Standings => "standings",
+            Self::Runs => "runs",
+            Self::ByProject => "runs_by_project",
+            Self::Live => "live_runs",
+            Self::Users => "users",
+            Self::Tokens => "tokens",
+            Self::Nodes => "nodes",
+            Self::Audit => "audit",
+        }
+    }
 }
 
 /// One key and what it shall hold; none: it shall be gone.
@@ -66,7 +100,8 @@ pub(super) fn run_id(key: &[u8]) -> Option<RunId> {
     key.last_chunk::<16>().map(|bytes| RunId::from_bytes(*bytes))
 }
 
-type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+/// Keys from one to another.
+pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// All runs older than `before`.
 pub(super) fn runs_before(before: Option<RunId>) -> Range {
@@ -98,7 +133,7 @@ pub(super) fn project_of(key: &[u8]) -> Option<(Option<ProjectId>, Vec<u8>)> {
 }
 
 /// A project's name ends with a zero byte, which no name contains: `debian` is no prefix of `debian-cd`.
-fn of_project(project: &ProjectId, run: RunId) -> Vec<u8> {
+pub(super) fn of_project(project: &ProjectId, run: RunId) -> Vec<u8> {
     let mut key = bytes(project);
     key.push(0);
     key.extend(run.to_bytes());

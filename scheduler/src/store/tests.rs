@@ -15,6 +15,7 @@ fn run(number: u128, name: &str, state: RunState) -> Arc<Run> {
         scheduled: None,
         queued: at(0),
         state,
+        cancelled_by: None,
         attempts: Vec::new(),
     })
 }
@@ -102,4 +103,133 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// A store with one project and two runs.
+async fn filled(folder: &Path) -> Store {
+    let store = Store::open(folder).unwrap();
+    let project = Arc::new(project("p", "h", "/d/p"));
+    let standing = Standing { generation: 3, ..Standing::default() };
+    let writes = vec![
+        Write::Standing(project.id.clone(), standing),
+        Write::Project(project),
+        Write::Run(run(1, "p", ended())),
+        Write::Run(run(2, "p", RunState::Queued)),
+    ];
+    store.commit(writes).await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn a_sound_store_is_called_sound_and_a_damaged_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path()).await;
+    let expected = Checked { commit: 1, projects: 1, runs: 2, live: 1, problems: Vec::new() };
+    assert_eq!(store.check().unwrap(), expected);
+    let id = run(2, "p", ended()).id;
+    let damage = vec![
+        (Table::Projects, b"p".to_vec(), Some(b"\x01{".to_vec())),
+        (Table::Standings, b"q".to_vec(), Some(record::encode_standing(&Standing::default()))),
+        (Table::Live, id.to_bytes().to_vec(), None),
+        (Table::ByProject, keys::of_project(&"q".parse().unwrap(), id), Some(Vec::new())),
+    ];
+    store.writer.commit(damage).await.unwrap();
+    let problems = store.check().unwrap().problems;
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert!(problems[0].contains("project p") && problems[1].contains("standing of q"), "{problems:?}");
+    assert!(problems[2].contains("names") && problems[3].contains("lacks"), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_backup_is_put_back_whole_and_the_store_before_it_is_set_aside() {
+    let (folder, backups) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("store");
+    let store = filled(&path).await;
+    let made = store.backup(backups.path(), at(100)).unwrap();
+    assert_eq!((made.records, made.commit), (7, 1));
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&made.path).unwrap().permissions().mode() & 0o777, 0o600);
+    store.commit(vec![Write::ForgetProject("p".parse().unwrap())]).await.unwrap();
+    assert!(matches!(restore(&made.path, &path, at(101)), Err(BackupError::Store(StoreError::Locked(_)))));
+    store.close();
+    drop(store);
+    let restored = restore(backups.path(), &path, at(102)).unwrap();
+    assert_eq!((restored.records, restored.made), (7, at(100)));
+    assert!(restored.set_aside.unwrap().exists());
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.check().unwrap(), Checked { commit: 1, projects: 1, runs: 2, live: 1, problems: Vec::new() });
+    assert_eq!(store.load().unwrap().projects[0].1.generation, 3);
+}
+
+#[tokio::test]
+async fn a_backup_that_is_not_whole_changes_nothing() {
+    let (folder, backups) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("store");
+    let store = filled(&path).await;
+    let made = store.backup(backups.path(), at(100)).unwrap();
+    store.close();
+    drop(store);
+    let whole = std::fs::read_to_string(&made.path).unwrap();
+    let last = whole.trim_end().rfind('\n').unwrap();
+    let flipped = whole.replacen("runs", "runz", 1);
+    for damaged in [&whole[..last + 1], &whole[..whole.len() / 2], &flipped, "", "{}\n", &whole[..whole.len() - 20]] {
+        std::fs::write(&made.path, damaged).unwrap();
+        let refused = restore(&made.path, &path, at(101)).unwrap_err();
+        assert!(matches!(refused, BackupError::NotWhole { .. }), "{refused}");
+    }
+    assert!(matches!(restore(&path, &path, at(101)), Err(BackupError::None(_))));
+    assert_eq!(Store::open(&path).unwrap().load().unwrap().projects.len(), 1);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn keyspaces_stand_in_the_order_of_their_names() {
+    assert!(Table::ALL.into_iter().enumerate().all(|(index, table)| table as usize == index));
+}
+
+#[tokio::test]
+async fn accounts_and_the_audit_trail_outlive_a_restart() {
+    use crate::account::{AccountWrite, AuditEntry, Node, Role, Scope, Token, User};
+    let folder = tempfile::tempdir().unwrap();
+    let user = User { name: "jane".parse().unwrap(), role: Role::Viewer, hash: engine::Secret::new("$argon2id$x"), created: at(1) };
+    let token = Token {
+        id: "t1".into(),
+        name: "push".into(),
+        digest: [7; 32],
+        scope: Scope::Start("debian".parse().unwrap()),
+        owner: "jane".parse().unwrap(),
+        created: at(2),
+        expires: Some(at(9)),
+        last_used: None,
+    };
+    let node = Node { id: 1, hostname: "ftp-nyc".into(), port: "7000".into(), created: at(3) };
+    let line = |id: u128| AuditEntry {
+        id,
+        at: at(4),
+        by: "jane".into(),
+        from: Some("127.0.0.1".into()),
+        action: "project.update".into(),
+        target: "debian".into(),
+        before: Some(serde_json::json!({"a": 1})),
+        after: None,
+    };
+    {
+        let store = Store::open(folder.path()).unwrap();
+        let mut writes = vec![
+            AccountWrite::User(user.clone()),
+            AccountWrite::Token(token.clone()),
+            AccountWrite::Node(node.clone()),
+        ];
+        writes.extend([1, 2, 3].map(|id| AccountWrite::Audit(line(id))));
+        store.commit_accounts(writes).await.unwrap();
+        store.close();
+    }
+    let store = Store::open(folder.path()).unwrap();
+    let accounts = store.accounts().unwrap();
+    assert_eq!((accounts.users, accounts.tokens, accounts.nodes), (vec![user.clone()], vec![token], vec![node]));
+    assert_eq!(store.audit(None, 2).unwrap(), [line(3), line(2)]);
+    assert_eq!(store.audit(Some(2), 9).unwrap(), [line(1)]);
+    assert!(!format!("{user:?}").contains("argon2id"));
+    store.commit_accounts(vec![AccountWrite::ForgetUser(user.name)]).await.unwrap();
+    assert!(store.accounts().unwrap().users.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use reqwest::Method;
@@ -46,10 +46,19 @@ impl Server {
     /// A master with these bounds.
     pub(crate) fn start(rsync: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self::start_in(folder, rsync, &data)
+    }
+
+    /// A master with its data in this folder.
+    pub(crate) fn start_with_data(rsync: &str, data: &Path) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), rsync, data)
+    }
+
+    fn start_in(folder: tempfile::TempDir, rsync: &str, data: &Path) -> Self {
         let port = free_port();
         let config = format!(
-            "(data_dir: {:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), rsync: ({rsync}), role: Master())",
-            folder.path().join("data"),
+            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), rsync: ({rsync}), role: Master())"
         );
         fs::write(folder.path().join("heliostat.ron"), config).unwrap();
         let client = Client::builder().timeout(super::PATIENCE).build().unwrap();

@@ -7,6 +7,7 @@ pub(super) type Checked = Result<(), &'static str>;
 
 /// What the lists say about settings that the engine would otherwise choose itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether one option is in the list; they do not depend on each other")]
 pub(in crate::rsync) struct Facts {
     /// The tree below the top is copied at all.
     pub(in crate::rsync) recursive: bool,

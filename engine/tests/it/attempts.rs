@@ -1,0 +1,162 @@
+//! Attempts that nobody disturbs: what they bring, what they count, and what their ends are taken for.
+
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engine::ChangeKind::{Created, Deleted, Updated};
+use engine::{Attempt, Changes, Class, Engine, Exit, Limits, Secret, Source, Verdict};
+use tokio_util::sync::CancellationToken;
+
+use crate::kit::{LOGIN, Recorder, Site, guardian, list};
+
+#[tokio::test]
+async fn a_good_attempt_brings_the_tree_and_counts_what_it_did() {
+    let site = Site::new().await;
+    let attempt = site.attempt("small");
+    let (report, seen) = site.run(&attempt).await;
+    assert_eq!((&report.exit, report.judgement.class), (&Exit::Code(0), Class::Done), "{report:?}");
+    assert!(report.clean && report.stderr_tail.is_empty(), "{report:?}");
+    // The guardian makes the destination itself, so the top folder is not created.
+    assert_eq!(report.changes, Changes { created: 6, updated: 0, deleted: 0 });
+    let stats = report.stats.unwrap();
+    assert_eq!((stats.files, stats.files_regular, stats.files_dirs, stats.files_links), (7, 3, 3, 1));
+    assert_eq!((stats.created, stats.deleted, stats.transferred, stats.literal), (6, 0, 3, 20));
+    assert!(seen.changes.contains(&(Created, "a => b -> c".to_owned())), "{:?}", seen.changes);
+    assert_eq!((seen.progress.percent, seen.progress.files, seen.progress.total_known), (100, 3, true));
+    assert_eq!(fs::read_to_string(attempt.dest.join("pool/second")).unwrap(), "second\n");
+    assert_eq!(fs::read_link(attempt.dest.join("link")).unwrap(), Path::new("pool/first"));
+}
+
+#[tokio::test]
+async fn a_further_attempt_tells_what_is_new_and_the_next_one_nothing() {
+    let site = Site::new().await;
+    let attempt = site.attempt("small");
+    site.run(&attempt).await;
+    fs::write(site.path("small/pool/first"), "first, and longer\n").unwrap();
+    fs::remove_file(site.path("small/pool/second")).unwrap();
+    fs::write(site.path("small/pool/third"), "third\n").unwrap();
+    let (report, mut seen) = site.run(&attempt).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    seen.changes.retain(|(_, name)| name.starts_with("pool/"));
+    seen.changes.sort_by(|one, other| one.1.cmp(&other.1));
+    let expected = [(Updated, "pool/first"), (Deleted, "pool/second"), (Created, "pool/third")];
+    assert_eq!(seen.changes, expected.map(|(kind, name)| (kind, name.to_owned())));
+    assert_eq!((report.changes.created, report.changes.deleted), (1, 1));
+    assert_eq!(list(&attempt.dest.join("pool")), ["first", "third"]);
+
+    let (report, seen) = site.run(&attempt).await;
+    assert_eq!((report.judgement.verdict, report.changes), (Verdict::Done, Changes::default()));
+    assert_eq!(seen.changes, []);
+}
+
+#[tokio::test]
+async fn what_must_not_come_does_not_come() {
+    let site = Site::new().await;
+    symlink("/etc/hostname", site.path("small/out")).unwrap();
+    fs::create_dir(site.path("small/.~tmp~")).unwrap();
+    let program = site.path("small/program");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o6755)).unwrap();
+    let attempt = site.attempt("small");
+    let (report, _) = site.run(&attempt).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    assert_eq!(list(&attempt.dest), ["a => b -> c", "empty", "link", "pool", "program"]);
+    let program = fs::metadata(attempt.dest.join("program")).unwrap();
+    assert_eq!(program.permissions().mode() & 0o7777, 0o755, "a set-user-id bit came over");
+}
+
+#[tokio::test]
+async fn an_end_of_the_upstreams_making_is_taken_for_what_it_is() {
+    let site = Site::new().await;
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = Source::new(None, "127.0.0.1", unused, "small", "").unwrap();
+    let path = Source::new(None, "127.0.0.1", site.source(None, "small").port(), "small", "not/there").unwrap();
+    let login = |password: &str| (site.source(Some(LOGIN.0), "closed"), Some(Secret::new(password)));
+    for ((source, password), class, said) in [
+        ((nobody, None), Class::Network, "Connection refused"),
+        ((site.source(None, "missing"), None), Class::UpstreamConfig, "Unknown module 'missing'"),
+        ((path, None), Class::UpstreamConfig, "No such file or directory (2)"),
+        (login("wrong"), Class::Auth, "auth failed on module closed"),
+        (login(LOGIN.1), Class::Done, "up to date"),
+    ] {
+        let attempt = Attempt { source, password, ..site.attempt("small") };
+        let (report, seen) = site.run(&attempt).await;
+        assert_eq!(report.judgement.class, class, "{report:?}");
+        assert!(report.judgement.reason.contains(said), "{}", report.judgement.reason);
+                assert_eq!(report.stderr_tail, seen.stderr);
+    }
+}
+
+#[tokio::test]
+async fn more_deletions_than_allowed_are_stopped_and_told() {
+    let site = Site::new().await;
+    let attempt = site.attempt("small");
+    site.run(&attempt).await;
+    fs::remove_dir_all(site.path("small/pool")).unwrap();
+    let limits = Limits { max_delete: 1, ..Limits::default() };
+    let (report, _) = site.run(&Attempt { limits, ..attempt.clone() }).await;
+    assert_eq!((&report.exit, report.judgement.class), (&Exit::Code(25), Class::DeleteLimit), "{report:?}");
+    assert_eq!((report.changes.deleted, report.judgement.verdict), (1, Verdict::GiveUp));
+    assert!(attempt.dest.join("pool").exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_the_upstream_cannot_read_itself_deletes_nothing_here() {
+    let site = Site::new().await;
+    let attempt = site.attempt("small");
+    site.run(&attempt).await;
+    let pool = site.path("small/pool");
+    fs::set_permissions(&pool, Permissions::from_mode(0)).unwrap();
+    fs::remove_file(site.path("small/link")).unwrap();
+    fs::write(site.path("small/new"), "new\n").unwrap();
+    let (report, _) = site.run(&attempt).await;
+    fs::set_permissions(&pool, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!((&report.exit, report.judgement.class), (&Exit::Code(23), Class::Partial), "{report:?}");
+    assert_eq!((report.judgement.verdict, report.clean, report.changes.deleted), (Verdict::Partial, true, 0));
+    assert_eq!(list(&attempt.dest), ["a => b -> c", "empty", "link", "new", "pool"]);
+    let (report, _) = site.run(&attempt).await;
+    assert_eq!((report.judgement.verdict, report.changes.deleted), (Verdict::Done, 1), "{report:?}");
+    assert_eq!(list(&attempt.dest.join("pool")), ["first", "second"]);
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_an_end_like_another() {
+    let site = Site::new().await;
+    let cancel = CancellationToken::new();
+    for (program, guardian, said) in [
+        ("/nowhere/rsync", guardian(), "cannot start /nowhere/rsync"),
+        ("rsync", vec!["/nowhere/guardian".into()], "cannot start the guardian \"/nowhere/guardian\""),
+    ] {
+        let engine = Engine::new(PathBuf::from(program), guardian, &site.path("other")).unwrap();
+        let report = engine.attempt(&site.attempt("small"), &Recorder::default(), &cancel).await;
+        assert!(matches!(&report.exit, Exit::NotStarted(why) if why.contains(said)), "{report:?}");
+        assert_eq!(report.judgement.verdict, Verdict::ConfigError);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_file_goes_on_where_it_stopped() {
+    let site = Site::new().await;
+    let began = std::time::SystemTime::now();
+    let slow = Attempt { time_limit: Some(Duration::from_secs(2)), ..site.slow() };
+    let (report, seen) = site.run(&slow).await;
+    assert_eq!((&report.exit, report.judgement.class), (&Exit::TimedOut, Class::Timeout), "{report:?}");
+    assert!(!report.clean && seen.progress.bytes > 0);
+    assert_eq!(list(&slow.dest), [".~tmp~"]);
+    let again = Attempt { unclean_since: Some(began), ..site.attempt("big") };
+    let (report, _) = site.run(&again).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    assert!(report.stats.unwrap().matched > 0, "{report:?}");
+    assert_eq!(list(&again.dest), ["big.bin"]);
+}
+
+#[tokio::test]
+async fn the_rsync_that_runs_says_its_version() {
+    let site = Site::new().await;
+    assert!(site.engine.version().await.unwrap().major >= 3);
+    let other = Engine::new("true".into(), guardian(), &site.path("other")).unwrap();
+    assert!(other.version().await.unwrap_err().to_string().contains("this is not rsync"));
+}

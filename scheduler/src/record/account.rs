@@ -1,0 +1,146 @@
+//! The stored forms of users, tokens, nodes and lines of the audit trail.
+
+use chrono::{DateTime, Utc};
+use engine::Secret;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{RecordError, parse};
+use crate::account::{AuditEntry, Node, Scope, Token, User};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct UserRecord {
+    name: String,
+    role: String,
+    hash: String,
+    created: DateTime<Utc>,
+}
+
+impl From<&User> for UserRecord {
+    fn from(user: &User) -> Self {
+        Self {
+            name: user.name.to_string(),
+            role: user.role.to_string(),
+            hash: user.hash.expose().to_owned(),
+            created: user.created,
+        }
+    }
+}
+
+impl TryFrom<UserRecord> for User {
+    type Error = RecordError;
+
+    fn try_from(record: UserRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            name: parse("name", &record.name)?,
+            role: parse("role", &record.role)?,
+            hash: Secret::new(record.hash),
+            created: record.created,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct TokenRecord {
+    id: String,
+    name: String,
+    digest: [u8; 32],
+    scope: ScopeRecord,
+    owner: String,
+    created: DateTime<Utc>,
+    expires: Option<DateTime<Utc>>,
+    last_used: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ScopeRecord {
+    Role(String),
+    Start(String),
+}
+
+impl From<&Token> for TokenRecord {
+    fn from(token: &Token) -> Self {
+        Self {
+            id: token.id.clone(),
+            name: token.name.clone(),
+            digest: token.digest,
+            scope: match &token.scope {
+                Scope::Role(role) => ScopeRecord::Role(role.to_string()),
+                Scope::Start(project) => ScopeRecord::Start(project.to_string()),
+            },
+            owner: token.owner.to_string(),
+            created: token.created,
+            expires: token.expires,
+            last_used: token.last_used,
+        }
+    }
+}
+
+impl TryFrom<TokenRecord> for Token {
+    type Error = RecordError;
+
+    fn try_from(record: TokenRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            scope: match record.scope {
+                ScopeRecord::Role(role) => Scope::Role(parse("scope", &role)?),
+                ScopeRecord::Start(project) => Scope::Start(parse("scope", &project)?),
+            },
+            owner: parse("owner", &record.owner)?,
+            id: record.id,
+            name: record.name,
+            digest: record.digest,
+            created: record.created,
+            expires: record.expires,
+            last_used: record.last_used,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct NodeRecord {
+    id: u32,
+    hostname: String,
+    port: String,
+    created: DateTime<Utc>,
+}
+
+impl From<&Node> for NodeRecord {
+    fn from(node: &Node) -> Self {
+        let Node { id, hostname, port, created } = node.clone();
+        Self { id, hostname, port, created }
+    }
+}
+
+impl From<NodeRecord> for Node {
+    fn from(record: NodeRecord) -> Self {
+        let NodeRecord { id, hostname, port, created } = record;
+        Self { id, hostname, port, created }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AuditRecord {
+    at: DateTime<Utc>,
+    by: String,
+    from: Option<String>,
+    action: String,
+    target: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl From<&AuditEntry> for AuditRecord {
+    fn from(entry: &AuditEntry) -> Self {
+        let AuditEntry { id: _, at, by, from, action, target, before, after } = entry.clone();
+        Self { at, by, from, action, target, before, after }
+    }
+}
+
+impl AuditRecord {
+    /// The line of this number, which its key holds.
+    pub(super) fn numbered(self, id: u128) -> AuditEntry {
+        let Self { at, by, from, action, target, before, after } = self;
+        AuditEntry { id, at, by, from, action, target, before, after }
+    }
+}

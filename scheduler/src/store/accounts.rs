@@ -1,0 +1,76 @@
+//! Users, tokens, nodes and the audit trail in the store.
+
+use super::keys::{Entry, Table};
+use super::{Store, StoreError, readable, text};
+use crate::account::{AccountWrite, Accounts, AuditEntry};
+use crate::record;
+
+impl Store {
+    /// Makes changes of accounts durable, all or none of them.
+    ///
+    /// # Errors
+    /// When they are not durable; none of them is then visible.
+    pub async fn commit_accounts(&self, writes: Vec<AccountWrite>) -> Result<(), StoreError> {
+        self.writer.commit(writes.iter().map(entry).collect()).await
+    }
+
+    /// Reads every user, token and node.
+    ///
+    /// # Errors
+    /// When the database or a record cannot be read.
+    pub fn accounts(&self) -> Result<Accounts, StoreError> {
+        self.open.read(|tables| {
+            let mut accounts = Accounts::default();
+            for (key, value) in tables.all(Table::Users)? {
+                let user = readable(record::decode_user(&value), || format!("user {}", text(&key)))?;
+                accounts.users.push(user);
+            }
+            for (key, value) in tables.all(Table::Tokens)? {
+                let token = readable(record::decode_token(&value), || format!("token {}", text(&key)))?;
+                accounts.tokens.push(token);
+            }
+            for (_, value) in tables.all(Table::Nodes)? {
+                accounts.nodes.push(readable(record::decode_node(&value), || "a node".to_owned())?);
+            }
+            Ok(accounts)
+        })
+    }
+
+    /// Lines of the audit trail, newest first, older than `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database or a record cannot be read.
+    pub fn audit(&self, before: Option<u128>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let end = before.map_or(Unbounded, |before| Excluded(before.to_be_bytes().to_vec()));
+        self.open.read(|tables| {
+            let mut found = Vec::new();
+            for key in tables.newest_keys(Table::Audit, (Unbounded, end), limit)? {
+                let Some(id) = key.last_chunk::<16>().map(|bytes| u128::from_be_bytes(*bytes)) else { continue };
+                let Some(value) = tables.get(Table::Audit, &key)? else { continue };
+                found.push(readable(record::decode_audit(id, &value), || "a line of the audit trail".to_owned())?);
+            }
+            Ok(found)
+        })
+    }
+}
+
+/// What a change means in keys.
+fn entry(write: &AccountWrite) -> Entry {
+    match write {
+        AccountWrite::User(user) => {
+            (Table::Users, user.name.as_str().as_bytes().to_vec(), Some(record::encode_user(user)))
+        }
+        AccountWrite::ForgetUser(name) => (Table::Users, name.as_str().as_bytes().to_vec(), None),
+        AccountWrite::Token(token) => (Table::Tokens, token.id.as_bytes().to_vec(), Some(record::encode_token(token))),
+        AccountWrite::ForgetToken(id) => (Table::Tokens, id.as_bytes().to_vec(), None),
+        AccountWrite::Node(node) => (Table::Nodes, node.id.to_be_bytes().to_vec(), Some(record::encode_node(node))),
+        AccountWrite::ForgetNode(id) => (Table::Nodes, id.to_be_bytes().to_vec(), None),
+        AccountWrite::Audit(line) => audit_entry(line),
+    }
+}
+
+/// A line of the audit trail in keys.
+pub(super) fn audit_entry(line: &AuditEntry) -> Entry {
+    (Table::Audit, line.id.to_be_bytes().to_vec(), Some(record::encode_audit(line)))
+}
