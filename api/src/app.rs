@@ -4,20 +4,21 @@
 //! what the documentation says, and its handler. So nothing answers that was not decided on, and `/openapi.json`
 //! cannot forget one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use chrono::{DateTime, Utc};
-use scheduler::Scheduler;
+use scheduler::{Project, ProjectId, Scheduler};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::auth::Users;
+use crate::auth::{Actor, Gate, Refused};
 use crate::problem::Problem;
 use crate::reload::Reloader;
 use crate::routes::{self, Access, Route};
@@ -33,7 +34,7 @@ pub struct Shared {
     /// The master's clockwork.
     pub scheduler: Scheduler,
     /// Who may call.
-    pub users: Users,
+    pub gate: Gate,
     /// Reads the configuration again.
     pub reloader: Reloader,
     /// When this process started.
@@ -79,19 +80,58 @@ fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
     let handler = (route.handler)();
     match route.access {
         Access::Open => handler,
-        Access::SignedIn => handler.layer(middleware::from_fn_with_state(app.clone(), signed_in)),
+        access => {
+            let state = (app.clone(), access);
+            handler.layer(middleware::from_fn_with_state(state, signed_in))
+        }
     }
 }
 
-/// Lets a request pass that proves its user, who stands in its extensions from then on.
-async fn signed_in(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match app.users.authenticate(request.headers()) {
-        Some(actor) => {
-            request.extensions_mut().insert(actor);
-            next.run(request).await
-        }
-        None => Problem::unauthorized().into_response(),
+/// Lets a request pass that proves its user, who may do what the row says. The user stands in its extensions from then
+/// on.
+async fn signed_in(
+    State((app, access)): State<(App, Access)>,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let actor = match app.gate.authenticate(request.headers(), from).await {
+        Ok(actor) => actor,
+        Err(Refused::Unknown) => return Problem::unauthorized().into_response(),
+        Err(Refused::TooMany(wait)) => return Problem::too_many(wait).into_response(),
+    };
+    let project = project_of(&app, &params);
+    if !may(access, &actor, project.as_deref()) {
+        return Problem::forbidden(format!("`{}` may not do that: {}", actor.name, access.who())).into_response();
     }
+    request.extensions_mut().insert(actor);
+    next.run(request).await
+}
+
+/// Whether an actor may call a route of this access on this project.
+fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
+    match access {
+        Access::Open => true,
+        Access::Read | Access::Own => actor.may_read(),
+        Access::Create => actor.may_create(),
+        // What is not there cannot be changed: the handler says so.
+        Access::Change => project.map_or_else(|| actor.may_create(), |project| actor.may_change(project)),
+        Access::Start => project.map_or_else(|| actor.may_create(), |project| actor.may_start(project)),
+        Access::Root => actor.is_root(),
+    }
+}
+
+/// The project that an address names, by itself or by one of its runs.
+fn project_of(app: &App, params: &RawPathParams) -> Option<Arc<Project>> {
+    let board = app.scheduler.board();
+    let named = |wanted: &str| params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let id: ProjectId = match (named("id"), named("run")) {
+        (Some(id), _) => id.parse().ok()?,
+        (None, Some(run)) => app.scheduler.store().run(run.parse().ok()?).ok()??.project,
+        (None, None) => return None,
+    };
+    board.project(&id).map(|entry| Arc::clone(&entry.project))
 }
 
 /// Headers that every answer carries: nothing is sniffed, framed, or kept by a cache between us and the client.

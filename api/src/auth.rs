@@ -1,122 +1,171 @@
-//! Who is asking. There is one user, `root`, by HTTP Basic; everything that is not marked open asks for it.
+//! Who is asking, and what they may do.
+//!
+//! [`Gate`] turns a request's `Authorization` into an [`Actor`]: a user with a password (HTTP Basic), or whoever bears a
+//! token (Bearer, or as the user name of Basic, as in 2014). Which actor may call which route stands in the table of
+//! routes. The accounts themselves, with their rules, are in [`accounts`].
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+pub mod accounts;
+mod failures;
+mod password;
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use engine::Secret;
-use subtle::ConstantTimeEq;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use scheduler::account::{Role, Scope};
+use scheduler::{Project, ProjectId};
+
+use accounts::Accounts;
+use failures::Failures;
 
 /// The environment variable that sets root's password.
 pub const PASSWORD_VARIABLE: &str = "HELIOSTAT_ROOT_PASSWORD";
 
-/// Knows the users.
-#[derive(Debug)]
-pub struct Users {
-    root: Secret,
-}
-
-/// A user who has proved to be who they say.
-#[derive(Debug, Clone)]
+/// Someone who has proved to be who they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Their name, for records.
+    /// The user's name, for records; a token acts in the name of its owner.
     pub name: String,
+    /// What they may do.
+    pub power: Power,
+    /// Where they call from.
+    pub from: Option<IpAddr>,
 }
 
-/// Where root's password came from, for the first start to tell.
+/// What an actor may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Power {
+    /// What the role may.
+    Role(Role),
+    /// Start one project.
+    Start(ProjectId),
+}
+
+impl Actor {
+    /// Whether they may see things.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        matches!(self.power, Power::Role(_))
+    }
+
+    /// Whether they may create projects.
+    #[must_use]
+    pub fn may_create(&self) -> bool {
+        matches!(self.power, Power::Role(Role::UpstreamUser | Role::Root))
+    }
+
+    /// Whether they may change this project.
+    #[must_use]
+    pub fn may_change(&self, project: &Project) -> bool {
+        match self.power {
+            Power::Role(Role::Root) => true,
+            Power::Role(Role::UpstreamUser) => project.owner == self.name,
+            Power::Role(Role::Viewer) | Power::Start(_) => false,
+        }
+    }
+
+    /// Whether they may start this project.
+    #[must_use]
+    pub fn may_start(&self, project: &Project) -> bool {
+        self.may_change(project) || self.power == Power::Start(project.id.clone())
+    }
+
+    /// Whether they may do everything.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.power == Power::Role(Role::Root)
+    }
+}
+
+/// Why someone was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// They gave nothing, or something wrong.
+    Unknown,
+    /// Too much wrong has come from there, or for that name: try again after this time.
+    TooMany(Duration),
+}
+
+/// Lets people in.
 #[derive(Debug)]
-pub enum PasswordFrom {
-    /// The environment.
-    Environment,
-    /// The file of an earlier start.
-    File(PathBuf),
-    /// It was made just now, and is in this file too.
-    Made(Secret, PathBuf),
+pub struct Gate {
+    /// The accounts.
+    pub accounts: Accounts,
+    failures: Failures,
 }
 
-impl Users {
-    /// Takes root's password from the environment, from the file of an earlier start, or makes one.
+impl Gate {
+    /// A gate before these accounts.
+    #[must_use]
+    pub fn new(accounts: Accounts) -> Self {
+        Self { accounts, failures: Failures::default() }
+    }
+
+    /// The one whom a request's `Authorization` proves.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
-    pub fn load(data_dir: &Path) -> io::Result<(Self, PasswordFrom)> {
-        if let Some(password) = std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()) {
-            return Ok((Self { root: Secret::new(password) }, PasswordFrom::Environment));
+    /// When it proves nobody, or when too much wrong was tried before.
+    pub async fn authenticate(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Actor, Refused> {
+        let given = Credentials::of(headers).ok_or(Refused::Unknown)?;
+        let (token, name) = match &given {
+            Credentials::Token(token) => (token.as_str(), None),
+            Credentials::User(name, _) => (name.as_str(), Some(name.as_str())),
+        };
+        // Neither a token nor a login that was proved before costs anything, so neither waits behind a flood.
+        if let Some(token) = self.accounts.token(token, Utc::now()) {
+            let power = match token.scope {
+                Scope::Role(role) => Power::Role(role),
+                Scope::Start(project) => Power::Start(project),
+            };
+            return Ok(Actor { name: token.owner.to_string(), power, from });
         }
-        let path = data_dir.join("root-password");
-        match std::fs::read_to_string(&path) {
-            Ok(text) if !text.trim().is_empty() => {
-                Ok((Self { root: Secret::new(text.trim()) }, PasswordFrom::File(path)))
+        if let Credentials::User(name, password) = &given
+            && let Some(role) = self.accounts.proved(name, password)
+        {
+            return Ok(Actor { name: name.clone(), power: Power::Role(role), from });
+        }
+        if let Some(wait) = self.failures.wait(from, name) {
+            return Err(Refused::TooMany(wait));
+        }
+        let role = match &given {
+            Credentials::Token(_) => None,
+            Credentials::User(name, password) => self.accounts.prove(name, password).await,
+        };
+        match (given, role) {
+            (Credentials::User(name, _), Some(role)) => Ok(Actor { name, power: Power::Role(role), from }),
+            (given, _) => {
+                let name = match &given {
+                    Credentials::User(name, _) => Some(name.as_str()),
+                    Credentials::Token(_) => None,
+                };
+                self.failures.note(from, name);
+                Err(Refused::Unknown)
             }
-            Ok(_) => Self::make(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(path),
-            Err(error) => Err(error),
         }
     }
+}
 
-    fn make(path: PathBuf) -> io::Result<(Self, PasswordFrom)> {
-        let password = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>());
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        writeln!(file, "{password}")?;
-        file.sync_all()?;
-        let root = Secret::new(password);
-        Ok((Self { root: root.clone() }, PasswordFrom::Made(root, path)))
-    }
+/// What a request says of who sends it.
+enum Credentials {
+    Token(String),
+    User(String, String),
+}
 
-    /// The user whom a request's `Authorization` proves.
-    #[must_use]
-    pub fn authenticate(&self, headers: &HeaderMap) -> Option<Actor> {
+impl Credentials {
+    fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, encoded) = value.split_once(' ')?;
+        let (scheme, rest) = value.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Self::Token(rest.trim().to_owned()));
+        }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+        let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
         let (name, password) = decoded.split_once(':')?;
-        let right = password.as_bytes().ct_eq(self.root.expose().as_bytes());
-        (name == "root" && bool::from(right)).then(|| Actor { name: name.to_owned() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn users() -> Users {
-        Users { root: Secret::new("s3cret:with colon") }
-    }
-
-    fn with(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
-    }
-
-    #[test]
-    fn only_the_right_password_of_root_is_let_in() {
-        let good = format!("Basic {}", STANDARD.encode("root:s3cret:with colon"));
-        assert_eq!(users().authenticate(&with(&good)).unwrap().name, "root");
-        for bad in ["root:s3cret", "root:", "admin:s3cret:with colon", "root", ""] {
-            let header = format!("Basic {}", STANDARD.encode(bad));
-            assert!(users().authenticate(&with(&header)).is_none(), "{bad:?} was let in");
-        }
-        for bad in ["Basic", "Basic !!!", "Bearer abc", ""] {
-            assert!(users().authenticate(&with(bad)).is_none(), "{bad:?} was let in");
-        }
-        assert!(users().authenticate(&HeaderMap::new()).is_none());
-    }
-
-    #[test]
-    fn the_first_start_makes_a_password_and_the_second_finds_it() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let (_, from) = Users::load(folder.path()).unwrap();
-        let PasswordFrom::Made(made, path) = from else { panic!("no password was made") };
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let (second, from) = Users::load(folder.path()).unwrap();
-        assert!(matches!(from, PasswordFrom::File(_)));
-        assert_eq!(second.root, made);
+        Some(Self::User(name.to_owned(), password.to_owned()))
     }
 }

@@ -4,12 +4,14 @@
 //! more than any other client does. Tables are for people, `--output json` is for programs and gives the API's own
 //! documents. Everything that came from a server is printed with its control characters escaped.
 
+mod accounts;
 mod apply;
 mod client;
 mod config;
 mod events;
 mod failure;
 mod follow;
+mod import;
 mod project;
 mod project_flags;
 mod runs;
@@ -59,6 +61,9 @@ struct Connection {
     /// A user; without one, root's password file is used where it can be read
     #[arg(long, global = true, env = "HELIOSTAT_USER", hide_env_values = true, value_name = "NAME:PASSWORD")]
     user: Option<String>,
+    /// The certificate authority that signed the server's certificate, where that is one of your own
+    #[arg(long, global = true, env = "HELIOSTAT_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// For people or for programs
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -78,7 +83,7 @@ enum Command {
     /// Run the role in the configuration, in the foreground, until TERM or INT
     #[command(after_help = "Example: heliostat serve --config /etc/heliostat/heliostat.ron")]
     Serve {
-        /// The configuration; without it $`HELIOSTAT_CONFIG`, ./heliostat.ron, /etc/heliostat/heliostat.ron, or none
+        /// The configuration; without it the one in `HELIOSTAT_CONFIG`, ./heliostat.ron, /etc/heliostat/heliostat.ron, or none
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
@@ -95,6 +100,9 @@ enum Command {
     /// Check, show or begin a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Turn another mirror program's configuration into a projects file for `project apply`
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print a completion script
@@ -174,6 +182,12 @@ enum ClientCommand {
         #[arg(long, value_name = "LINES")]
         tail: Option<usize>,
     },
+    /// Add, list and remove users, and change passwords
+    #[command(subcommand)]
+    User(accounts::UserCommand),
+    /// Make, list and end tokens
+    #[command(subcommand)]
+    Token(accounts::TokenCommand),
     /// Check, back up and restore what the server remembers
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -191,6 +205,7 @@ pub fn main() -> ExitCode {
         Command::Serve { config } => return crate::serve::main(config.as_deref()),
         Command::Demo { keep, seconds } => return crate::demo::main(keep, seconds),
         Command::Config(command) => config::run(command),
+        Command::Import(command) => import::run(command, cli.connection.output),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => manual(&command),
         Command::Client(command) => client(&cli.connection, command),
@@ -209,6 +224,8 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
         match command {
             ClientCommand::Status { schedule: true, .. } => status::schedule(&client).await,
             ClientCommand::Status { watch, .. } => status::run(&client, watch).await,
+            ClientCommand::User(command) => accounts::user(&client, command).await,
+            ClientCommand::Token(command) => accounts::token(&client, command).await,
             ClientCommand::Store(command) => store::run(&client, command).await,
             ClientCommand::Project(command) => project::run(&client, command).await,
             ClientCommand::Sync { id, follow } => runs::sync(&client, &id, follow).await,

@@ -4,7 +4,7 @@
 //! What is not given has the configuration's default. What only the server writes (`generation`, `last_run`…) may
 //! stand in the input, as it does when a client sends back what it read, and is passed over.
 
-mod fields;
+pub(crate) mod fields;
 mod schedule;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ use tokio_util::task::TaskTracker;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
+use crate::tls::Certificate;
+
 /// How long a client may take for the head of a request, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client may take for the body of a request.
@@ -34,9 +36,15 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long to wait when the system gives no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests on `listener` until `stop`, then lets the open ones end for a while. There are at most `most`
-/// connections at once; more are closed at once.
-pub async fn serve(listener: TcpListener, router: Router, most: usize, stop: CancellationToken) {
+/// Answers requests on `listener` until `stop`, then lets the open ones end for a while. With a certificate it speaks
+/// HTTPS. There are at most `most` connections at once; more are closed at once.
+pub async fn serve(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    router: Router,
+    most: usize,
+    stop: CancellationToken,
+) {
     // It stands outside the router, so that `/x/` is `/x` before a route is looked for.
     let service = NormalizePathLayer::trim_trailing_slash().layer(router);
     let slots = Arc::new(Semaphore::new(most));
@@ -56,13 +64,21 @@ pub async fn serve(listener: TcpListener, router: Router, most: usize, stop: Can
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             request
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(quick(stream)), TowerToHyperService::new(service));
-        let watched = graceful.watch(connection);
+        let (watcher, acceptor) = (graceful.watcher(), certificate.as_ref().map(|certificate| certificate.acceptor()));
         connections.spawn(async move {
-            if let Err(error) = watched.await {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            let service = TowerToHyperService::new(service);
+            let stream = quick(stream);
+            let ended = match acceptor {
+                None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    // Port scanners and clients that distrust us: news to nobody.
+                    Ok(Err(_)) | Err(_) => Ok(()),
+                },
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%peer, "connection ended: {error}");
             }
             drop(slot);

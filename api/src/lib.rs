@@ -7,18 +7,21 @@
 //! it answers.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod draft;
 pub mod http;
+pub mod import;
 pub mod patch;
 pub mod problem;
 pub mod reload;
 pub mod routes;
 pub mod serve;
 pub mod telemetry;
+pub mod tls;
 pub mod view;
 
 use std::process::ExitCode;
@@ -30,5 +33,6 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == engine::guardian::WORD) {
         return engine::guardian::main();
     }
+    tls::install();
     cli::main()
 }

@@ -14,6 +14,8 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldError>,
+    /// After how many seconds to try again.
+    retry_after: Option<u64>,
 }
 
 /// One wrong field of the input.
@@ -46,7 +48,7 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new() }
+        Self { status, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// 400: the request cannot be read.
@@ -62,6 +64,29 @@ impl Problem {
             "nobody is signed in, or the password is wrong: give a user and password (Authorization: Basic). The first user \
              is `root`; the first start printed the password, and wrote it to `root-password` in its data folder",
         )
+    }
+
+    /// 403: somebody is signed in, and may not do that.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 409: it cannot be done as things are.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 429: too much wrong was tried.
+    #[must_use]
+    pub fn too_many(wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let detail = format!("too many wrong logins: try again in {seconds} seconds");
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// 507: it could not be made durable.
+    pub fn insufficient_storage(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
     }
 
     /// 404: there is no such thing.
@@ -92,7 +117,7 @@ impl Problem {
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         let detail = format!("wrong input in {}; nothing was changed", fields.join(", "));
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail, errors }
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
     /// 500: an error of ours; what exactly stands in the log.
@@ -130,6 +155,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"heliostat\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -1,7 +1,7 @@
 //! Reading the configuration again while the server runs: what can change live does, what cannot is named.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use engine::{Options, RetryPolicy};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::config::{self, Config, Master, Role};
 use crate::draft::Defaults;
 use crate::telemetry::Telemetry;
+use crate::tls::Certificate;
 
 /// Holds the configuration in force, and reads it again when asked.
 pub struct Reloader {
@@ -20,6 +21,7 @@ pub struct Reloader {
     explicit: Option<PathBuf>,
     config: ArcSwap<Config>,
     telemetry: Telemetry,
+    certificate: Option<Arc<Certificate>>,
     /// One reload at a time.
     turn: Mutex<()>,
 }
@@ -36,8 +38,13 @@ pub struct Reloaded {
 impl Reloader {
     /// Starts with the configuration that the server was started with.
     #[must_use]
-    pub fn new(explicit: Option<PathBuf>, config: Config, telemetry: Telemetry) -> Self {
-        Self { explicit, config: ArcSwap::from_pointee(config), telemetry, turn: Mutex::new(()) }
+    pub fn new(
+        explicit: Option<PathBuf>,
+        config: Config,
+        telemetry: Telemetry,
+        certificate: Option<Arc<Certificate>>,
+    ) -> Self {
+        Self { explicit, config: ArcSwap::from_pointee(config), telemetry, certificate, turn: Mutex::new(()) }
     }
 
     /// What a project has that says nothing else.
@@ -56,6 +63,10 @@ impl Reloader {
             let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let loaded = Config::load(self.explicit.as_deref()).map_err(|errors| config::check_report(&errors))?;
             let diff = self.config.load().diff_reload(&loaded.config);
+            // The files may hold a renewed certificate under the same names.
+            if let (Some(certificate), Some(tls)) = (&self.certificate, &loaded.config.tls) {
+                certificate.reload(tls).map_err(|error| error.to_string())?;
+            }
             self.telemetry.set_level(&loaded.config.log.level).map_err(|error| error.to_string())?;
             let mut settings = scheduler.settings();
             apply(&mut settings, &loaded.config);
@@ -78,6 +89,7 @@ pub fn apply(settings: &mut Settings, config: &Config) {
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
     settings.landing = Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
+    settings.max_log = config.history.max_log.0;
     settings.retention = Retention {
         max_age: config.history.max_age,
         max_runs: count(config.history.max_runs),

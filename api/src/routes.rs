@@ -1,5 +1,6 @@
 //! The table of routes: all that answers, who may call it, and what the documentation says of it.
 
+mod accounts;
 mod events;
 mod input;
 mod logs;
@@ -43,8 +44,34 @@ pub struct Route {
 pub enum Access {
     /// Everybody.
     Open,
-    /// Users.
-    SignedIn,
+    /// Every user.
+    Read,
+    /// Every user, for what is their own; root, for everybody's.
+    Own,
+    /// Users who may create projects.
+    Create,
+    /// The owner of the project, and root.
+    Change,
+    /// The owner of the project, root, and tokens that may start it.
+    Start,
+    /// Root.
+    Root,
+}
+
+impl Access {
+    /// Who that is, in words.
+    #[must_use]
+    pub const fn who(self) -> &'static str {
+        match self {
+            Self::Open => "everybody may",
+            Self::Read => "every user may, but no token that only starts a project",
+            Self::Own => "every user may, for their own",
+            Self::Create => "root and upstreamusers may",
+            Self::Change => "root and the project's owner may",
+            Self::Start => "root, the project's owner, and a token for it may",
+            Self::Root => "only root may",
+        }
+    }
 }
 
 /// One parameter behind the `?`.
@@ -85,6 +112,7 @@ pub fn table() -> Vec<Route> {
     let mut rows = site_rows();
     rows.extend(project_rows());
     rows.extend(run_rows());
+    rows.extend(account_rows());
     rows
 }
 
@@ -141,12 +169,14 @@ fn site_rows() -> Vec<Route> {
             ..row("get", "/api/v1/schedule/load", "how many runs start in each ten minutes", || get(site::load))
         },
         Route {
+            access: Access::Root,
             answer: (200, Answer::Json("StoreCheck")),
             ..row("post", "/api/v1/store/check", "read every record of the store, and say what is wrong", || {
                 post(store::check)
             })
         },
         Route {
+            access: Access::Root,
             body: Some("StoreBackupInput"),
             answer: (200, Answer::Json("StoreBackup")),
             errors: &[400, 408, 413, 422],
@@ -155,6 +185,7 @@ fn site_rows() -> Vec<Route> {
             })
         },
         Route {
+            access: Access::Root,
             answer: (200, Answer::Json("Reload")),
             errors: &[422],
             ..row("post", "/api/v1/reload", "read the configuration file again", || post(site::reload))
@@ -177,6 +208,7 @@ fn project_rows() -> Vec<Route> {
             ..row("get", "/api/v1/projects", "the projects, by id", || get(projects::list))
         },
         Route {
+            access: Access::Create,
             query: &[DRY_RUN],
             body: Some("ProjectInput"),
             answer: (201, Answer::Json("Project")),
@@ -189,6 +221,7 @@ fn project_rows() -> Vec<Route> {
             ..row("get", "/api/v1/projects/{id}", "one project in full", || get(projects::show))
         },
         Route {
+            access: Access::Change,
             query: &[DRY_RUN],
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
@@ -196,6 +229,8 @@ fn project_rows() -> Vec<Route> {
             ..row("put", "/api/v1/projects/{id}", "replace its settings", || put(projects::replace))
         },
         Route {
+            query: &[DRY_RUN],
+            access: Access::Change,
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
             errors: &[400, 404, 408, 409, 412, 413, 422, 507],
@@ -204,21 +239,25 @@ fn project_rows() -> Vec<Route> {
             })
         },
         Route {
+            access: Access::Change,
             answer: (204, Answer::Empty),
             errors: &[404, 412, 507],
             ..row("delete", "/api/v1/projects/{id}", "forget it; its files stay", || delete(projects::remove))
         },
         Route {
+            access: Access::Change,
             answer: (200, Answer::Json("Project")),
             errors: &[404, 507],
             ..row("post", "/api/v1/projects/{id}/enable", "let its schedule fire", || post(projects::enable))
         },
         Route {
+            access: Access::Change,
             answer: (200, Answer::Json("Project")),
             errors: &[404, 507],
             ..row("post", "/api/v1/projects/{id}/disable", "let its schedule rest", || post(projects::disable))
         },
         Route {
+            access: Access::Start,
             answer: (202, Answer::Json("Run")),
             errors: &[404, 503, 507],
             ..row("post", "/api/v1/projects/{id}/sync", "bring it up to date now", || post(projects::sync))
@@ -246,6 +285,7 @@ fn run_rows() -> Vec<Route> {
             ..row("get", "/api/v1/runs/{run}", "one run in full", || get(runs::show))
         },
         Route {
+            access: Access::Change,
             answer: (200, Answer::Json("Run")),
             errors: &[404, 409, 507],
             ..row("post", "/api/v1/runs/{run}/cancel", "stop it", || post(runs::cancel))
@@ -270,12 +310,69 @@ fn run_rows() -> Vec<Route> {
     ]
 }
 
+fn account_rows() -> Vec<Route> {
+    vec![
+        Route {
+            access: Access::Root,
+            answer: (200, Answer::Page("User")),
+            ..row("get", "/api/v1/users", "the users", || get(accounts::users))
+        },
+        Route {
+            access: Access::Root,
+            body: Some("UserInput"),
+            answer: (201, Answer::Json("User")),
+            errors: &[400, 408, 409, 413, 422, 507],
+            ..row("post", "/api/v1/users", "add a user", || post(accounts::add_user))
+        },
+        Route {
+            access: Access::Root,
+            answer: (204, Answer::Empty),
+            errors: &[404, 409, 507],
+            ..row("delete", "/api/v1/users/{name}", "remove a user, and their tokens", || delete(accounts::remove_user))
+        },
+        Route {
+            access: Access::Own,
+            body: Some("PasswordInput"),
+            answer: (204, Answer::Empty),
+            errors: &[400, 404, 408, 409, 413, 422, 507],
+            ..row("put", "/api/v1/users/{name}/password", "give a user another password", || {
+                put(accounts::set_password)
+            })
+        },
+        Route {
+            access: Access::Own,
+            answer: (200, Answer::Page("Token")),
+            ..row("get", "/api/v1/tokens", "the tokens, without their texts", || get(accounts::tokens))
+        },
+        Route {
+            access: Access::Own,
+            body: Some("TokenInput"),
+            answer: (201, Answer::Json("Token")),
+            errors: &[400, 408, 409, 413, 422, 507],
+            ..row("post", "/api/v1/tokens", "make a token; its text is shown this once", || post(accounts::make_token))
+        },
+        Route {
+            access: Access::Own,
+            answer: (204, Answer::Empty),
+            errors: &[404, 507],
+            ..row("delete", "/api/v1/tokens/{token}", "end a token", || delete(accounts::revoke))
+        },
+        Route {
+            access: Access::Root,
+            query: &[LIMIT, CURSOR],
+            answer: (200, Answer::Page("AuditLine")),
+            errors: &[400],
+            ..row("get", "/api/v1/audit", "who changed or started what, newest first", || get(accounts::audit))
+        },
+    ]
+}
+
 /// A row for users that takes nothing and gives nothing, to be filled in.
 fn row(method: &'static str, path: &'static str, summary: &'static str, handler: fn() -> MethodRouter<App>) -> Route {
     Route {
         method,
         path,
-        access: Access::SignedIn,
+        access: Access::Read,
         summary,
         query: &[],
         body: None,

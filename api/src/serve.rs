@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -22,14 +23,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Shared};
-use crate::auth::{PasswordFrom, Users};
+use crate::auth::Gate;
+use crate::auth::accounts::{Accounts, PasswordFrom};
 use crate::config::{self, Config, Loaded, LogFormat, Role};
 use crate::reload::{self, Reloader};
 use crate::telemetry::Telemetry;
 use crate::http;
+use crate::tls::Certificate;
 
 /// Open files that are not connections: the store, pipes of rsyncs, logs.
 const OTHER_FILES: usize = 512;
+/// How often the last use of tokens is stored.
+const USES_EVERY: Duration = Duration::from_mins(1);
 /// How long everything together may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(18);
 
@@ -82,22 +87,24 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         })?;
     let scheduler = start_scheduler(&config).await?;
     let data_dir = scheduler.settings().data_dir;
-    let (users, from) = Users::load(&data_dir).context("cannot read or write root's password")?;
+    let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
     tell_password(&from);
+    let certificate = config.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new);
     let stop = CancellationToken::new();
     let max_body = usize::try_from(config.http.max_body.0).unwrap_or(usize::MAX);
     let connections = allowed_connections(config.http.max_connections);
     let shared = Shared {
         scheduler: scheduler.clone(),
-        users,
-        reloader: Reloader::new(explicit, config, telemetry),
+        gate: Gate::new(accounts),
+        reloader: Reloader::new(explicit, config, telemetry, certificate.clone()),
         started: Utc::now(),
         max_body,
         stop: stop.clone(),
     };
     let app = App::new(shared);
-    tracing::info!("listening on http://{}", listener.local_addr()?);
-    let web = http::serve(listener, app.clone().router(), connections, stop.clone());
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    tracing::info!("listening on {scheme}://{}", listener.local_addr()?);
+    let web = http::serve(listener, certificate, app.clone().router(), connections, stop.clone());
     notify(&[NotifyState::Ready]);
     let work = async {
         let stopping = async {
@@ -105,11 +112,12 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
             tracing::info!("stopping: rsyncs are ended and recorded; a second signal ends at once");
             notify(&[NotifyState::Stopping]);
             stop.cancel();
+            app.gate.accounts.store_uses().await;
+            if tokio::time::timeout(STOP_DEADLINE, scheduler.stop()).await.is_err() {
+                tracing::error!("something did not end in time; the next start will find and end it");
+            }
         };
-        tokio::join!(web, stopping);
-        if tokio::time::timeout(STOP_DEADLINE, scheduler.stop()).await.is_err() {
-            tracing::error!("something did not end in time; the next start will find and end it");
-        }
+        tokio::join!(web, stopping, remember_uses(&app));
     };
     let forced = Signals::listen()?;
     tokio::select! {
@@ -122,7 +130,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
 async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
     let data_dir = std::path::absolute(&config.data_dir)?;
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
-    let program = PathBuf::from(&config.rsync.program);
+    let program = found(&config.rsync.program);
     let itself = std::env::current_exe().context("cannot find this program's own file")?;
     let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
     let engine = Engine::new(program.clone(), guardian, &data_dir).context("cannot use the data folder")?;
@@ -155,6 +163,21 @@ fn allowed_connections(wanted: usize) -> usize {
     wanted.min(most)
 }
 
+/// Stores now and then when tokens were used last.
+async fn remember_uses(app: &App) {
+    while app.stop.run_until_cancelled(tokio::time::sleep(USES_EVERY)).await.is_some() {
+        app.gate.accounts.store_uses().await;
+    }
+}
+
+/// A program's full path, where its name is one of our `PATH`: the attempts run with another one.
+fn found(program: &Path) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    let plain = program.components().count() == 1;
+    plain.then(|| places.find(|place| place.is_file())).flatten().unwrap_or_else(|| program.to_owned())
+}
+
 /// Old rsyncs can be taken over by a malicious upstream.
 async fn check_version(engine: &Engine, allow_old: bool) -> anyhow::Result<()> {
     let version = engine.version().await?;
@@ -175,6 +198,7 @@ async fn check_version(engine: &Engine, allow_old: bool) -> anyhow::Result<()> {
 fn tell_password(from: &PasswordFrom) {
     match from {
         PasswordFrom::Environment => tracing::info!("root's password comes from the environment"),
+        PasswordFrom::Store => tracing::info!("root's password was changed, and is known by its hash alone"),
         PasswordFrom::File(path) => tracing::info!("root's password is in {}", path.display()),
         // On the terminal, once, and never in the log.
         PasswordFrom::Made(password, path) => {

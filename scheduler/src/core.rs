@@ -24,6 +24,7 @@ use rand::{Rng, SeedableRng};
 
 pub use command::{Answer, Command, Refusal};
 
+use crate::account::AuditEntry;
 use crate::destination::Places;
 use crate::event::EventKind;
 use crate::project::{Project, ProjectId, Standing};
@@ -130,6 +131,8 @@ pub enum Write {
     ForgetProject(ProjectId),
     /// This is the run now.
     Run(Arc<Run>),
+    /// This was done, for the audit trail.
+    Audit(Box<AuditEntry>),
 }
 
 /// One thing to do once the writes are durable.
@@ -266,9 +269,10 @@ impl Core {
         self.entries.insert(entry.project.id.clone(), entry);
     }
 
-    /// Takes over from a clockwork that decided what could not be stored: what no store knows, which is who still
-    /// writes to the places of removed projects. Comes before [`Core::recover`].
+    /// Takes over from a clockwork that decided what could not be stored: what no store knows, which is what the going
+    /// runs take of the bounds, and who still writes to the places of removed projects. Comes before [`Core::recover`].
     pub fn inherit(&mut self, old: Self) {
+        self.queue.inherit(old.queue);
         self.departing = old.departing;
         self.seen = old.seen;
     }
@@ -280,19 +284,18 @@ impl Core {
 
     /// Keeps in mind which inherited runs of removed projects are still going; a project that is there again was not
     /// removed after all.
-    pub(crate) fn keep_departing(&mut self, now: DateTime<Utc>, going: &HashSet<RunId>) {
+    pub(crate) fn keep_departing(&mut self, going: &HashSet<RunId>) {
         let entries = &self.entries;
         let same = |gone: &Project| entries.get(&gone.id).is_some_and(|entry| entry.project.created == gone.created);
         self.departing.retain(|run, gone| going.contains(run) && !same(gone));
-        for (run, gone) in &self.departing {
-            self.queue.push(*run, gone, now);
-            self.queue.start(*run);
+        for run in self.departing.keys() {
+            self.queue.resume(*run);
         }
     }
 
     /// Takes a run that is going already into the account of the bounds.
     pub(crate) fn keep_going(&mut self, id: RunId) {
-        self.queue.start(id);
+        self.queue.resume(id);
     }
 
     fn stop(&mut self, step: &mut Step) {

@@ -8,6 +8,8 @@
 //! Who may go first is found by [`lanes`], with an effort that does not grow with what waits behind used-up bounds.
 
 mod lanes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub struct Queue {
     waiting: BTreeSet<Place>,
     claims: HashMap<RunId, Claim>,
     going: HashMap<RunId, Claim>,
+    /// What runs took that were started by an earlier queue of this process.
+    inherited: HashMap<RunId, Claim>,
     lanes: Lanes,
 }
 
@@ -167,6 +171,21 @@ impl Queue {
         self.going.insert(run, claim);
     }
 
+    /// Takes over what the runs of an earlier queue have taken: their projects may have changed since they started.
+    pub(crate) fn inherit(&mut self, old: Self) {
+        self.inherited = old.going;
+    }
+
+    /// Counts a run as going that was started before: as what it took then, if that is known.
+    pub(crate) fn resume(&mut self, run: RunId) {
+        let waiting = self.leave(run);
+        if let Some(mut claim) = self.inherited.remove(&run).or(waiting) {
+            claim.lane = self.lanes.lane(&claim.host, &claim.labels);
+            self.lanes.take(&claim.lane);
+            self.going.insert(run, claim);
+        }
+    }
+
     /// Gives back what a going run took.
     pub fn finish(&mut self, run: RunId) {
         if let Some(claim) = self.going.remove(&run) {
@@ -246,63 +265,4 @@ impl Queue {
 
 fn points(priority: i32) -> i64 {
     i64::from(priority.clamp(-MAX_PRIORITY, MAX_PRIORITY))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::tests::{at, project};
-
-    fn queue(concurrent: usize, per_host: usize) -> Queue {
-        Queue::new(Bounds { concurrent, per_host, per_label: BTreeMap::from([("array=1".to_owned(), 1)]) })
-    }
-
-    fn run(number: u128) -> RunId {
-        RunId::after(None, at(0), number)
-    }
-
-    #[test]
-    fn a_run_that_its_host_blocks_lets_others_pass() {
-        let mut queue = queue(3, 1);
-        queue.push(run(1), &project("a", "h1", "/d/a"), at(0));
-        queue.push(run(2), &project("b", "H1", "/d/b"), at(1));
-        queue.push(run(3), &project("c", "h2", "/d/c"), at(2));
-        assert_eq!(queue.start_next(), Some(run(1)));
-        assert_eq!(queue.start_next(), Some(run(3)));
-        assert_eq!(queue.start_next(), None);
-        assert_eq!(queue.items(9)[0].waits, Waits::ForHost { host: "h1".to_owned(), bound: 1 });
-        queue.finish(run(1));
-        assert_eq!(queue.start_next(), Some(run(2)));
-    }
-
-    #[test]
-    fn a_label_bounds_the_projects_that_carry_it() {
-        let mut queue = queue(9, 9);
-        let labelled = |name: &str, array: &str| {
-            let mut project = project(name, name, &format!("/d/{name}"));
-            project.labels.insert("array".to_owned(), array.to_owned());
-            project
-        };
-        queue.push(run(1), &labelled("a", "1"), at(0));
-        queue.push(run(2), &labelled("b", "1"), at(1));
-        queue.push(run(3), &labelled("c", "2"), at(2));
-        assert_eq!([queue.start_next(), queue.start_next(), queue.start_next()], [Some(run(1)), Some(run(3)), None]);
-        assert_eq!(queue.items(9)[0].waits, Waits::ForLabel { label: "array=1".to_owned(), bound: 1 });
-    }
-
-    #[test]
-    fn a_higher_priority_goes_first_but_a_long_wait_outweighs_it() {
-        let mut queue = queue(1, 1);
-        let urgent = |name: &str| Project { priority: 2, ..project(name, name, &format!("/d/{name}")) };
-        queue.push(run(1), &project("old", "a", "/d/1"), at(0));
-        queue.push(run(2), &project("patient", "b", "/d/2"), at(100));
-        queue.push(run(3), &urgent("soon"), at(200));
-        queue.push(run(4), &urgent("late"), at(100 + 2 * AGE_PER_POINT_SECONDS + 1));
-        let mut order = Vec::new();
-        while let Some(next) = queue.start_next() {
-            queue.finish(next);
-            order.push(next);
-        }
-        assert_eq!(order, [run(3), run(1), run(2), run(4)]);
-    }
 }

@@ -18,11 +18,12 @@ use crate::store::Loaded;
 impl Core {
     /// Fills an empty clockwork from the store. `going` are the runs that a task of this process works for.
     pub fn recover(&mut self, now: DateTime<Utc>, loaded: Loaded, going: &HashSet<RunId>, step: &mut Step) {
+        self.watch_clock(now, step);
         self.resume_after(loaded.newest);
         for (project, standing) in loaded.projects {
             self.place(Arc::new(project), standing);
         }
-        self.keep_departing(now, going);
+        self.keep_departing(going);
         let is_going = |run: &Run| going.contains(&run.id);
         let is_cut_off = |run: &Run| run.state == RunState::Running && !is_going(run);
         // Those first that nothing follows, so that whatever waits behind them moves up.

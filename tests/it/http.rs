@@ -12,7 +12,7 @@ use crate::kit::{Server, Upstream, wait_for};
 fn nothing_answers_without_authentication_but_what_is_marked_open() {
     let server = Server::start("");
     let document = server.get("/openapi.json").json();
-    let client = reqwest::blocking::Client::new();
+    let client = crate::kit::client();
     let mut seen = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {

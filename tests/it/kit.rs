@@ -4,7 +4,7 @@ mod server;
 mod tree;
 mod upstream;
 
-pub(crate) use server::Server;
+pub(crate) use server::{PASSWORD, Server};
 pub(crate) use tree::{fingerprint, grow};
 pub(crate) use upstream::Upstream;
 
@@ -29,6 +29,12 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
         assert!(Instant::now() < deadline, "gave up waiting for {what}");
         std::thread::park_timeout(Duration::from_millis(10));
     }
+}
+
+/// A client for requests.
+pub(crate) fn client() -> reqwest::blocking::Client {
+    api::tls::install();
+    reqwest::blocking::Client::builder().timeout(PATIENCE).build().unwrap()
 }
 
 /// A port that is free now.

@@ -6,6 +6,7 @@
 
 mod kit;
 
+mod access;
 mod architecture;
 mod bounds;
 mod command_line;
@@ -16,3 +17,4 @@ mod kills;
 mod projects;
 mod secrets;
 mod sync;
+mod tls;

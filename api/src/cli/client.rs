@@ -35,7 +35,7 @@ enum Credentials {
 impl Client {
     /// A client of the server that the command line names.
     pub(super) fn new(connection: &Connection) -> Result<Self, Failure> {
-        let server = Url::parse(&connection.server).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        let server = Url::parse(&connection.server).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let server = server.ok_or_else(|| {
             Failure::Usage(format!("--server `{}` is not an address such as http://127.0.0.1:5000", connection.server))
         })?;
@@ -49,7 +49,14 @@ impl Client {
             (None, None) => root_of_this_machine(&server),
         };
         // A proxy from the environment is for the world outside, not for one's own mirror.
-        let http = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().build();
+        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy();
+        if let Some(file) = &connection.ca {
+            let wrong = |error: String| Failure::Usage(format!("--ca {}: {error}", file.display()));
+            let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+            let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
+            builder = builder.tls_certs_only(roots);
+        }
+        let http = builder.build();
         let http = http.map_err(|error| Failure::Failed(format!("cannot make requests: {error}")))?;
         Ok(Self { http, server, credentials, output: connection.output })
     }

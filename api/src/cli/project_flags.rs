@@ -159,7 +159,7 @@ impl Settings {
             parts.insert("path".to_owned(), json!(source.path()));
             parts.insert("user".to_owned(), json!(source.user()));
         }
-        parts.insert("password".to_owned(), json!(password(file)?));
+        parts.insert("password".to_owned(), json!(first_line(file)?));
         Ok(Some(Value::Object(parts)))
     }
 
@@ -266,7 +266,7 @@ fn filled(map: Map<String, Value>) -> Option<Value> {
 }
 
 /// The first line of a file, which is where a password is safe from `ps`.
-fn password(file: &std::path::Path) -> Result<String, Failure> {
+pub(super) fn first_line(file: &std::path::Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = match file.to_str() {
         Some("-") => std::io::stdin().read_to_string(&mut text),

@@ -4,8 +4,10 @@ use super::types::Config;
 use super::value::{Shown, Value};
 
 /// Keys, and everything below them, that a running server takes over. Every other key needs a restart.
-const LIVE: [&str; 9] = [
+const LIVE: [&str; 11] = [
     "insecure",
+    "tls.cert",
+    "tls.key",
     "log.level",
     "rsync.concurrent",
     "rsync.per_host",

@@ -39,7 +39,7 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
     // Lets a master listen on a public address without tls: passwords then travel in the clear.
     //insecure: false,
 
-    // The server's own log, on standard error.
+    // The server's own log, on standard output.
     log: (
         // Text for people, Json for machines.
         //format: Text,
@@ -158,7 +158,7 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
     // Lets a master listen on a public address without tls: passwords then travel in the clear.
     //insecure: false,
 
-    // The server's own log, on standard error.
+    // The server's own log, on standard output.
     log: (
         // Text for people, Json for machines.
         //format: Text,

@@ -78,7 +78,7 @@ pub struct Tls {
 
 record!(Tls {; cert = PathBuf::new(), key = PathBuf::new() });
 
-/// The server's own log, on standard error.
+/// The server's own log, on standard output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Log {
     /// Text for people, JSON for machines.

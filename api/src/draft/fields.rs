@@ -11,7 +11,7 @@ use crate::problem::FieldError;
 const SECONDS: std::ops::RangeInclusive<f64> = 1.0..=31_536_000.0;
 
 /// One object, and what was found wrong in it so far.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
     prefix: String,
     asked: BTreeSet<String>,
@@ -20,7 +20,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The outermost object.
-    pub(super) fn root(value: &'a Value) -> Self {
+    pub(crate) fn root(value: &'a Value) -> Self {
         Self::new(value, String::new())
     }
 
@@ -34,22 +34,22 @@ impl<'a> Fields<'a> {
     }
 
     /// The object inside a field; give it back with [`Fields::leave`].
-    pub(super) fn inside(&self, key: &str, value: &'a Value) -> Self {
+    pub(crate) fn inside(&self, key: &str, value: &'a Value) -> Self {
         Self::new(value, format!("{}{key}.", self.prefix))
     }
 
     /// Takes over what was found in an inner object.
-    pub(super) fn leave(&mut self, inner: Self) {
+    pub(crate) fn leave(&mut self, inner: Self) {
         self.errors.extend(inner.finish());
     }
 
     /// Notes that something is wrong with a field of this object.
-    pub(super) fn error(&mut self, key: &str, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, key: &str, message: impl Into<String>) {
         self.errors.push(FieldError::new(format!("{}{key}", self.prefix), message));
     }
 
     /// A field as it stands.
-    pub(super) fn take(&mut self, key: &str) -> Option<&'a Value> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<&'a Value> {
         self.asked.insert(key.to_owned());
         self.object?.get(key)
     }
@@ -59,7 +59,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that may be missing.
-    pub(super) fn text(&mut self, key: &str, longest: usize) -> Option<String> {
+    pub(crate) fn text(&mut self, key: &str, longest: usize) -> Option<String> {
         let value = self.given(key)?;
         match value.as_str() {
             Some(text) if text.len() > longest => self.error(key, format!("is longer than {longest} bytes")),
@@ -71,12 +71,17 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is looked at, and read later.
-    pub(super) fn peek_text(&self, key: &str) -> Option<String> {
+    pub(crate) fn peek_text(&self, key: &str) -> Option<String> {
         self.object?.get(key)?.as_str().map(str::to_owned)
     }
 
+    /// Whether a field is there at all.
+    pub(crate) fn given_text(&self, key: &str) -> bool {
+        self.object.is_some_and(|object| object.get(key).is_some_and(|value| !value.is_null()))
+    }
+
     /// A text that must be there.
-    pub(super) fn required_text(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn required_text(&mut self, key: &str) -> Option<String> {
         if self.given(key).is_none() || self.peek_text(key).is_some_and(|text| text.is_empty()) {
             self.error(key, "is missing");
             return None;
@@ -85,7 +90,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts that may be missing.
-    pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+    pub(crate) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
         let value = self.given(key)?;
         let texts = value.as_array().and_then(|items| {
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
@@ -97,7 +102,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A truth value that may be missing.
-    pub(super) fn bool(&mut self, key: &str) -> Option<bool> {
+    pub(crate) fn bool(&mut self, key: &str) -> Option<bool> {
         let value = self.given(key)?;
         if !value.is_boolean() {
             self.error(key, format!("must be true or false, not {}", kind(value)));
@@ -106,7 +111,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within bounds that may be missing.
-    pub(super) fn integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
+    pub(crate) fn integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
         let value = self.given(key)?;
         match value.as_i64() {
             Some(number) if (least..=most).contains(&number) => Some(number),
@@ -118,7 +123,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A duration that may be missing: seconds as a number, or a text such as `30m`.
-    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, key: &str) -> Option<Duration> {
         let value = self.given(key)?;
         let duration = duration(value).filter(|duration| SECONDS.contains(&duration.as_secs_f64()));
         if duration.is_none() {
@@ -128,7 +133,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An object that may be missing.
-    pub(super) fn object(&mut self, key: &str) -> Option<&'a Map<String, Value>> {
+    pub(crate) fn object(&mut self, key: &str) -> Option<&'a Map<String, Value>> {
         let value = self.given(key)?;
         if !value.is_object() {
             self.error(key, format!("must be an object, not {}", kind(value)));
@@ -137,12 +142,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Fields that may be there and mean nothing here.
-    pub(super) fn pass_over(&mut self, keys: &[&str]) {
+    pub(crate) fn pass_over(&mut self, keys: &[&str]) {
         self.asked.extend(keys.iter().map(|key| (*key).to_owned()));
     }
 
     /// Everything that is wrong, unknown fields included.
-    pub(super) fn finish(mut self) -> Vec<FieldError> {
+    pub(crate) fn finish(mut self) -> Vec<FieldError> {
         let unknown = self.object.into_iter().flat_map(Map::keys).filter(|key| !self.asked.contains(*key));
         let unknown: Vec<_> = unknown.map(|key| (key.clone(), nearest(key, &self.asked))).collect();
         for (key, near) in unknown {
@@ -154,7 +159,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Seconds as a number, or a text such as `30m`.
-pub(super) fn duration(value: &Value) -> Option<Duration> {
+pub(crate) fn duration(value: &Value) -> Option<Duration> {
     match value {
         Value::Number(number) => Duration::try_from_secs_f64(number.as_f64()?).ok(),
         Value::String(text) => humantime::parse_duration(text).ok(),
@@ -168,7 +173,7 @@ fn nearest(key: &str, known: &BTreeSet<String>) -> Option<String> {
 }
 
 /// A value's kind in words.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",

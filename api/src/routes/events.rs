@@ -72,6 +72,9 @@ pub(super) async fn events(
 fn types(given: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
     let Some(given) = given else { return Ok(None) };
     let types: Vec<String> = given.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if types.is_empty() {
+        return Ok(None);
+    }
     match types.iter().find(|name| !EventKind::TYPES.contains(&name.as_str())) {
         Some(unknown) => Err(Problem::bad_request(format!(
             "`types` names `{unknown}`: known are {}",

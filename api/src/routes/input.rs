@@ -56,6 +56,17 @@ async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Pr
     }
 }
 
+/// A text that the address names.
+pub(super) struct TextInPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for TextInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        text(parts, state).await.map(Self)
+    }
+}
+
 /// There is no project of this name.
 pub(super) fn no_project(id: &str) -> Problem {
     Problem::not_found(format!("there is no project `{id}`"))

@@ -40,7 +40,7 @@ fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, answer) = route.answer;
     responses.insert(status.to_string(), good(answer));
-    let always: &[u16] = if route.access == Access::SignedIn { &[401] } else { &[] };
+    let always: &[u16] = if route.access == Access::Open { &[] } else { &[401, 403, 429] };
     for status in route.errors.iter().chain(always) {
         responses.insert(status.to_string(), problem(*status));
     }

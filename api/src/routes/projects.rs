@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use scheduler::account::AuditEntry;
 use scheduler::core::Entry;
 use scheduler::{Answer, Command, Project, ProjectId};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use super::input::{Asked, InPath, cursor, etag, if_match, json, no_project, page_size};
 use super::runs::run_answer;
 use crate::app::App;
+use crate::audit;
 use crate::auth::Actor;
 use crate::http::body;
 use crate::problem::Problem;
@@ -110,7 +112,8 @@ pub(super) async fn create(
         return check(&app, project, true, None).await;
     }
     let id = project.id.clone();
-    ask(&app, Command::Create(Box::new(project))).await?;
+    let line = audit::line(&actor, "project.create", id.as_str(), None, Some(view::settings(&project)));
+    noted(&app, Command::Create(Box::new(project)), line).await?;
     let mut response = stored(&app, &id, StatusCode::CREATED)?;
     if let Ok(location) = format!("/api/v1/projects/{id}").parse() {
         response.headers_mut().insert(header::LOCATION, location);
@@ -133,7 +136,8 @@ pub(super) async fn replace(
     if query.dry_run {
         return check(&app, project, false, if_version).await;
     }
-    ask(&app, Command::Replace { project: Box::new(project), if_version }).await?;
+    let line = updated(&actor, &known.project, &project);
+    noted(&app, Command::Replace { project: Box::new(project), if_version }, line).await?;
     stored(&app, &id, StatusCode::OK)
 }
 
@@ -141,6 +145,7 @@ pub(super) async fn change(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
     InPath(id): InPath<ProjectId>,
+    Asked(query): Asked<WriteQuery>,
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
@@ -152,7 +157,12 @@ pub(super) async fn change(
         let project = read(&app, &actor, &patched, Some(&known.project))?;
         // A patch is made on the version that was read; when that is no longer the newest, it is made anew.
         let if_version = Some(wanted.unwrap_or(known.project.version));
-        match app.scheduler.ask(Command::Replace { project: Box::new(project), if_version }).await {
+        if query.dry_run {
+            return check(&app, project, false, if_version).await;
+        }
+        let line = Box::new(updated(&actor, &known.project, &project));
+        let command = Box::new(Command::Replace { project: Box::new(project), if_version });
+        match app.scheduler.ask(Command::Noted { command, line }).await {
             Err(scheduler::Refusal::Stale { .. }) if wanted.is_none() => {}
             Err(refusal) => return Err(refusal.into()),
             Ok(_) => return stored(&app, &id, StatusCode::OK),
@@ -163,22 +173,39 @@ pub(super) async fn change(
 
 pub(super) async fn remove(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     InPath(id): InPath<ProjectId>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let if_version = if_match(&headers);
-    ask(&app, Command::Delete { id, if_version }).await?;
+    let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
+    let line = audit::line(&actor, "project.delete", id.as_str(), Some(view::settings(&known.project)), None);
+    noted(&app, Command::Delete { id, if_version }, line).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn enable(State(app): State<App>, InPath(id): InPath<ProjectId>) -> Result<Response, Problem> {
-    ask(&app, Command::Enable { id: id.clone(), enabled: true }).await?;
-    stored(&app, &id, StatusCode::OK)
+pub(super) async fn enable(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<ProjectId>,
+) -> Result<Response, Problem> {
+    set_enabled(&app, &actor, id, true).await
 }
 
-pub(super) async fn disable(State(app): State<App>, InPath(id): InPath<ProjectId>) -> Result<Response, Problem> {
-    ask(&app, Command::Enable { id: id.clone(), enabled: false }).await?;
-    stored(&app, &id, StatusCode::OK)
+pub(super) async fn disable(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<ProjectId>,
+) -> Result<Response, Problem> {
+    set_enabled(&app, &actor, id, false).await
+}
+
+/// Lets a project's schedule fire, or not.
+pub(super) async fn set_enabled(app: &App, actor: &Actor, id: ProjectId, enabled: bool) -> Result<Response, Problem> {
+    let action = if enabled { "project.enable" } else { "project.disable" };
+    let line = audit::line(actor, action, id.as_str(), None, None);
+    noted(app, Command::Enable { id: id.clone(), enabled }, line).await?;
+    stored(app, &id, StatusCode::OK)
 }
 
 pub(super) async fn sync(
@@ -186,7 +213,8 @@ pub(super) async fn sync(
     Extension(actor): Extension<Actor>,
     InPath(id): InPath<ProjectId>,
 ) -> Result<Response, Problem> {
-    match ask(&app, Command::Sync { id, by: actor.name }).await? {
+    let line = audit::line(&actor, "project.sync", id.as_str(), None, None);
+    match noted(&app, Command::Sync { id, by: actor.name }, line).await? {
         Answer::Run(run) => {
             let mut response = (StatusCode::ACCEPTED, run_answer(&app, &run)).into_response();
             if let Ok(location) = format!("/api/v1/runs/{}", run.id).parse() {
@@ -200,6 +228,16 @@ pub(super) async fn sync(
 
 async fn ask(app: &App, command: Command) -> Result<Answer, Problem> {
     Ok(app.scheduler.ask(command).await?)
+}
+
+/// Asks for something that is to stand in the audit trail.
+pub(super) async fn noted(app: &App, command: Command, line: AuditEntry) -> Result<Answer, Problem> {
+    ask(app, Command::Noted { command: Box::new(command), line: Box::new(line) }).await
+}
+
+fn updated(actor: &Actor, before: &Project, after: &Project) -> AuditEntry {
+    let (old, new) = (view::settings(before), view::settings(after));
+    audit::line(actor, "project.update", before.id.as_str(), Some(old), Some(new))
 }
 
 /// The settings as they would be, of which none is taken.

@@ -5,8 +5,10 @@ use axum::{Extension, Json};
 use scheduler::{Answer, Command, ProjectId, Run, RunId, journal};
 use serde::Deserialize;
 
+use super::projects::noted;
 use super::input::{Asked, InPath, cursor, no_project, page_size};
 use crate::app::App;
+use crate::audit;
 use crate::auth::Actor;
 use crate::problem::Problem;
 use crate::view::{self, ChangeView, Page, RunView};
@@ -82,10 +84,11 @@ pub(super) async fn cancel(
     InPath(id): InPath<RunId>,
 ) -> Result<Json<RunView>, Problem> {
     let run = known(&app, id)?;
-    match app.scheduler.ask(Command::Cancel { run: run.id, by: actor.name }).await {
+    let line = audit::line(&actor, "run.cancel", &run.id.to_string(), None, None);
+    match noted(&app, Command::Cancel { run: run.id, by: actor.name }, line).await {
         Ok(Answer::Run(run)) => Ok(run_answer(&app, &run)),
         Ok(other) => Err(Problem::internal(&format!("a cancel was answered with {other:?}"))),
-        Err(refusal) => Err(refusal.into()),
+        Err(problem) => Err(problem),
     }
 }
 

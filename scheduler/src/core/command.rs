@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Core, Effect, Entry, Step, Write};
+use crate::account::AuditEntry;
 use crate::destination::DestinationError;
 use crate::event::EventKind;
 use crate::project::{Project, ProjectId, Standing};
@@ -21,6 +22,13 @@ pub enum Command {
         project: Box<Project>,
         /// Refuse when the project is at another version.
         if_version: Option<u64>,
+    },
+    /// Do this, and note it in the audit trail in the same write. What is refused is not noted.
+    Noted {
+        /// What is to be done.
+        command: Box<Command>,
+        /// The line to note.
+        line: Box<AuditEntry>,
     },
     /// Say what `Create` or `Replace` would be answered, and change nothing.
     Check {
@@ -119,6 +127,11 @@ impl Core {
         match command {
             Command::Create(project) => self.create(now, *project, step),
             Command::Replace { project, if_version } => self.replace(now, *project, if_version, step),
+            Command::Noted { command, line } => {
+                let answer = self.command(now, *command, step)?;
+                step.writes.push(Write::Audit(line));
+                Ok(answer)
+            }
             Command::Check { project, new, if_version } => {
                 if new {
                     self.may_create(&project)?;

@@ -118,7 +118,7 @@ impl Core {
     }
 
     /// Notices a clock that has gone back, and works out anew what was worked out under the other one.
-    pub(super) fn watch_clock(&mut self, now: DateTime<Utc>, step: &mut Step) {
+    pub(crate) fn watch_clock(&mut self, now: DateTime<Utc>, step: &mut Step) {
         if self.seen.is_none_or(|seen| seen - now <= CORRECTION) {
             self.seen = self.seen.max(Some(now));
             return;

@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod clock;
+mod crowd;
 mod wishes;
 
 use std::collections::{BTreeMap, HashSet};
@@ -391,23 +392,4 @@ fn the_destination_of_a_running_project_cannot_be_moved_away() {
     bench.sync("p");
     let moved = Box::new(project("p", "h", "/d/elsewhere"));
     assert!(matches!(bench.ask(Command::Replace { project: moved, if_version: None }), Err(Refusal::Busy(_))));
-}
-
-#[test]
-fn ten_thousand_projects_due_at_once_all_run_in_order_within_the_bounds() {
-    let mut bench = Bench::new();
-    for number in 0..10_000 {
-        let id = format!("p{number:05}");
-        bench.create(Project { schedule: every_five_minutes(), ..project(&id, &id, &format!("/d/{id}")) });
-    }
-    bench.at(300);
-    for done in 0..10_000 {
-        assert!(bench.core.queue.going() <= 2);
-        let run = bench.started[done];
-        bench.end(run, Verdict::Done, 0);
-    }
-    assert_eq!(bench.started.len(), 10_000);
-    let mut in_order = bench.started.clone();
-    in_order.sort();
-    assert_eq!(bench.started, in_order);
 }

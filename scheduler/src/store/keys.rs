@@ -77,6 +77,7 @@ fn entry(write: &Write) -> Vec<Entry> {
         Write::ForgetProject(id) => {
             vec![(Table::Projects, bytes(id), None), (Table::Standings, bytes(id), None)]
         }
+        Write::Audit(line) => vec![super::accounts::audit_entry(line)],
         Write::Run(run) => {
             let id = run.id.to_bytes().to_vec();
             let live = (!run.state.is_ended()).then(Vec::new);

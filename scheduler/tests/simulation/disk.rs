@@ -29,6 +29,7 @@ impl Disk {
                 self.projects.remove(id);
                 self.standings.remove(id);
             }
+            Write::Audit(_) => {}
             Write::Run(run) => {
                 if run.state.is_ended() {
                     self.live.remove(&run.id);

@@ -1,6 +1,7 @@
 //! What chance lets people, the upstreams and the clock do.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,6 +22,10 @@ const PROJECTS: usize = 6;
 /// The calendars: a cron text, its period and the offset of its first time of the day, in seconds.
 pub(crate) const CALENDARS: [(&str, i64, i64); 4] =
     [("*/5 * * * *", 300, 0), ("*/10 * * * *", 600, 0), ("0 * * * *", 3600, 0), ("0 3 * * *", 86_400, 10_800)];
+
+/// The calendars, read once: chance asks for one of them very often.
+static READ: LazyLock<Vec<CronText>> =
+    LazyLock::new(|| CALENDARS.iter().map(|(text, ..)| CronText::parse(text, "p").unwrap()).collect());
 
 /// The bounds that a scenario may choose from.
 pub(crate) fn bounds(random: &mut SmallRng) -> Bounds {
@@ -93,7 +98,7 @@ fn schedule(random: &mut SmallRng) -> Schedule {
     let rule = match random.random_range(0..10) {
         0 => Rule::Manual,
         1..3 => Rule::Every(Duration::from_mins(30)),
-        _ => Rule::Cron(CronText::parse(CALENDARS.choose(random).unwrap().0, "p").unwrap()),
+        _ => Rule::Cron(READ.choose(random).unwrap().clone()),
     };
     let jitter = *[0, 0, 240, 1200].choose(random).unwrap();
     let catch_up = match random.random_range(0..4) {
@@ -106,16 +111,17 @@ fn schedule(random: &mut SmallRng) -> Schedule {
 }
 
 /// How an rsync ends; one that was asked to stop mostly does.
-pub(crate) fn end(random: &mut SmallRng, run: RunId, stopped: bool) -> Input {
+pub(crate) fn end(random: &mut SmallRng, run: RunId, stopped: bool) -> (RunId, Verdict, u64) {
+    let obeys = stopped && random.random_bool(0.7);
     let verdict = match random.random_range(0..10) {
-        0..7 if stopped => Verdict::Cancelled,
+        _ if obeys => Verdict::Cancelled,
         0..5 => Verdict::Done,
         5 => Verdict::Partial,
         6..8 => Verdict::RetrySoon,
         8 => Verdict::RetryLater,
         _ => Verdict::GiveUp,
     };
-    ended(run, verdict, random.random_range(0..2))
+    (run, verdict, random.random_range(0..2))
 }
 
 /// The end of an attempt.

@@ -50,6 +50,20 @@ impl Server {
         Self::start_in(folder, rsync, &data)
     }
 
+    /// A master with more keys in its configuration, which `change` completes. It is not waited for.
+    pub(crate) fn start_with(keys: &str, change: impl FnOnce(String, &Path) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let data = folder.path().join("data");
+        let config = format!("({keys}data_dir: {data:?}, listen: \"127.0.0.1:{port}\", role: Master())");
+        let config = change(config, folder.path());
+        fs::write(folder.path().join("heliostat.ron"), config).unwrap();
+        let client = super::client();
+        let mut server = Self { folder, child: None, port, client };
+        server.spawn();
+        server
+    }
+
     /// A master with its data in this folder.
     pub(crate) fn start_with_data(rsync: &str, data: &Path) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), rsync, data)
@@ -61,7 +75,7 @@ impl Server {
             "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), rsync: ({rsync}), role: Master())"
         );
         fs::write(folder.path().join("heliostat.ron"), config).unwrap();
-        let client = Client::builder().timeout(super::PATIENCE).build().unwrap();
+        let client = super::client();
         let mut server = Self { folder, child: None, port, client };
         server.launch();
         server
@@ -69,6 +83,16 @@ impl Server {
 
     /// Starts the process, and waits until it is ready.
     pub(crate) fn launch(&mut self) {
+        self.spawn();
+        wait_for("the server to be ready", || {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the server ended: {status}\n{}", self.log());
+            }
+            self.client.get(self.url("/readyz")).send().ok().filter(|answer| answer.status().is_success())
+        });
+    }
+
+    fn spawn(&mut self) {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).unwrap();
         let child = Command::new(heliostat())
             .arg("serve")
@@ -81,12 +105,6 @@ impl Server {
             .spawn()
             .unwrap();
         self.child = Some(child);
-        wait_for("the server to be ready", || {
-            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
-                panic!("the server ended: {status}\n{}", self.log());
-            }
-            self.client.get(self.url("/readyz")).send().ok().filter(|answer| answer.status().is_success())
-        });
     }
 
     /// The server's own log so far.

@@ -1,0 +1,402 @@
+//! The accounts: users with their passwords, and tokens. Every change is durable, with its line in the audit trail,
+//! before it counts.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use engine::Secret;
+use scheduler::Store;
+use scheduler::account::{AccountWrite, AuditEntry, Role, Scope, Token, User, UserName};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use ulid::Ulid;
+
+use super::password::{LONGEST, Passwords};
+
+/// How long a login that was proved is taken without working out the hash again.
+const PROVED_FOR: Duration = Duration::from_mins(5);
+/// How many such logins are remembered.
+const PROVED: usize = 10_000;
+/// How exactly the last use of a token is known.
+const USE_KNOWN_TO: chrono::Duration = chrono::Duration::minutes(1);
+/// The shortest password that is taken.
+const SHORTEST: usize = 8;
+/// The most users, and the most tokens.
+const MOST: usize = 10_000;
+
+/// Users and tokens.
+#[derive(Debug)]
+pub struct Accounts {
+    store: Store,
+    passwords: Passwords,
+    known: Mutex<Known>,
+    /// Makes the digests of proved logins worthless to whoever sees them.
+    salt: [u8; 32],
+    /// One change at a time: each is decided on what the one before left.
+    changing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    users: BTreeMap<String, User>,
+    /// By digest.
+    tokens: HashMap<[u8; 32], Token>,
+    proved: HashMap<[u8; 32], (Instant, Role)>,
+    /// Tokens whose last use is not stored yet.
+    used: HashSet<String>,
+    /// Root's password, unless it was changed: then root is among the users.
+    root: Option<Secret>,
+    /// The environment says root's password, whatever the store says.
+    fixed_root: bool,
+}
+
+/// Where root's password came from, for the first start to tell.
+#[derive(Debug)]
+pub enum PasswordFrom {
+    /// The environment.
+    Environment,
+    /// The file of an earlier start.
+    File(PathBuf),
+    /// It was made just now, and is in this file too.
+    Made(Secret, PathBuf),
+    /// It was changed, and is known by its hash alone.
+    Store,
+}
+
+/// Why an account was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The name is taken.
+    #[error("a user `{0}` exists already")]
+    Exists(String),
+    /// There is no such user or token.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// The password cannot be taken.
+    #[error("must be {SHORTEST} to {LONGEST} bytes long")]
+    Password,
+    /// Something that must not be.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// It could not be made durable.
+    #[error("the change could not be stored ({0}); nothing was changed")]
+    Store(#[from] scheduler::StoreError),
+    /// A hash could not be worked out.
+    #[error("the password could not be hashed")]
+    Hash,
+    /// The file of root's password cannot be read or written.
+    #[error("root's password cannot be read or written: {0}")]
+    File(#[from] io::Error),
+}
+
+impl Accounts {
+    /// Reads the accounts. Root's password comes from the environment, from the store, from the file of an earlier
+    /// start, or is made now.
+    ///
+    /// # Errors
+    /// When the store or the file cannot be read or written.
+    pub fn load(store: Store, data_dir: &Path) -> Result<(Self, PasswordFrom), AccountError> {
+        let stored = store.accounts()?;
+        let mut known = Known {
+            users: stored.users.into_iter().map(|user| (user.name.to_string(), user)).collect(),
+            tokens: stored.tokens.into_iter().map(|token| (token.digest, token)).collect(),
+            ..Known::default()
+        };
+        let from = match std::env::var(super::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()) {
+            Some(password) => {
+                known.root = Some(Secret::new(password));
+                known.fixed_root = true;
+                PasswordFrom::Environment
+            }
+            None if known.users.contains_key(UserName::ROOT) => PasswordFrom::Store,
+            None => {
+                let (password, from) = root_password(&data_dir.join("root-password"))?;
+                known.root = Some(password);
+                from
+            }
+        };
+        let accounts = Self {
+            store,
+            passwords: Passwords::new(),
+            known: Mutex::new(known),
+            salt: rand::random(),
+            changing: tokio::sync::Mutex::new(()),
+        };
+        Ok((accounts, from))
+    }
+
+    /// Every user but for the hashes, by name; root is always among them.
+    #[must_use]
+    pub fn users(&self) -> Vec<(String, Role, Option<DateTime<Utc>>)> {
+        let known = self.known();
+        let mut users: Vec<_> =
+            known.users.values().map(|user| (user.name.to_string(), user.role, Some(user.created))).collect();
+        if !known.users.contains_key(UserName::ROOT) {
+            users.insert(0, (UserName::ROOT.to_owned(), Role::Root, None));
+        }
+        users
+    }
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// When the name is taken, or the password is not one.
+    pub async fn add_user(
+        &self,
+        name: UserName,
+        role: Role,
+        password: Secret,
+        line: AuditEntry,
+    ) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        let known = { self.known().users.len() >= MOST || self.has_user(name.as_str()) };
+        if known || name.as_str() == UserName::ROOT {
+            return Err(AccountError::Exists(name.to_string()));
+        }
+        let hash = self.hash(password).await?;
+        let user = User { name, role, hash, created: Utc::now() };
+        self.store.commit_accounts(vec![AccountWrite::User(user.clone()), AccountWrite::Audit(line)]).await?;
+        self.known().users.insert(user.name.to_string(), user);
+        Ok(())
+    }
+
+    /// Removes a user, and every token that acts in their name.
+    ///
+    /// # Errors
+    /// When there is no such user, or it is root.
+    pub async fn remove_user(&self, name: &str, line: AuditEntry) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        if name == UserName::ROOT {
+            return Err(AccountError::Forbidden("root cannot be removed"));
+        }
+        let (user, tokens) = {
+            let known = self.known();
+            let user = known.users.get(name).cloned();
+            let tokens: Vec<Token> =
+                known.tokens.values().filter(|token| token.owner.as_str() == name).cloned().collect();
+            (user.ok_or_else(|| AccountError::Unknown(format!("user `{name}`")))?, tokens)
+        };
+        let mut writes = vec![AccountWrite::ForgetUser(user.name), AccountWrite::Audit(line)];
+        writes.extend(tokens.iter().map(|token| AccountWrite::ForgetToken(token.id.clone())));
+        self.store.commit_accounts(writes).await?;
+        let mut known = self.known();
+        known.users.remove(name);
+        known.proved.clear();
+        for token in tokens {
+            known.tokens.remove(&token.digest);
+        }
+        Ok(())
+    }
+
+    /// Gives a user another password.
+    ///
+    /// # Errors
+    /// When there is no such user, or the password is not one, or the environment says root's.
+    pub async fn set_password(&self, name: &str, password: Secret, line: AuditEntry) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        let mut user = {
+            let known = self.known();
+            if name == UserName::ROOT && known.fixed_root {
+                return Err(AccountError::Forbidden("root's password comes from the environment: change it there"));
+            }
+            match known.users.get(name) {
+                Some(user) => user.clone(),
+                None if name == UserName::ROOT => root(),
+                None => return Err(AccountError::Unknown(format!("user `{name}`"))),
+            }
+        };
+        user.hash = self.hash(password).await?;
+        self.store.commit_accounts(vec![AccountWrite::User(user.clone()), AccountWrite::Audit(line)]).await?;
+        let mut known = self.known();
+        if name == UserName::ROOT {
+            known.root = None;
+        }
+        known.users.insert(name.to_owned(), user);
+        known.proved.clear();
+        Ok(())
+    }
+
+    /// Every token, the oldest first.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Token> {
+        let mut tokens: Vec<Token> = self.known().tokens.values().cloned().collect();
+        tokens.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        tokens
+    }
+
+    /// Makes a token, and gives its text: the only time that anyone sees it.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or there are too many.
+    pub async fn make_token(
+        &self,
+        name: String,
+        scope: Scope,
+        owner: UserName,
+        expires: Option<DateTime<Utc>>,
+        line: impl FnOnce(&Token) -> AuditEntry,
+    ) -> Result<(Token, Secret), AccountError> {
+        let _turn = self.changing.lock().await;
+        let now = Utc::now();
+        let stale: Vec<Token> = self.tokens().into_iter().filter(|token| !is_good(token, now)).collect();
+        if self.known().tokens.len() - stale.len() >= MOST {
+            return Err(AccountError::Forbidden("there are too many tokens: revoke some"));
+        }
+        let text = Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+        let token = Token {
+            id: Ulid::generate().to_string(),
+            name,
+            digest: Sha256::digest(text.expose()).into(),
+            scope,
+            owner,
+            created: now,
+            expires,
+            last_used: None,
+        };
+        let mut writes = vec![AccountWrite::Token(token.clone()), AccountWrite::Audit(line(&token))];
+        writes.extend(stale.iter().map(|token| AccountWrite::ForgetToken(token.id.clone())));
+        self.store.commit_accounts(writes).await?;
+        let mut known = self.known();
+        for token in stale {
+            known.tokens.remove(&token.digest);
+        }
+        known.tokens.insert(token.digest, token.clone());
+        Ok((token, text))
+    }
+
+    /// Ends a token.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub async fn revoke(&self, id: &str, line: AuditEntry) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        let token = self.tokens().into_iter().find(|token| token.id == id);
+        let token = token.ok_or_else(|| AccountError::Unknown(format!("token `{id}`")))?;
+        let writes = vec![AccountWrite::ForgetToken(token.id), AccountWrite::Audit(line)];
+        self.store.commit_accounts(writes).await?;
+        self.known().tokens.remove(&token.digest);
+        Ok(())
+    }
+
+    /// The token that a text is, if it is a good one. Looked up by its digest, which tells an eavesdropper's clock
+    /// nothing of the token.
+    pub(super) fn token(&self, text: &str, now: DateTime<Utc>) -> Option<Token> {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let mut known = self.known();
+        let token = known.tokens.get_mut(&digest).filter(|token| is_good(token, now))?;
+        if token.last_used.is_none_or(|last| now - last >= USE_KNOWN_TO) {
+            token.last_used = Some(now);
+            let id = token.id.clone();
+            let token = token.clone();
+            known.used.insert(id);
+            return Some(token);
+        }
+        Some(token.clone())
+    }
+
+    /// Stores when tokens were used last. Called now and then: no request waits for it.
+    pub async fn store_uses(&self) {
+        let _turn = self.changing.lock().await;
+        let writes: Vec<AccountWrite> = {
+            let mut known = self.known();
+            let used = std::mem::take(&mut known.used);
+            known.tokens.values().filter(|token| used.contains(&token.id)).cloned().map(AccountWrite::Token).collect()
+        };
+        if let Err(error) = self.store.commit_accounts(writes).await {
+            tracing::warn!("the last use of some tokens was not stored: {error}");
+        }
+    }
+
+    /// The role of a user whose login was proved a short time ago.
+    pub(super) fn proved(&self, name: &str, password: &str) -> Option<Role> {
+        let digest = self.digest(name, password);
+        let known = self.known();
+        if name == UserName::ROOT
+            && let Some(root) = &known.root
+        {
+            return bool::from(password.as_bytes().ct_eq(root.expose().as_bytes())).then_some(Role::Root);
+        }
+        known.proved.get(&digest).filter(|(since, _)| since.elapsed() < PROVED_FOR).map(|(_, role)| *role)
+    }
+
+    /// The role of a user whose password this is.
+    pub(super) async fn prove(&self, name: &str, password: &str) -> Option<Role> {
+        let user = {
+            let known = self.known();
+            // Root's plain password was compared already.
+            let is_plain_root = name == UserName::ROOT && known.root.is_some();
+            known.users.get(name).filter(|_| !is_plain_root).cloned()
+        };
+        if password.len() > LONGEST {
+            return None;
+        }
+        let hash = user.as_ref().map(|user| user.hash.clone());
+        let right = self.passwords.verify(Secret::new(password), hash.clone()).await;
+        let user = user.filter(|_| right)?;
+        let mut known = self.known();
+        // While the hash was worked out, the user may have been removed or changed.
+        if known.users.get(name).map(|user| &user.hash) != hash.as_ref() {
+            return None;
+        }
+        if known.proved.len() >= PROVED {
+            known.proved.clear();
+        }
+        let digest = self.digest(name, password);
+        known.proved.insert(digest, (Instant::now(), user.role));
+        Some(user.role)
+    }
+
+    /// What a login is remembered by.
+    fn digest(&self, name: &str, password: &str) -> [u8; 32] {
+        let length = (name.len() as u64).to_le_bytes();
+        Sha256::new().chain_update(self.salt).chain_update(length).chain_update(name).chain_update(password).finalize().into()
+    }
+
+    async fn hash(&self, password: Secret) -> Result<Secret, AccountError> {
+        if !(SHORTEST..=LONGEST).contains(&password.expose().len()) {
+            return Err(AccountError::Password);
+        }
+        self.passwords.hash(password).await.ok_or(AccountError::Hash)
+    }
+
+    fn has_user(&self, name: &str) -> bool {
+        self.known().users.contains_key(name)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_good(token: &Token, now: DateTime<Utc>) -> bool {
+    token.expires.is_none_or(|expires| now < expires)
+}
+
+#[expect(clippy::expect_used, reason = "`root` is a name")]
+fn root() -> User {
+    let name = UserName::ROOT.parse().expect("root is a name");
+    User { name, role: Role::Root, hash: Secret::new(""), created: Utc::now() }
+}
+
+/// Root's password from its file, which is made where there is none.
+fn root_password(path: &Path) -> io::Result<(Secret, PasswordFrom)> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => Ok((Secret::new(text.trim()), PasswordFrom::File(path.to_owned()))),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => {
+            let password = Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()));
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+            writeln!(file, "{}", password.expose())?;
+            file.sync_all()?;
+            Ok((password.clone(), PasswordFrom::Made(password, path.to_owned())))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Who goes first, and that no shortcut to finding them changes who it is.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::tests::{at, project};
+
+fn queue(concurrent: usize, per_host: usize) -> Queue {
+    Queue::new(Bounds { concurrent, per_host, per_label: BTreeMap::from([("array=1".to_owned(), 1)]) })
+}
+
+fn run(number: u128) -> RunId {
+    RunId::after(None, at(0), number)
+}
+
+#[test]
+fn a_run_that_its_host_blocks_lets_others_pass() {
+    let mut queue = queue(3, 1);
+    queue.push(run(1), &project("a", "h1", "/d/a"), at(0));
+    queue.push(run(2), &project("b", "H1", "/d/b"), at(1));
+    queue.push(run(3), &project("c", "h2", "/d/c"), at(2));
+    assert_eq!(queue.start_next(), Some(run(1)));
+    assert_eq!(queue.start_next(), Some(run(3)));
+    assert_eq!(queue.start_next(), None);
+    assert_eq!(queue.items(9)[0].waits, Waits::ForHost { host: "h1".to_owned(), bound: 1 });
+    queue.finish(run(1));
+    assert_eq!(queue.start_next(), Some(run(2)));
+}
+
+#[test]
+fn a_label_bounds_the_projects_that_carry_it() {
+    let mut queue = queue(9, 9);
+    let labelled = |name: &str, array: &str| {
+        let mut project = project(name, name, &format!("/d/{name}"));
+        project.labels.insert("array".to_owned(), array.to_owned());
+        project
+    };
+    queue.push(run(1), &labelled("a", "1"), at(0));
+    queue.push(run(2), &labelled("b", "1"), at(1));
+    queue.push(run(3), &labelled("c", "2"), at(2));
+    assert_eq!([queue.start_next(), queue.start_next(), queue.start_next()], [Some(run(1)), Some(run(3)), None]);
+    assert_eq!(queue.items(9)[0].waits, Waits::ForLabel { label: "array=1".to_owned(), bound: 1 });
+}
+
+#[test]
+fn a_higher_priority_goes_first_but_a_long_wait_outweighs_it() {
+    let mut queue = queue(1, 1);
+    let urgent = |name: &str| Project { priority: 2, ..project(name, name, &format!("/d/{name}")) };
+    queue.push(run(1), &project("old", "a", "/d/1"), at(0));
+    queue.push(run(2), &project("patient", "b", "/d/2"), at(100));
+    queue.push(run(3), &urgent("soon"), at(200));
+    queue.push(run(4), &urgent("late"), at(100 + 2 * AGE_PER_POINT_SECONDS + 1));
+    let mut order = Vec::new();
+    while let Some(next) = queue.start_next() {
+        queue.finish(next);
+        order.push(next);
+    }
+    assert_eq!(order, [run(3), run(1), run(2), run(4)]);
+}
+
+/// What can happen to a queue.
+#[derive(Debug, Clone)]
+enum Event {
+    /// A run of this priority comes at this time, from one of a few hosts, with one of a few labels.
+    Push { host: u8, array: u8, disk: u8, priority: i32, since: i64 },
+    Start,
+    Finish(prop::sample::Index),
+    Remove(prop::sample::Index),
+    Bounds { concurrent: usize, per_host: usize, array: usize, disk: usize },
+    ClockBack(i64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0..3u8, 0..3u8, 0..3u8, -2..3i32, 0..3000i64)
+            .prop_map(|(host, array, disk, priority, since)| Event::Push { host, array, disk, priority, since }),
+        6 => Just(Event::Start),
+        4 => any::<prop::sample::Index>().prop_map(Event::Finish),
+        2 => any::<prop::sample::Index>().prop_map(Event::Remove),
+        1 => (0..5usize, 0..3usize, 0..3usize, 0..3usize)
+            .prop_map(|(concurrent, per_host, array, disk)| Event::Bounds { concurrent, per_host, array, disk }),
+        1 => (0..3000i64).prop_map(Event::ClockBack),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_next_run_is_always_the_first_in_order_that_waits_for_nothing(
+        events in prop::collection::vec(event(), 1..120),
+    ) {
+        let mut queue = queue(3, 1);
+        let mut going: Vec<RunId> = Vec::new();
+        for (number, event) in (1..).zip(events) {
+            match event {
+                Event::Push { host, array, disk, priority, since } => {
+                    let name = format!("p{number}");
+                    let mut project = project(&name, &format!("h{host}"), &format!("/d/{name}"));
+                    project.priority = priority;
+                    project.labels.insert("array".to_owned(), array.to_string());
+                    project.labels.insert("disk".to_owned(), disk.to_string());
+                    queue.push(run(number), &project, at(since));
+                }
+                Event::Start => {
+                    let first = queue.items(usize::MAX).into_iter().find(|item| item.waits == Waits::ForNothing);
+                    let next = queue.start_next();
+                    prop_assert_eq!(next, first.map(|item| item.run));
+                    going.extend(next);
+                }
+                Event::Finish(which) if !going.is_empty() => {
+                    queue.finish(going.swap_remove(which.index(going.len())));
+                }
+                Event::Remove(which) => {
+                    let waiting = queue.items(usize::MAX);
+                    if !waiting.is_empty() {
+                        queue.remove(waiting[which.index(waiting.len())].run);
+                    }
+                }
+                Event::Bounds { concurrent, per_host, array, disk } => {
+                    let per_label = BTreeMap::from([("array=1".to_owned(), array), ("disk=2".to_owned(), disk)]);
+                    queue.set_bounds(Bounds { concurrent, per_host, per_label });
+                }
+                Event::ClockBack(now) => queue.none_since_after(at(now)),
+                Event::Finish(_) => {}
+            }
+            prop_assert_eq!(queue.going(), going.len());
+        }
+    }
+}

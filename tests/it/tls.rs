@@ -1,0 +1,68 @@
+//! HTTPS: a certificate from the configuration, a renewal without a restart, and no public address without one.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::kit::{PASSWORD, Server, free_port, heliostat, wait_for};
+
+/// Writes a certificate for this machine that signs itself.
+fn certificate(cert: &Path, key: &Path) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    fs::write(cert, made.cert.pem()).unwrap();
+    fs::write(key, made.signing_key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn a_certificate_is_served_and_renewed_without_a_restart() {
+    let server = Server::start_with("tls: (cert: \"CERT\", key: \"KEY\"), ", |text, folder| {
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        certificate(&cert, &key);
+        text.replace("CERT", &cert.display().to_string()).replace("KEY", &key.display().to_string())
+    });
+    let (cert, key) = (server.path("cert.pem"), server.path("key.pem"));
+    let list = |ca: &Path| {
+        let address = format!("https://localhost:{}", server.port());
+        Command::new(heliostat())
+            .args(["project", "list", "--server", &address, "--ca", &ca.display().to_string()])
+            .env("HELIOSTAT_USER", format!("root:{PASSWORD}"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let old = server.path("old.pem");
+    fs::copy(&cert, &old).unwrap();
+    let first = wait_for("the server to answer", || Some(list(&old)).filter(|output| output.status.success()));
+    assert!(String::from_utf8_lossy(&first.stdout).contains("PROJECT"));
+    certificate(&cert, &key);
+    assert_eq!(list(&cert).status.code(), Some(5), "the new certificate is not in force yet");
+    crate::kit::signal(server.pid(), rustix::process::Signal::HUP);
+    wait_for("the new certificate", || list(&cert).status.success().then_some(()));
+    assert_eq!(list(&old).status.code(), Some(5));
+    // A broken file changes nothing.
+    fs::write(&key, "nonsense").unwrap();
+    crate::kit::signal(server.pid(), rustix::process::Signal::HUP);
+    wait_for("the refusal", || server.log().contains("key.pem").then_some(()));
+    assert!(list(&cert).status.success());
+}
+
+#[test]
+fn a_public_address_needs_a_certificate_and_the_files_must_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("c"), folder.path().join("k"));
+    certificate(&cert, &key);
+    certificate(&folder.path().join("c2"), &key);
+    let data = folder.path().join("data");
+    let cases = [
+        (format!("listen: \"0.0.0.0:{}\"", free_port()), "insecure: true"),
+        (format!("listen: \"127.0.0.1:0\", tls: (cert: {cert:?}, key: {key:?})"), "cannot be used together"),
+        ("listen: \"127.0.0.1:0\", tls: (cert: \"/nowhere\", key: \"/nowhere\")".to_owned(), "/nowhere"),
+    ];
+    for (keys, expected) in cases {
+        let file = folder.path().join("heliostat.ron");
+        fs::write(&file, format!("(data_dir: {data:?}, {keys}, role: Master())")).unwrap();
+        let output = Command::new(heliostat()).args(["serve", "--config"]).arg(&file).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && said.contains(expected), "{said}");
+    }
+}
