@@ -192,7 +192,8 @@ impl Engine {
         let mut reader = Reader::new(monitor);
         let exit = match Guarded::spawn(&self.guardian, &self.spec(attempt)).await {
             Ok((guarded, Some(stdout), Some(stderr))) => {
-                let pipes = Pipes { stdout: Some(stdout), stderr: Some(stderr), out: Vec::new(), err: Vec::new() };
+                let pipes =
+                    Pipes { stdout: Some(stdout), stderr: Some(stderr), out: Vec::new(), err: Vec::new() };
                 self.supervise(attempt, guarded, pipes, &mut reader, cancel).await
             }
             Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
@@ -290,7 +291,9 @@ impl Engine {
         let ended = tokio::task::spawn_blocking(move || guardian::end_orphans_of(&locks, &dest, grace)).await;
         match ended {
             Ok(Ok(pids)) => tracing::warn!(?pids, "the guardian was killed; its rsync was ended"),
-            Ok(Err(error)) => tracing::error!("the guardian was killed; its rsync cannot be looked for: {error}"),
+            Ok(Err(error)) => {
+                tracing::error!("the guardian was killed; its rsync cannot be looked for: {error}");
+            }
             Err(error) => tracing::error!("the guardian was killed; looking for its rsync failed: {error}"),
         }
     }

@@ -141,7 +141,11 @@ fn watch(control: &UnixStream, rsync: &Rsync, grace: Duration, mut ordered: bool
 }
 
 /// Waits for rsync's end or a word of the supervisor; true when the supervisor has something to say.
-fn poll_either(rsync: BorrowedFd<'_>, control: Option<BorrowedFd<'_>>, wait: Option<Duration>) -> io::Result<bool> {
+fn poll_either(
+    rsync: BorrowedFd<'_>,
+    control: Option<BorrowedFd<'_>>,
+    wait: Option<Duration>,
+) -> io::Result<bool> {
     let mut fds = vec![PollFd::from_borrowed_fd(rsync, PollFlags::IN)];
     fds.extend(control.map(|control| PollFd::from_borrowed_fd(control, PollFlags::IN)));
     let wait = wait.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
@@ -185,4 +189,3 @@ impl From<WaitStatus> for Report {
         }
     }
 }
-

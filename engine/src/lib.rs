@@ -20,6 +20,7 @@ pub mod attempt;
 pub mod guardian;
 mod lock;
 pub mod monitor;
+pub mod protocol;
 pub mod retry;
 pub mod rsync;
 pub mod rsyncd;

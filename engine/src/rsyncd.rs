@@ -92,8 +92,9 @@ impl Rsyncd {
             let address = probe.local_addr().map_err(files)?;
             drop(probe);
             let spec = spec(program, folder, &config, address);
-            let (mut guarded, ..) =
-                Guarded::spawn(guardian, &spec).await.map_err(|error| RsyncdError::Start(error.to_string()))?;
+            let (mut guarded, ..) = Guarded::spawn(guardian, &spec)
+                .await
+                .map_err(|error| RsyncdError::Start(error.to_string()))?;
             match answers(&mut guarded, address).await {
                 Answer::Yes => return Ok(Self { guarded, address }),
                 Answer::Ended(Said::Exited(PORT_TAKEN)) => {}

@@ -130,19 +130,19 @@ impl FromStr for Source {
 
     /// Reads `rsync://[user@]host[:port]/module[/path]`.
     fn from_str(text: &str) -> Result<Self, SourceErrors> {
-        let whole = |message: &str| SourceErrors(vec![SourceError { field: "", message: message.to_owned() }]);
-        let rest = text
-            .strip_prefix("rsync://")
-            .ok_or_else(|| whole("must be rsync://[user@]host[:port]/module[/path]; other protocols are not read"))?;
+        let whole =
+            |message: &str| SourceErrors(vec![SourceError { field: "", message: message.to_owned() }]);
+        let rest = text.strip_prefix("rsync://").ok_or_else(|| {
+            whole("must be rsync://[user@]host[:port]/module[/path]; other protocols are not read")
+        })?;
         let (authority, tree) =
             rest.split_once('/').ok_or_else(|| whole("names no module: write rsync://host/module"))?;
         let (user, host_port) = match authority.rsplit_once('@') {
             Some((user, host_port)) => (Some(user), host_port),
             None => (None, authority),
         };
-        let (host, port) = split_port(host_port).map_err(|message| {
-            SourceErrors(vec![SourceError { field: "port", message }])
-        })?;
+        let (host, port) = split_port(host_port)
+            .map_err(|message| SourceErrors(vec![SourceError { field: "port", message }]))?;
         let (module, path) = tree.split_once('/').unwrap_or((tree, ""));
         Self::new(user, host, port, module, path).map_err(SourceErrors)
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Ends every process that has a file in `locks` open, this one excepted: first asked, after `grace` killed. Gives
@@ -80,9 +81,18 @@ fn holds(process: &Path, ours: &dyn Fn(&Path) -> bool) -> bool {
 fn wait_all(holders: &[(Pid, OwnedFd)], grace: Duration) -> io::Result<()> {
     let deadline = Instant::now() + grace;
     for (_, handle) in holders {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left))?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {
+                // The end of some child of ours; what is waited for may still come.
+                Err(Errno::INTR) => {}
+                other => {
+                    other?;
+                    break;
+                }
+            }
+        }
     }
     Ok(())
 }

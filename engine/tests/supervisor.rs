@@ -42,7 +42,9 @@ impl Monitor for Speaker {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [guardian, state, dest, source, kib] = &words[..] else { return Err("five arguments are needed".into()) };
+    let [guardian, state, dest, source, kib] = &words[..] else {
+        return Err("five arguments are needed".into());
+    };
     let engine = Engine::new("rsync".into(), vec![guardian.into()], state.as_ref())?;
     let attempt = Attempt {
         source: source.parse()?,

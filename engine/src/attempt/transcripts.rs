@@ -197,7 +197,8 @@ fn an_end_says_what_rsync_said_of_it() {
         ("err-11-diskfull", 11, "write failed on \"LAB/tm/mid.bin\": No space left on device (28)"),
         ("err-max-delete", 25, "Deletions stopped due to --max-delete limit (5 skipped)"),
         ("err-dns", 10, "nosuch.invalid 873: Name or service not known"),
-        ("err-refuse-compress", 10, "rsync exit 10"),
+        ("err-refuse-compress", 10, "configured to refuse --compress (-z)"),
+        ("err-nosuch-path-in-module", 23, "change_dir \"nope\" (in small) failed: No such file"),
     ] {
         let (judgement, ..) = read(&sample(name), exit, Short);
         assert!(judgement.reason.contains(said), "{name}: {}", judgement.reason);

@@ -67,8 +67,14 @@ mod tests {
     #[test]
     fn only_names_of_the_form_that_rsync_gives_are_unfinished() {
         for (name, expected) in [
-            (".two.gb.aRMxYG", true), (".x.000000", true), ("two.gb.aRMxYG", false), (".aRMxYG", false),
-            ("..aRMxYG", false), (".x.aRMxY", false), (".x.aRMx-G", false), (".profile", false),
+            (".two.gb.aRMxYG", true),
+            (".x.000000", true),
+            ("two.gb.aRMxYG", false),
+            (".aRMxYG", false),
+            ("..aRMxYG", false),
+            (".x.aRMxY", false),
+            (".x.aRMx-G", false),
+            (".profile", false),
         ] {
             assert_eq!(unfinished(Path::new(name)), expected, "{name}");
         }

@@ -59,7 +59,8 @@ impl Guarded {
         guardian: &[OsString],
         spec: &Spec,
     ) -> Result<(Self, Option<ChildStdout>, Option<ChildStderr>), SpawnError> {
-        let (program, args) = guardian.split_first().map_or((OsString::new(), &[][..]), |(first, rest)| (first.clone(), rest));
+        let (program, args) =
+            guardian.split_first().map_or((OsString::new(), &[][..]), |(first, rest)| (first.clone(), rest));
         let started = async {
             let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
             ours.set_nonblocking(true)?;

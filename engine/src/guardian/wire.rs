@@ -27,7 +27,10 @@ pub(crate) struct Spec {
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `input` is a secret.
-        f.debug_struct("Spec").field("program", &self.program).field("dest", &self.dest).finish_non_exhaustive()
+        f.debug_struct("Spec")
+            .field("program", &self.program)
+            .field("dest", &self.dest)
+            .finish_non_exhaustive()
     }
 }
 

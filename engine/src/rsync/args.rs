@@ -121,7 +121,8 @@ fn push_bounds(arguments: &mut Vec<String>, options: &Options, limits: &Limits) 
 
 /// What makes the output readable for [`output`](crate::rsync::output) and [`stats`](crate::rsync::stats).
 fn push_output(arguments: &mut Vec<String>) {
-    let settings = ["--info=progress2,stats2,name0,flist0,del0,misc1", "--no-h", "--no-motd", "--stderr=errors"];
+    let settings =
+        ["--info=progress2,stats2,name0,flist0,del0,misc1", "--no-h", "--no-motd", "--stderr=errors"];
     arguments.extend(settings.map(str::to_owned));
     arguments.push(format!("--out-format={JOURNAL_FORMAT}"));
 }
@@ -159,7 +160,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         max_delete: 1000,
-        io_timeout: Duration::from_secs(600),
+        io_timeout: Duration::from_mins(10),
         connect_timeout: Duration::from_millis(1500),
         bwlimit_kib: None,
     };
@@ -207,7 +208,9 @@ mod tests {
 
     #[test]
     fn without_a_password_none_is_read() {
-        assert!(!built(&Options::default(), &LIMITS, false).iter().any(|it| it.starts_with("--password-file")));
+        assert!(
+            !built(&Options::default(), &LIMITS, false).iter().any(|it| it.starts_with("--password-file"))
+        );
     }
 
     #[test]

@@ -209,13 +209,44 @@ pub struct Judgement {
     pub reason: String,
 }
 
+/// What was said goes before the code, and what a person must mend before what time may mend.
+const SAID: &[(Message, Class)] = &[
+    (Message::NoSpace, Class::NoSpace),
+    (Message::ReadOnly, Class::LocalDisk),
+    (Message::DeleteLimit, Class::DeleteLimit),
+    (Message::AuthFailed, Class::Auth),
+    (Message::MaxConnections, Class::UpstreamBusy),
+    (Message::UnknownModule, Class::UpstreamConfig),
+    (Message::AccessDenied, Class::UpstreamConfig),
+    (Message::UpstreamBroken, Class::UpstreamConfig),
+    (Message::RefusedOption, Class::Config),
+    (Message::Exhausted, Class::Resources),
+    (Message::LocalDenied, Class::LocalDisk),
+    (Message::ConnectionRefused, Class::Network),
+    (Message::NameResolution, Class::Network),
+    (Message::NotRsync, Class::Network),
+];
+
+/// What decides nothing, and explains an end of this class best.
+const HINTS: &[(Message, Class)] = &[
+    (Message::UpstreamMissing, Class::UpstreamConfig),
+    (Message::UpstreamMissing, Class::Partial),
+    (Message::UpstreamUnreadable, Class::Partial),
+    (Message::Vanished, Class::Vanished),
+];
+
 /// Judges an end by how rsync ended, whether its statistics are complete, and what its standard error said.
 #[must_use]
 pub fn judge(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Judgement {
     let class = classify(exit, stats, findings);
     let mut reason = explain(class, exit);
+    let cause = SAID
+        .iter()
+        .chain(HINTS)
+        .filter(|(_, of)| *of == class)
+        .find_map(|(message, _)| findings.said(*message));
     if class != Class::Done
-        && let Some(said) = findings.telling()
+        && let Some(said) = cause.or_else(|| findings.telling())
     {
         reason = format!("{reason} (rsync said: {said})");
     }
@@ -235,25 +266,8 @@ fn classify(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Class {
     if code == 0 {
         return if stats.is_some() { Class::Done } else { Class::Incomplete };
     }
-    // What was said goes before the code, and what a person must mend before what time may mend.
-    let said = [
-        (Message::NoSpace, Class::NoSpace),
-        (Message::ReadOnly, Class::LocalDisk),
-        (Message::DeleteLimit, Class::DeleteLimit),
-        (Message::AuthFailed, Class::Auth),
-        (Message::MaxConnections, Class::UpstreamBusy),
-        (Message::UnknownModule, Class::UpstreamConfig),
-        (Message::AccessDenied, Class::UpstreamConfig),
-        (Message::UpstreamBroken, Class::UpstreamConfig),
-        (Message::RefusedOption, Class::Config),
-        (Message::Exhausted, Class::Resources),
-        (Message::LocalDenied, Class::LocalDisk),
-        (Message::ConnectionRefused, Class::Network),
-        (Message::NameResolution, Class::Network),
-        (Message::NotRsync, Class::Network),
-    ];
-    if let Some((_, class)) = said.into_iter().find(|(message, _)| findings.has(*message)) {
-        return class;
+    if let Some((_, class)) = SAID.iter().find(|(message, _)| findings.has(*message)) {
+        return *class;
     }
     by_code(code, stats, findings)
 }
@@ -284,14 +298,26 @@ fn explain(class: Class, exit: &Exit) -> String {
     let text = match class {
         Class::Done => "all is up to date",
         Class::Vanished => "files went away upstream while they were read; the next run gets it right",
-        Class::Partial => "some entries did not come, mostly because the upstream cannot read them itself; the others came",
+        Class::Partial => {
+            "some entries did not come, mostly because the upstream cannot read them itself; the others came"
+        }
         Class::Network => "the upstream could not be reached, or the line broke; it is tried again",
-        Class::UpstreamBusy => "the upstream serves as many connections as it wants to; it is left alone for a while",
-        Class::Auth => "the upstream refused the user or the password: set `source.user` and `source.password`",
-        Class::UpstreamConfig => "the upstream has no such module or path, or does not serve this host: check `source`",
+        Class::UpstreamBusy => {
+            "the upstream serves as many connections as it wants to; it is left alone for a while"
+        }
+        Class::Auth => {
+            "the upstream refused the user or the password: set `source.user` and `source.password`"
+        }
+        Class::UpstreamConfig => {
+            "the upstream has no such module or path, or does not serve this host: check `source`"
+        }
         Class::Config => "rsync cannot do what the project asks: check its options",
-        Class::NoSpace => "the destination's disk, its inodes or a quota are full: free space, then sync again",
-        Class::LocalDisk => "the destination cannot be written: check its owner, its rights and its file system",
+        Class::NoSpace => {
+            "the destination's disk, its inodes or a quota are full: free space, then sync again"
+        }
+        Class::LocalDisk => {
+            "the destination cannot be written: check its owner, its rights and its file system"
+        }
         Class::DeleteLimit => {
             "the upstream lost more files than the guard allows, and deleting was stopped: look at the upstream, and \
              raise `guard` if that is meant"
@@ -303,7 +329,9 @@ fn explain(class: Class, exit: &Exit) -> String {
         Class::Killed => "somebody's signal ended it; it is tried again",
         Class::DestinationBusy => "another rsync still writes to the destination; it is tried again",
         Class::Cancelled => "it was cancelled",
-        Class::Incomplete => "rsync ended without its final statistics, so nothing proves that all came; it is tried again",
+        Class::Incomplete => {
+            "rsync ended without its final statistics, so nothing proves that all came; it is tried again"
+        }
         Class::Unknown => "rsync ended in a way that it does not document; it is tried again",
     };
     match exit {
@@ -322,59 +350,4 @@ impl fmt::Display for Class {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn judged(exit: &Exit, complete: bool, lines: &[&str]) -> Judgement {
-        let mut findings = Findings::default();
-        for line in lines {
-            findings.line(line.as_bytes());
-        }
-        let stats = Stats { files: 26, ..Stats::default() };
-        judge(exit, complete.then_some(&stats), &findings)
-    }
-
-    #[test]
-    fn success_needs_complete_statistics() {
-        assert_eq!(judged(&Exit::Code(0), true, &[]).verdict, Verdict::Done);
-        assert_eq!(judged(&Exit::Code(0), false, &[]).class, Class::Incomplete);
-    }
-
-    #[test]
-    fn every_code_and_signal_has_a_class_and_only_zero_is_done() {
-        for code in 1..=255 {
-            for complete in [false, true] {
-                let judgement = judged(&Exit::Code(code), complete, &[]);
-                assert_ne!(judgement.verdict, Verdict::Done, "code {code}");
-                assert!(!judgement.reason.is_empty());
-            }
-        }
-        for signal in 1..=64 {
-            assert_eq!(judged(&Exit::Signal(signal), true, &[]).verdict, Verdict::RetrySoon);
-        }
-    }
-
-    #[test]
-    fn a_path_that_the_upstream_does_not_have_is_told_from_a_file_that_went_missing() {
-        let mut findings = Findings::default();
-        findings.line(b"rsync: [sender] change_dir \"nope\" (in m) failed: No such file or directory (2)");
-        let class = |files| judge(&Exit::Code(23), Some(&Stats { files, ..Stats::default() }), &findings).class;
-        assert_eq!(class(0), Class::UpstreamConfig);
-        assert_eq!(class(26), Class::Partial);
-        assert_eq!(judge(&Exit::Code(23), None, &findings).class, Class::UpstreamConfig);
-    }
-
-    #[test]
-    fn what_was_said_goes_before_the_code() {
-        let full = "rsync: [receiver] mkstemp \"/d/.x\" failed: No space left on device (28)";
-        assert_eq!(judged(&Exit::Code(23), true, &[full]).class, Class::NoSpace);
-        let unreadable = "rsync: [sender] send_files failed to open \"x\" (in m): Permission denied (13)";
-        assert_eq!(judged(&Exit::Code(23), true, &[unreadable]).class, Class::Partial);
-        // 23 hides 25.
-        let stopped = "Deletions stopped due to --max-delete limit (5 skipped)";
-        assert_eq!(judged(&Exit::Code(23), true, &[unreadable, stopped]).class, Class::DeleteLimit);
-        let busy = judged(&Exit::Code(5), false, &["@ERROR: max connections (1) reached -- try again later"]);
-        assert_eq!(busy.verdict, Verdict::RetryLater);
-        assert!(busy.reason.contains("max connections"));
-    }
-}
+mod tests;

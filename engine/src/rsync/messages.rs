@@ -113,28 +113,36 @@ fn errno(text: &str) -> Option<u32> {
 /// What an rsync's standard error has said so far: the messages that matter, and its last lines.
 #[derive(Debug, Default)]
 pub struct Findings {
-    messages: Vec<Message>,
+    /// Each message once, with the first line that said it.
+    messages: Vec<(Message, String)>,
     tail: VecDeque<String>,
 }
 
 impl Findings {
     /// Takes one line.
     pub fn line(&mut self, line: &[u8]) {
+        let shown = escaped(line.get(..TAIL_LINE).unwrap_or(line));
         if let Some(message) = recognise(line)
             && !self.has(message)
         {
-            self.messages.push(message);
+            self.messages.push((message, shown.clone()));
         }
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }
-        self.tail.push_back(escaped(line.get(..TAIL_LINE).unwrap_or(line)));
+        self.tail.push_back(shown);
     }
 
     /// Whether a message was among them.
     #[must_use]
     pub fn has(&self, message: Message) -> bool {
-        self.messages.contains(&message)
+        self.said(message).is_some()
+    }
+
+    /// The first line that said this, safe to print.
+    #[must_use]
+    pub fn said(&self, message: Message) -> Option<&str> {
+        self.messages.iter().find(|(known, _)| *known == message).map(|(_, line)| line.as_str())
     }
 
     /// The last lines, oldest first, safe to print.
@@ -190,19 +198,31 @@ mod tests {
                 Message::ConnectionRefused,
             ),
             ("rsync: [receiver] write failed on \"/d/x\": No space left on device (28)", Message::NoSpace),
-            ("rsync: [receiver] mkstemp \"/d/.x.Ab12Cd\" failed: Read-only file system (30)", Message::ReadOnly),
+            (
+                "rsync: [receiver] mkstemp \"/d/.x.Ab12Cd\" failed: Read-only file system (30)",
+                Message::ReadOnly,
+            ),
             (
                 "rsync: [sender] send_files failed to open \"x\" (in m): Permission denied (13)",
                 Message::UpstreamUnreadable,
             ),
-            ("rsync: [generator] recv_generator: mkdir \"/d\" failed: Permission denied (13)", Message::LocalDenied),
-            ("rsync: [sender] change_dir \"nope\" (in m) failed: No such file or directory (2)", Message::UpstreamMissing),
+            (
+                "rsync: [generator] recv_generator: mkdir \"/d\" failed: Permission denied (13)",
+                Message::LocalDenied,
+            ),
+            (
+                "rsync: [sender] change_dir \"nope\" (in m) failed: No such file or directory (2)",
+                Message::UpstreamMissing,
+            ),
             ("file has vanished: \"b\" (in vanish)", Message::Vanished),
             ("Deletions stopped due to --max-delete limit (5 skipped)", Message::DeleteLimit),
         ] {
             assert_eq!(recognise(line.as_bytes()), Some(message), "{line}");
         }
-        assert_eq!(recognise(b"rsync error: some files could not be transferred (code 23) at main.c(1956)"), None);
+        assert_eq!(
+            recognise(b"rsync error: some files could not be transferred (code 23) at main.c(1956)"),
+            None
+        );
     }
 
     #[test]

@@ -161,9 +161,10 @@ fn number(text: &str) -> Option<u64> {
     if digits.is_empty() || !(rest.is_empty() || rest == " bytes" || rest.starts_with(" (")) {
         return None;
     }
-    digits.bytes().filter(u8::is_ascii_digit).try_fold(0_u64, |sum, digit| {
-        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })
+    digits
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -248,7 +249,10 @@ total size is 60000  speedup is 110.09
     #[test]
     fn the_last_line_alone_proves_nothing() {
         assert_eq!(read("total size is 60000  speedup is 110.09"), None);
-        assert_eq!(read("sent 4 bytes  received 5 bytes  1.0 bytes/sec\ntotal size is 6  speedup is 1.0"), None);
+        assert_eq!(
+            read("sent 4 bytes  received 5 bytes  1.0 bytes/sec\ntotal size is 6  speedup is 1.0"),
+            None
+        );
     }
 
     #[test]
@@ -259,7 +263,9 @@ total size is 60000  speedup is 110.09
     #[test]
     fn other_lines_are_left_to_others() {
         let mut reader = StatsReader::new();
-        for line in ["", "created directory x", "Number of cows: 3", "sent from my phone", "Total file size: 12x"] {
+        for line in
+            ["", "created directory x", "Number of cows: 3", "sent from my phone", "Total file size: 12x"]
+        {
             assert!(!reader.line(line.as_bytes()), "{line}");
         }
         assert!(!reader.line(b"Total file size: 99999999999999999999"));

@@ -31,7 +31,9 @@ pub enum Support {
 
 /// The program did not say a version that we understand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is not rsync: expected \"rsync  version X.Y.Z  protocol version N\", got {0:?}; set the path of the rsync program")]
+#[error(
+    "this is not rsync: expected \"rsync  version X.Y.Z  protocol version N\", got {0:?}; set the path of the rsync program"
+)]
 pub struct NotRsync(pub String);
 
 impl Version {
@@ -96,13 +98,17 @@ mod tests {
 
     #[test]
     fn tags_behind_the_number_do_not_matter() {
-        assert_eq!(version("rsync  version 3.5.1pre1  protocol version 33.PR1".trim_end_matches(".PR1")).patch, 1);
+        assert_eq!(
+            version("rsync  version 3.5.1pre1  protocol version 33.PR1".trim_end_matches(".PR1")).patch,
+            1
+        );
         assert_eq!(version("rsync  version v3.2.7+ds1  protocol version 31").minor, 2);
     }
 
     #[test]
     fn support_ends_where_the_holes_begin() {
-        let support = |number: &str| version(&format!("rsync  version {number}  protocol version 31")).support();
+        let support =
+            |number: &str| version(&format!("rsync  version {number}  protocol version 31")).support();
         assert_eq!(support("2.6.9"), Support::Refused);
         assert_eq!(support("3.2.7"), Support::Refused);
         assert_eq!(support("3.4.0"), Support::Refused);

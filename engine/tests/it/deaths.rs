@@ -41,7 +41,7 @@ impl Supervisor {
 
 /// The number behind a word, in the next line that begins with it.
 fn said(lines: &mut std::io::Lines<BufReader<ChildStdout>>, word: &str) -> u32 {
-    lines.find_map(|line| line.unwrap().strip_prefix(word)?.parse().ok()).expect("the supervisor ended early")
+    lines.find_map(|line| line.unwrap().strip_prefix(word)?.parse().ok()).unwrap()
 }
 
 impl Drop for Supervisor {

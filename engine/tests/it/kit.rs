@@ -46,7 +46,9 @@ impl Site {
             Module::new("closed", &big).with_login(LOGIN.0, Secret::new(LOGIN.1)),
         ];
         let upstream =
-            Rsyncd::start(Path::new("rsync"), &guardian(), &folder.path().join("rsyncd"), &modules).await.unwrap();
+            Rsyncd::start(Path::new("rsync"), &guardian(), &folder.path().join("rsyncd"), &modules)
+                .await
+                .unwrap();
         let engine = Engine::new("rsync".into(), guardian(), &folder.path().join("state")).unwrap();
         Self { engine, upstream, folder }
     }
@@ -111,7 +113,8 @@ fn grow_small(path: &Path) {
 
 /// The names in a folder, sorted.
 pub(crate) fn list(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.collect();
     names.sort_unstable();
     names

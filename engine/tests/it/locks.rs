@@ -20,7 +20,11 @@ async fn a_second_attempt_on_one_destination_is_refused_while_the_first_lives() 
         for (engine, attempt) in [(&site.engine, &same), (&site.engine, &renamed), (&other, &same)] {
             let second = Recorder::default();
             let report = engine.attempt(attempt, &second, &CancellationToken::new()).await;
-            assert_eq!((&report.exit, report.judgement.class), (&Exit::Busy, Class::DestinationBusy), "{report:?}");
+            assert_eq!(
+                (&report.exit, report.judgement.class),
+                (&Exit::Busy, Class::DestinationBusy),
+                "{report:?}"
+            );
             assert_eq!((report.judgement.verdict, report.clean), (Verdict::RetrySoon, true));
             assert_eq!(second.seen().pid, None, "rsync was started all the same");
         }

@@ -36,14 +36,16 @@ async fn the_password_is_in_no_command_line_and_no_environment() {
 async fn rsync_sees_an_empty_home_and_nothing_of_our_environment() {
     let site = Site::new().await;
     let (attempt, recorder, cancel) = (site.slow(), Recorder::default(), CancellationToken::new());
-    let ((), ()) = tokio::join!(async { drop(site.engine.attempt(&attempt, &recorder, &cancel).await) }, async {
-        let running = recorder.flowing().await;
-        let environ = fs::read_to_string(format!("/proc/{}/environ", running.main.pid)).unwrap();
-        let mut names: Vec<&str> = environ.split('\0').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["HOME", "LC_ALL", "PATH", "TZ"]);
-        let home = environ.split('\0').find_map(|pair| pair.strip_prefix("HOME=")).unwrap();
-        assert_eq!(list(home.as_ref()), [""; 0]);
-        cancel.cancel();
-    });
+    let ((), ()) =
+        tokio::join!(async { drop(site.engine.attempt(&attempt, &recorder, &cancel).await) }, async {
+            let running = recorder.flowing().await;
+            let environ = fs::read_to_string(format!("/proc/{}/environ", running.main.pid)).unwrap();
+            let mut names: Vec<&str> =
+                environ.split('\0').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["HOME", "LC_ALL", "PATH", "TZ"]);
+            let home = environ.split('\0').find_map(|pair| pair.strip_prefix("HOME=")).unwrap();
+            assert_eq!(list(home.as_ref()), [""; 0]);
+            cancel.cancel();
+        });
 }

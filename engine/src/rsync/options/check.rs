@@ -7,7 +7,10 @@ pub(super) type Checked = Result<(), &'static str>;
 
 /// What the lists say about settings that the engine would otherwise choose itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each says whether one option is in the list; they do not depend on each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says whether one option is in the list; they do not depend on each other"
+)]
 pub(in crate::rsync) struct Facts {
     /// The tree below the top is copied at all.
     pub(in crate::rsync) recursive: bool,
@@ -184,8 +187,9 @@ pub(super) fn size(value: &str) -> Checked {
     let unit = value.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let number = value.get(..value.len() - unit.len()).unwrap_or_default();
     let numeric = number.starts_with(|c: char| c.is_ascii_digit()) && number.parse::<f64>().is_ok();
-    let known = matches!(unit.to_ascii_lowercase().as_str(), "" | "b" | "k" | "kb" | "kib" | "m" | "mb" | "mib")
-        || matches!(unit.to_ascii_lowercase().as_str(), "g" | "gb" | "gib" | "t" | "tb" | "tib");
+    let known =
+        matches!(unit.to_ascii_lowercase().as_str(), "" | "b" | "k" | "kb" | "kib" | "m" | "mb" | "mib")
+            || matches!(unit.to_ascii_lowercase().as_str(), "g" | "gb" | "gib" | "t" | "tb" | "tib");
     if numeric && known && number.len() <= 20 {
         Ok(())
     } else {
@@ -206,7 +210,8 @@ pub(super) fn word(value: &str) -> Checked {
 
 /// `gz/jpg/mp[34]`
 pub(super) fn suffixes(value: &str) -> Checked {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'[' | b']' | b'_' | b'-' | b'+');
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'[' | b']' | b'_' | b'-' | b'+');
     if value.bytes().all(plain) { Ok(()) } else { Err("takes suffixes, such as gz/jpg/mp[34]") }
 }
 
@@ -248,5 +253,7 @@ fn symbolic_mode(part: &str) -> bool {
     !bits.is_empty() && bits.chars().all(|bit| allowed.contains(bit))
 }
 
+#[cfg(test)]
+mod forbidden;
 #[cfg(test)]
 mod tests;

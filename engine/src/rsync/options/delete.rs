@@ -26,8 +26,15 @@ pub enum DeleteMode {
 
 impl DeleteMode {
     /// All modes, in the order in which the manual names them.
-    pub const ALL: [Self; 7] =
-        [Self::Delete, Self::Before, Self::During, Self::Delay, Self::After, Self::Excluded, Self::MissingArgs];
+    pub const ALL: [Self; 7] = [
+        Self::Delete,
+        Self::Before,
+        Self::During,
+        Self::Delay,
+        Self::After,
+        Self::Excluded,
+        Self::MissingArgs,
+    ];
 
     /// rsync's spelling.
     #[must_use]
@@ -82,7 +89,9 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_mode() {
-        for text in ["", "delete", "--delete ", "--delete --rsh=sh", "--DELETE", "--delete=1", "-d", "--delete-"] {
+        for text in
+            ["", "delete", "--delete ", "--delete --rsh=sh", "--DELETE", "--delete=1", "-d", "--delete-"]
+        {
             let error = text.parse::<DeleteMode>().unwrap_err();
             assert_eq!(error.field, "options.delete");
             assert!(error.message.contains("--delete-after"), "{}", error.message);

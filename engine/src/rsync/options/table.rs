@@ -150,7 +150,16 @@ pub(super) struct Refused {
 /// The reasons. An option in none of them is refused too, only with less to say.
 pub(super) const REFUSED: &[Refused] = &[
     Refused {
-        long: &["rsh", "rsync-path", "remote-option", "server", "sender", "daemon", "blocking-io", "early-input"],
+        long: &[
+            "rsh",
+            "rsync-path",
+            "remote-option",
+            "server",
+            "sender",
+            "daemon",
+            "blocking-io",
+            "early-input",
+        ],
         short: "eM",
         why: "it runs programs or changes what rsync is; sources are rsync daemons, so leave it out",
     },
@@ -181,7 +190,15 @@ pub(super) const REFUSED: &[Refused] = &[
         why: "it reads files of this server; set the project's password instead",
     },
     Refused {
-        long: &["link-dest", "compare-dest", "copy-dest", "confine-root", "mkpath", "relative", "implied-dirs"],
+        long: &[
+            "link-dest",
+            "compare-dest",
+            "copy-dest",
+            "confine-root",
+            "mkpath",
+            "relative",
+            "implied-dirs",
+        ],
         short: "R",
         why: "it moves files to or from other places than the destination; leave it out",
     },
@@ -230,7 +247,16 @@ pub(super) const REFUSED: &[Refused] = &[
         why: "clients of the mirror would see files that upstream does not have; leave it out",
     },
     Refused {
-        long: &["dry-run", "list-only", "ignore-missing-args", "version", "help", "dirs", "old-dirs", "old-d"],
+        long: &[
+            "dry-run",
+            "list-only",
+            "ignore-missing-args",
+            "version",
+            "help",
+            "dirs",
+            "old-dirs",
+            "old-d",
+        ],
         short: "nVd",
         why: "the run would be recorded as a success without a sync; leave it out (a dry run has its own command)",
     },

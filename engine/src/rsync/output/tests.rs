@@ -17,7 +17,11 @@ fn records(pieces: &[&[u8]]) -> Vec<String> {
     for piece in pieces {
         splitter.feed(piece, &mut look);
         assert!(splitter.partial.len() <= MAX_LINE);
-        assert!(splitter.partial.capacity() <= 2 * MAX_LINE, "{} bytes are held", splitter.partial.capacity());
+        assert!(
+            splitter.partial.capacity() <= 2 * MAX_LINE,
+            "{} bytes are held",
+            splitter.partial.capacity()
+        );
     }
     splitter.finish(&mut look);
     assert!(splitter.partial.is_empty());
@@ -58,12 +62,51 @@ fn words(known: &'static [&'static str]) -> impl Strategy<Value = String> {
 }
 
 const PROGRESS_WORDS: &[&str] = &[
-    " ", "  ", "15000", "1,5", "-1", "+1", "99999999999999999999", "25%", "255%", "%", "14.31MB/s", "1e308TB/s",
-    "infkB/s", "NaNGB/s", "-1kB/s", "B/s", "0:00:00", "(xfr#1,", "(xfr#,", "to-chk=22/26)", "ir-chk=9/1)", "=/)", "(",
+    " ",
+    "  ",
+    "15000",
+    "1,5",
+    "-1",
+    "+1",
+    "99999999999999999999",
+    "25%",
+    "255%",
+    "%",
+    "14.31MB/s",
+    "1e308TB/s",
+    "infkB/s",
+    "NaNGB/s",
+    "-1kB/s",
+    "B/s",
+    "0:00:00",
+    "(xfr#1,",
+    "(xfr#,",
+    "to-chk=22/26)",
+    "ir-chk=9/1)",
+    "=/)",
+    "(",
 ];
 const CHANGE_WORDS: &[&str] = &[
-    "@F|", "|", ">f+++++++++", "hf+++++++++", "cL", ".d..t......", ".f         ", "*deleting", "0", "-1", " 12 ",
-    "99999999999999999999", "name", "/", " -> ", " => ", "\\#012", "\\#", "\\#999", "\\",
+    "@F|",
+    "|",
+    ">f+++++++++",
+    "hf+++++++++",
+    "cL",
+    ".d..t......",
+    ".f         ",
+    "*deleting",
+    "0",
+    "-1",
+    " 12 ",
+    "99999999999999999999",
+    "name",
+    "/",
+    " -> ",
+    " => ",
+    "\\#012",
+    "\\#",
+    "\\#999",
+    "\\",
 ];
 
 #[test]
@@ -99,11 +142,17 @@ fn changes_are_read_with_their_kind() {
     assert_eq!((new.kind, new.entry, new.content), (ChangeKind::Created, EntryKind::File, true));
     assert_eq!((new.size, new.transferred, new.name), (3000, 3040, &b"d000/file"[..]));
     let folder = parse("@F|.d..t......|4096|0|./");
-    assert_eq!((folder.kind, folder.entry, folder.content), (ChangeKind::Updated, EntryKind::Directory, false));
+    assert_eq!(
+        (folder.kind, folder.entry, folder.content),
+        (ChangeKind::Updated, EntryKind::Directory, false)
+    );
     let gone = parse("@F|*deleting  |0|0|old/");
     assert_eq!((gone.kind, gone.entry, gone.name), (ChangeKind::Deleted, EntryKind::Directory, &b"old"[..]));
     let link = parse("@F|cL+++++++++|1|0|here -> ../there");
-    assert_eq!((link.entry, link.name, link.link), (EntryKind::Symlink, &b"here"[..], Some(&b"../there"[..])));
+    assert_eq!(
+        (link.entry, link.name, link.link),
+        (EntryKind::Symlink, &b"here"[..], Some(&b"../there"[..]))
+    );
     let hard = parse("@F|hf+++++++++|2|0|a => b => zz");
     assert_eq!((hard.entry, hard.name, hard.link), (EntryKind::File, &b"a => b"[..], Some(&b"zz"[..])));
     let linked = parse("@F|hL+++++++++|1|0|l3 => l -> 2");

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::PATIENCE;
@@ -37,8 +38,14 @@ impl Process {
     }
 
     fn ends_within(&self, time: Duration) -> bool {
-        let time = Timespec::try_from(time).unwrap();
-        poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&time)).unwrap() > 0
+        let deadline = Instant::now() + time;
+        loop {
+            let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).unwrap();
+            match poll(&mut [PollFd::new(&self.handle, PollFlags::IN)], Some(&left)) {
+                Err(Errno::INTR) => {}
+                ready => return ready.unwrap() > 0,
+            }
+        }
     }
 }
 

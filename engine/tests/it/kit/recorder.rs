@@ -70,7 +70,9 @@ impl Running {
     }
 
     pub(crate) fn assert_all_ended(&self) {
-        for (name, process) in [("guardian", &self.guardian), ("main", &self.main), ("receiver", &self.receiver)] {
+        for (name, process) in
+            [("guardian", &self.guardian), ("main", &self.main), ("receiver", &self.receiver)]
+        {
             assert!(!process.runs(), "the {name} process runs on");
         }
     }
