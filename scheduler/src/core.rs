@@ -286,7 +286,8 @@ impl Core {
     /// removed after all.
     pub(crate) fn keep_departing(&mut self, going: &HashSet<RunId>) {
         let entries = &self.entries;
-        let same = |gone: &Project| entries.get(&gone.id).is_some_and(|entry| entry.project.created == gone.created);
+        let same =
+            |gone: &Project| entries.get(&gone.id).is_some_and(|entry| entry.project.created == gone.created);
         self.departing.retain(|run, gone| going.contains(run) && !same(gone));
         for run in self.departing.keys() {
             self.queue.resume(*run);

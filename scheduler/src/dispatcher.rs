@@ -187,6 +187,7 @@ impl Scheduler {
 
     /// Puts what can change live of a new configuration in force.
     pub async fn reconfigure(&self, settings: Settings) {
+        self.shared.journals.set_max_log(settings.max_log);
         let site = Ask::Site(settings.bounds.clone(), settings.tool.clone());
         *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
         // A stopping scheduler has no use for it.

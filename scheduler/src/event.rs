@@ -76,7 +76,11 @@ impl std::fmt::Display for SkipReason {
             Self::Busy => f.write_str("the run before had not ended"),
             Self::Late(late) => {
                 let late = Duration::from_secs(late.num_seconds().unsigned_abs());
-                write!(f, "it is {} late, and `catch_up` does not reach so far back", humantime::format_duration(late))
+                write!(
+                    f,
+                    "it is {} late, and `catch_up` does not reach so far back",
+                    humantime::format_duration(late)
+                )
             }
         }
     }

@@ -16,7 +16,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{SecondsFormat, Utc};
 use engine::rsync::messages::escaped;
@@ -29,7 +30,7 @@ use crate::run::RunId;
 pub struct Journals {
     folder: PathBuf,
     /// The largest log of one run, in bytes; what comes after is dropped, and said.
-    pub max_log: u64,
+    max_log: Arc<AtomicU64>,
 }
 
 impl Journals {
@@ -39,7 +40,12 @@ impl Journals {
     /// When the system refuses.
     pub fn new(folder: &Path, max_log: u64) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self { folder: folder.to_owned(), max_log })
+        Ok(Self { folder: folder.to_owned(), max_log: Arc::new(AtomicU64::new(max_log)) })
+    }
+
+    /// Lets logs that begin from now on grow to so many bytes.
+    pub fn set_max_log(&self, max_log: u64) {
+        self.max_log.store(max_log, Ordering::Relaxed);
     }
 
     /// Where a run's log is.
@@ -107,7 +113,7 @@ impl Journal {
             log: log.map(BufWriter::new),
             changes: None,
             changes_path: journals.changes(run),
-            room: journals.max_log.saturating_sub(written),
+            room: journals.max_log.load(Ordering::Relaxed).saturating_sub(written),
             dropped: 0,
         };
         Self { inner: Mutex::new(inner) }

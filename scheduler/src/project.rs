@@ -36,6 +36,8 @@ pub struct Project {
     pub password: Option<Secret>,
     /// Exactly where the tree lands, as it was given.
     pub dest: PathBuf,
+    /// The folder above `dest` as the API of 2014 was given it, which gives it back so.
+    pub given_dest: Option<String>,
     /// Where `dest` really is, every symlink resolved; bounds on nesting are checked on this.
     pub place: PathBuf,
     /// What the project asks of rsync.

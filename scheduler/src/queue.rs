@@ -143,9 +143,11 @@ impl Queue {
     /// Puts a run in its place.
     pub fn push(&mut self, run: RunId, project: &Project, since: DateTime<Utc>) {
         let host = project.source.host().to_ascii_lowercase().into();
-        let labels: Vec<_> = project.labels.iter().map(|(key, value)| format!("{key}={value}").into()).collect();
+        let labels: Vec<_> =
+            project.labels.iter().map(|(key, value)| format!("{key}={value}").into()).collect();
         let lane = self.lanes.lane(&host, &labels);
-        let claim = Claim { project: project.id.clone(), since, priority: project.priority, host, labels, lane };
+        let claim =
+            Claim { project: project.id.clone(), since, priority: project.priority, host, labels, lane };
         self.enter(run, claim);
     }
 

@@ -43,7 +43,10 @@ impl Run {
     /// What it has created, updated and deleted in all its attempts.
     #[must_use]
     pub fn changes(&self) -> Counts {
-        self.attempts.iter().filter_map(AttemptRecord::ended).fold(Counts::default(), |sum, end| sum + end.changes)
+        self.attempts
+            .iter()
+            .filter_map(AttemptRecord::ended)
+            .fold(Counts::default(), |sum, end| sum + end.changes)
     }
 
     /// The statistics of its newest attempt that had any.
@@ -55,7 +58,8 @@ impl Run {
     /// How many attempts have failed.
     #[must_use]
     pub fn failed_attempts(&self) -> u32 {
-        u32::try_from(self.attempts.iter().filter(|attempt| attempt.end.is_some()).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.attempts.iter().filter(|attempt| attempt.end.is_some()).count())
+            .unwrap_or(u32::MAX)
     }
 }
 

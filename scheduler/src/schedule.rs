@@ -17,8 +17,8 @@ pub(crate) use catch_up::ON_TIME;
 pub(crate) use wall::instant;
 
 pub use crate::cron::ScheduleError;
-pub use catch_up::{CatchUp, CatchUpError};
 use crate::cron::{Calendar, CronFields, CronText, FIRST_YEAR, LAST_YEAR, hash};
+pub use catch_up::{CatchUp, CatchUpError};
 
 /// When a project is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,9 @@ impl Schedule {
         match self.catch_up {
             CatchUp::Once => {}
             CatchUp::None => text += ", missed times are left out",
-            CatchUp::Within(most) => text += &format!(", missed times are made up for within {}", in_words(most)),
+            CatchUp::Within(most) => {
+                text += &format!(", missed times are made up for within {}", in_words(most));
+            }
         }
         for (word, bound) in [("from", self.start), ("until", self.end)] {
             text +=

@@ -10,10 +10,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use world::{Fault, World};
+use fault::Fault;
+use world::World;
 
 #[path = "simulation/disk.rs"]
 mod disk;
+#[path = "simulation/fault.rs"]
+mod fault;
 #[path = "simulation/ledger.rs"]
 mod ledger;
 #[path = "simulation/script.rs"]
@@ -49,7 +52,8 @@ fn number(name: &str) -> Option<u64> {
 fn no_decision_and_no_wish_is_lost_or_doubled_however_often_the_server_dies() {
     let wanted = usize::try_from(number("HELIOSTAT_RESTARTS").unwrap_or(RESTARTS as u64)).unwrap();
     let only = number("HELIOSTAT_SEED");
-    let (next, restarts, decisions) = (AtomicU64::new(only.unwrap_or(0)), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, restarts, decisions) =
+        (AtomicU64::new(only.unwrap_or(0)), AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         while restarts.load(Ordering::Relaxed) < wanted {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +74,8 @@ fn no_decision_and_no_wish_is_lost_or_doubled_however_often_the_server_dies() {
         }
         Ok(())
     };
-    let threads = if only.is_some() { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let threads =
+        if only.is_some() { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
     let results: Vec<Result<(), String>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
@@ -80,24 +85,15 @@ fn no_decision_and_no_wish_is_lost_or_doubled_however_often_the_server_dies() {
     }
     let (restarts, decisions) = (restarts.into_inner(), decisions.into_inner());
     println!("{restarts} restarts, {decisions} scheduled runs");
-    assert!(decisions > restarts / 10, "only {decisions} decisions in {restarts} restarts: the script is too tame");
+    assert!(
+        decisions > restarts / 10,
+        "only {decisions} decisions in {restarts} restarts: the script is too tame"
+    );
 }
 
 #[test]
 fn every_broken_world_is_found_out() {
-    for fault in [
-        Fault::LosesAWrite,
-        Fault::TearsABatch,
-        Fault::RepeatsABatch,
-        Fault::LosesTheNewestCommit,
-        Fault::ActsBeforeItCommits,
-        Fault::LeavesOrphans,
-        Fault::BelievesTheDisk,
-        Fault::WritesNoKey,
-        Fault::DecidesForNothing,
-        Fault::ForgetsTheInterrupted,
-        Fault::IgnoresBounds,
-    ] {
+    for fault in Fault::ALL {
         let found = (0..CONTROLS).find_map(|seed| scenario(seed, fault).err());
         let found = found.unwrap_or_else(|| panic!("{fault:?} went unnoticed in {CONTROLS} scenarios"));
         println!("{fault:?}: {}", found.chars().take(160).collect::<String>());

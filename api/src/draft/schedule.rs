@@ -85,7 +85,10 @@ fn rule(parts: &mut Fields<'_>, seed: &str) -> Option<Rule> {
                     Value::Number(number) => texts.insert(key.clone(), number.to_string()),
                     Value::Null => None,
                     other => {
-                        parts.error(&format!("cron.{key}"), format!("must be a text or a number, not {}", kind(other)));
+                        parts.error(
+                            &format!("cron.{key}"),
+                            format!("must be a text or a number, not {}", kind(other)),
+                        );
                         None
                     }
                 };
@@ -100,11 +103,15 @@ fn rule(parts: &mut Fields<'_>, seed: &str) -> Option<Rule> {
                 })
                 .ok()
         }
-        (Some(Value::String(text)), None, false) => {
-            CronText::parse(text, seed).map(Rule::Cron).map_err(|error| parts.error("cron", error.message)).ok()
-        }
+        (Some(Value::String(text)), None, false) => CronText::parse(text, seed)
+            .map(Rule::Cron)
+            .map_err(|error| parts.error("cron", error.message))
+            .ok(),
         (Some(_), None, false) => {
-            parts.error("cron", "must be an object such as {\"minute\": \"*/5\"}, or a text such as \"*/5 * * * *\"");
+            parts.error(
+                "cron",
+                "must be an object such as {\"minute\": \"*/5\"}, or a text such as \"*/5 * * * *\"",
+            );
             None
         }
         (None, Some(every), false) => {

@@ -93,7 +93,9 @@ pub enum Refusal {
     #[error("run {0} is not going: it has ended, or never was")]
     NoRun(RunId),
     /// Somebody else changed it in between.
-    #[error("project `{id}` was changed in between (it is at version {current} now): read it again, and repeat")]
+    #[error(
+        "project `{id}` was changed in between (it is at version {current} now): read it again, and repeat"
+    )]
     Stale {
         /// Which.
         id: ProjectId,
@@ -151,7 +153,12 @@ impl Core {
         }
     }
 
-    fn create(&mut self, now: DateTime<Utc>, mut project: Project, step: &mut Step) -> Result<Answer, Refusal> {
+    fn create(
+        &mut self,
+        now: DateTime<Utc>,
+        mut project: Project,
+        step: &mut Step,
+    ) -> Result<Answer, Refusal> {
         self.may_create(&project)?;
         (project.created, project.updated, project.version) = (now, now, 1);
         let (id, project) = (project.id.clone(), Arc::new(project));
@@ -254,7 +261,13 @@ impl Core {
         Ok(Answer::Deleted)
     }
 
-    fn sync(&mut self, now: DateTime<Utc>, id: &ProjectId, by: &str, step: &mut Step) -> Result<Answer, Refusal> {
+    fn sync(
+        &mut self,
+        now: DateTime<Utc>,
+        id: &ProjectId,
+        by: &str,
+        step: &mut Step,
+    ) -> Result<Answer, Refusal> {
         let entry = self.known(id)?;
         let state = entry.active.and_then(|active| self.runs.get(&active)).map(|run| run.state.clone());
         let run = match (entry.active, state, entry.waiting) {
@@ -269,7 +282,13 @@ impl Core {
         self.answer_run(run)
     }
 
-    fn cancel(&mut self, now: DateTime<Utc>, id: RunId, by: &str, step: &mut Step) -> Result<Answer, Refusal> {
+    fn cancel(
+        &mut self,
+        now: DateTime<Utc>,
+        id: RunId,
+        by: &str,
+        step: &mut Step,
+    ) -> Result<Answer, Refusal> {
         let run = self.runs.get_mut(&id).ok_or(Refusal::NoRun(id))?;
         if run.state == RunState::Running {
             run.cancelled_by.get_or_insert_with(|| by.to_owned());

@@ -103,7 +103,8 @@ impl Core {
         let Some(entry) = self.entries.get_mut(id) else { return };
         let pauses = matches!(entry.project.schedule.rule, Rule::Every(_));
         if !pauses {
-            let has = |time: DateTime<Utc>| entry.project.schedule.latest_at_or_before(time, time) == Some(time);
+            let has =
+                |time: DateTime<Utc>| entry.project.schedule.latest_at_or_before(time, time) == Some(time);
             let pending = entry.next.filter(|next| *next <= now && has(*next));
             entry.standing.fired = Some(pending.map_or(now, |pending| pending - TimeDelta::seconds(1)));
             step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));

@@ -89,12 +89,8 @@ impl Core {
         run.attempts.push(AttemptRecord { started: now, command, end: None });
         run.state = RunState::Running;
         let run = Arc::new(run.clone());
-        let start = Start {
-            run: id,
-            number: run.attempts.len(),
-            project: Arc::clone(&entry.project),
-            attempt,
-        };
+        let start =
+            Start { run: id, number: run.attempts.len(), project: Arc::clone(&entry.project), attempt };
         step.touched.insert(run.project.clone());
         step.writes.push(Write::Run(Arc::clone(&run)));
         step.effects.push(Effect::Start(Box::new(start)));
@@ -199,7 +195,14 @@ impl Core {
         })
     }
 
-    fn end(&mut self, now: DateTime<Utc>, id: RunId, outcome: Outcome, reason: Option<String>, step: &mut Step) {
+    fn end(
+        &mut self,
+        now: DateTime<Utc>,
+        id: RunId,
+        outcome: Outcome,
+        reason: Option<String>,
+        step: &mut Step,
+    ) {
         self.queue.remove(id);
         self.retries.set(&id, None);
         let Some(mut run) = self.runs.remove(&id) else { return };
@@ -233,7 +236,8 @@ impl Core {
 
     /// Only a pause after the end moves with the end; a calendar does not.
     fn reschedule_after_end(&mut self, now: DateTime<Utc>, id: &ProjectId) {
-        let pauses = |entry: &super::Entry| matches!(entry.project.schedule.rule, crate::schedule::Rule::Every(_));
+        let pauses =
+            |entry: &super::Entry| matches!(entry.project.schedule.rule, crate::schedule::Rule::Every(_));
         if self.entries.get(id).is_some_and(pauses) {
             self.reschedule(now, id);
         }

@@ -43,6 +43,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         guard: Guard::default(),
         priority: 0,
         fan_out: true,
+        given_dest: None,
         created: at(0),
         updated: at(0),
         version: 1,
@@ -98,7 +99,8 @@ impl Bench {
             match write {
                 Write::Project(project) => {
                     let project = Project::clone(&project);
-                    let standing = self.stored.remove(&project.id).map(|(_, standing)| standing).unwrap_or_default();
+                    let standing =
+                        self.stored.remove(&project.id).map(|(_, standing)| standing).unwrap_or_default();
                     self.stored.insert(project.id.clone(), (project, standing));
                 }
                 Write::Standing(id, standing) => self.stored.get_mut(&id).unwrap().1 = standing,
@@ -108,6 +110,7 @@ impl Bench {
                 Write::Run(run) => {
                     self.runs.insert(run.id, Run::clone(&run));
                 }
+                Write::Audit(_) => {}
             }
         }
         for effect in step.effects {
@@ -391,5 +394,8 @@ fn the_destination_of_a_running_project_cannot_be_moved_away() {
     bench.create(project("p", "h", "/d/p"));
     bench.sync("p");
     let moved = Box::new(project("p", "h", "/d/elsewhere"));
-    assert!(matches!(bench.ask(Command::Replace { project: moved, if_version: None }), Err(Refusal::Busy(_))));
+    assert!(matches!(
+        bench.ask(Command::Replace { project: moved, if_version: None }),
+        Err(Refusal::Busy(_))
+    ));
 }

@@ -206,11 +206,11 @@ impl Shell {
 
     fn wake(&self) -> Instant {
         // A store that refuses is not asked again and again: what is due is due a moment later too.
-        let sleep = if !self.refused {
+        let sleep = if self.refused {
+            COMMIT_AGAIN
+        } else {
             let due = self.core.next_wake().map(|due| (due - Utc::now()).to_std().unwrap_or_default());
             due.map_or(LONGEST_SLEEP, |due| due.min(LONGEST_SLEEP))
-        } else {
-            COMMIT_AGAIN
         };
         Instant::now() + sleep
     }

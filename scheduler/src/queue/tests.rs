@@ -38,7 +38,10 @@ fn a_label_bounds_the_projects_that_carry_it() {
     queue.push(run(1), &labelled("a", "1"), at(0));
     queue.push(run(2), &labelled("b", "1"), at(1));
     queue.push(run(3), &labelled("c", "2"), at(2));
-    assert_eq!([queue.start_next(), queue.start_next(), queue.start_next()], [Some(run(1)), Some(run(3)), None]);
+    assert_eq!(
+        [queue.start_next(), queue.start_next(), queue.start_next()],
+        [Some(run(1)), Some(run(3)), None]
+    );
     assert_eq!(queue.items(9)[0].waits, Waits::ForLabel { label: "array=1".to_owned(), bound: 1 });
 }
 
@@ -62,11 +65,22 @@ fn a_higher_priority_goes_first_but_a_long_wait_outweighs_it() {
 #[derive(Debug, Clone)]
 enum Event {
     /// A run of this priority comes at this time, from one of a few hosts, with one of a few labels.
-    Push { host: u8, array: u8, disk: u8, priority: i32, since: i64 },
+    Push {
+        host: u8,
+        array: u8,
+        disk: u8,
+        priority: i32,
+        since: i64,
+    },
     Start,
     Finish(prop::sample::Index),
     Remove(prop::sample::Index),
-    Bounds { concurrent: usize, per_host: usize, array: usize, disk: usize },
+    Bounds {
+        concurrent: usize,
+        per_host: usize,
+        array: usize,
+        disk: usize,
+    },
     ClockBack(i64),
 }
 

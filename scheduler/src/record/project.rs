@@ -23,6 +23,8 @@ pub(super) struct ProjectRecord {
     source: SourceRecord,
     password: Option<String>,
     dest: PathBuf,
+    #[serde(default)]
+    given_dest: Option<String>,
     place: PathBuf,
     options: OptionsRecord,
     schedule: ScheduleRecord,
@@ -137,6 +139,7 @@ impl From<&Project> for ProjectRecord {
             },
             password: project.password.as_ref().map(|secret| secret.expose().to_owned()),
             dest: project.dest.clone(),
+            given_dest: project.given_dest.clone(),
             place: project.place.clone(),
             options: OptionsRecord {
                 defaults: project.options.defaults().to_vec(),
@@ -184,6 +187,7 @@ impl TryFrom<ProjectRecord> for Project {
             source,
             password: record.password.map(Secret::new),
             dest: record.dest,
+            given_dest: record.given_dest,
             place: record.place,
             options,
             retry: RetryPolicy {

@@ -128,7 +128,7 @@ impl Tables {
         Ok(bytes.and_then(|bytes| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)))
     }
 
-    fn pairs<'a>(&'a self, items: fjall::Iter) -> impl Iterator<Item = Result<Pair, StoreError>> + use<'a> {
+    fn pairs(&self, items: fjall::Iter) -> impl Iterator<Item = Result<Pair, StoreError>> + use<'_> {
         items.map(|item| {
             let pair = item.into_inner().map_err(|error| self.failed("reading", &error))?;
             Ok((pair.0.to_vec(), pair.1.to_vec()))

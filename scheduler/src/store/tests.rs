@@ -1,5 +1,6 @@
 //! The store opened, written, closed or torn, and opened again.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use super::*;
@@ -147,7 +148,6 @@ async fn a_backup_is_put_back_whole_and_the_store_before_it_is_set_aside() {
     let store = filled(&path).await;
     let made = store.backup(backups.path(), at(100)).unwrap();
     assert_eq!((made.records, made.commit), (7, 1));
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&made.path).unwrap().permissions().mode() & 0o777, 0o600);
     store.commit(vec![Write::ForgetProject("p".parse().unwrap())]).await.unwrap();
     assert!(matches!(restore(&made.path, &path, at(101)), Err(BackupError::Store(StoreError::Locked(_)))));
@@ -172,7 +172,7 @@ async fn a_backup_that_is_not_whole_changes_nothing() {
     let whole = std::fs::read_to_string(&made.path).unwrap();
     let last = whole.trim_end().rfind('\n').unwrap();
     let flipped = whole.replacen("runs", "runz", 1);
-    for damaged in [&whole[..last + 1], &whole[..whole.len() / 2], &flipped, "", "{}\n", &whole[..whole.len() - 20]] {
+    for damaged in [&whole[..=last], &whole[..whole.len() / 2], &flipped, "", "{}\n", &whole[..whole.len() - 20]] {
         std::fs::write(&made.path, damaged).unwrap();
         let refused = restore(&made.path, &path, at(101)).unwrap_err();
         assert!(matches!(refused, BackupError::NotWhole { .. }), "{refused}");

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::core::{Core, Write};
-use scheduler::{Answer, CatchUp, Command, Outcome, ProjectId, Rule, Run, RunId, RunState, Standing, Trigger};
+use scheduler::{
+    Answer, CatchUp, Command, Outcome, ProjectId, Rule, Run, RunId, RunState, Standing, Trigger,
+};
 
 use crate::disk::Disk;
 use crate::script::CALENDARS;
@@ -133,7 +135,9 @@ impl Ledger {
         let concerned: BTreeSet<&ProjectId> = begun.keys().chain(last.keys()).copied().collect();
         for id in concerned.into_iter().filter(|id| !fresh.contains(id)) {
             let Some(before) = self.standings.get(id).cloned() else { continue };
-            let Some(project) = disk.projects.get(id) else { return Err(format!("{id} decides, and is not there")) };
+            let Some(project) = disk.projects.get(id) else {
+                return Err(format!("{id} decides, and is not there"));
+            };
             let after = last.get(id).map_or(&before, |standing| standing);
             let runs = begun.get(id).map_or(&[][..], Vec::as_slice);
             let skips = after.skipped.wrapping_sub(before.skipped);
@@ -146,7 +150,10 @@ impl Ledger {
                 old = None;
             }
             let wrong = |what: &str| {
-                Err(format!("{what}: {id} at {}: key {old:?} -> {:?}, {skips} skips, {runs:?}", commit.now, after.fired))
+                Err(format!(
+                    "{what}: {id} at {}: key {old:?} -> {:?}, {skips} skips, {runs:?}",
+                    commit.now, after.fired
+                ))
             };
             let pauses = matches!(project.schedule.rule, Rule::Every(_));
             match (runs, skips) {
@@ -157,7 +164,10 @@ impl Ledger {
                 ([], 1) if !pauses && after.fired == old => return wrong("a skip without its key"),
                 ([], 1) => {
                     let busy = self.live.values().any(|run| run.project == *id)
-                        || commit.writes.iter().any(|write| matches!(write, Write::Run(run) if run.project == *id));
+                        || commit
+                            .writes
+                            .iter()
+                            .any(|write| matches!(write, Write::Run(run) if run.project == *id));
                     let late = commit.now - after.fired.unwrap_or_default();
                     let may = match project.schedule.catch_up {
                         _ if busy || pauses => true,
@@ -229,7 +239,9 @@ impl Ledger {
             | (Some(RunState::Running), RunState::BackingOff { .. })
             | (Some(_), RunState::Ended { .. }) => true,
             (Some(RunState::Running), RunState::Running) => run.cancelled_by.is_some(),
-            (Some(RunState::BackingOff { until, .. }), RunState::BackingOff { until: now, .. }) => now < until,
+            (Some(RunState::BackingOff { until, .. }), RunState::BackingOff { until: now, .. }) => {
+                now < until
+            }
             _ => false,
         };
         if !good {
@@ -237,7 +249,8 @@ impl Ledger {
         }
         if self.cancelled.contains(&run.id) {
             let ended = outcome(run);
-            let obeyed = run.state == RunState::Running && self.live[&run.id].attempts.len() == run.attempts.len();
+            let obeyed =
+                run.state == RunState::Running && self.live[&run.id].attempts.len() == run.attempts.len();
             if !obeyed && ended.is_none_or(|ended| matches!(ended, Outcome::Failed | Outcome::Interrupted)) {
                 return Err(format!("a cancelled run goes on: {run:?}"));
             }
@@ -257,7 +270,8 @@ impl Ledger {
                 self.projects.insert(id.clone(), (1, name.clone()));
             }
             (Wish::Replace(id, name), Answer::Project(_)) => {
-                let known = self.projects.get_mut(id).ok_or_else(|| format!("{id} was replaced, and never there"))?;
+                let known =
+                    self.projects.get_mut(id).ok_or_else(|| format!("{id} was replaced, and never there"))?;
                 *known = (known.0 + 1, name.clone());
             }
             (Wish::Enable(id, enabled), Answer::Project(project)) if project.enabled == *enabled => {
@@ -313,7 +327,11 @@ impl Ledger {
         }
         for (id, entry) in core.entries() {
             if self.standings.get(id) != Some(&entry.standing) {
-                return Err(format!("memory says {:?} of {id}, the disk {:?}", entry.standing, disk.standings.get(id)));
+                return Err(format!(
+                    "memory says {:?} of {id}, the disk {:?}",
+                    entry.standing,
+                    disk.standings.get(id)
+                ));
             }
         }
         if core.live_runs().any(|run| self.live.get(&run.id).is_none_or(|stored| stored.state != run.state)) {

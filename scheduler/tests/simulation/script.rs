@@ -12,16 +12,18 @@ use rand::seq::IndexedRandom;
 use scheduler::core::Input;
 use scheduler::cron::CronText;
 use scheduler::run::{AttemptEnd, AttemptExit};
-use scheduler::{
-    Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rule, RunId, Schedule,
-};
+use scheduler::{Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rule, RunId, Schedule};
 
 /// How many projects there can be.
 const PROJECTS: usize = 6;
 
 /// The calendars: a cron text, its period and the offset of its first time of the day, in seconds.
-pub(crate) const CALENDARS: [(&str, i64, i64); 4] =
-    [("*/5 * * * *", 300, 0), ("*/10 * * * *", 600, 0), ("0 * * * *", 3600, 0), ("0 3 * * *", 86_400, 10_800)];
+pub(crate) const CALENDARS: [(&str, i64, i64); 4] = [
+    ("*/5 * * * *", 300, 0),
+    ("*/10 * * * *", 600, 0),
+    ("0 * * * *", 3600, 0),
+    ("0 3 * * *", 86_400, 10_800),
+];
 
 /// The calendars, read once: chance asks for one of them very often.
 static READ: LazyLock<Vec<CronText>> =
@@ -87,6 +89,7 @@ fn project(random: &mut SmallRng) -> Project {
         guard: Guard::default(),
         priority: random.random_range(-2..=2),
         fan_out: true,
+        given_dest: None,
         created: DateTime::default(),
         updated: DateTime::default(),
         version: 0,

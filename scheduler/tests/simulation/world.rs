@@ -7,43 +7,16 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{Limits, Verdict};
+use engine::Verdict;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use scheduler::core::{Core, Effect, Input, Step, Tool, Write};
-use scheduler::{Answer, Bounds, Command, EventKind, ProjectId, RunId, RunState, Trigger};
+use scheduler::core::{Core, Effect, Input, Step, Write};
+use scheduler::{Answer, Bounds, Command, EventKind, ProjectId, RunId, RunState};
 
 use crate::disk::Disk;
+use crate::fault::Fault;
 use crate::ledger::{Commit, Ledger, Violation, Wish};
 use crate::script;
-
-/// What is broken on purpose, to see that the ledger notices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Nothing,
-    /// The disk drops one write in thirty.
-    LosesAWrite,
-    /// Of a commit that a crash cuts off, the first half is there.
-    TearsABatch,
-    /// A restart brings an old commit back, over what came later.
-    RepeatsABatch,
-    /// A crash takes back the newest commit, which people were told of.
-    LosesTheNewestCommit,
-    /// Processes start before the commit.
-    ActsBeforeItCommits,
-    /// The processes of a server that died go on.
-    LeavesOrphans,
-    /// A restart takes what the disk calls running for running.
-    BelievesTheDisk,
-    /// The clockwork forgets the key of a scheduled run.
-    WritesNoKey,
-    /// The clockwork notes the key and forgets the run.
-    DecidesForNothing,
-    /// The clockwork does not queue again what was interrupted.
-    ForgetsTheInterrupted,
-    /// The clockwork goes by other bounds.
-    IgnoresBounds,
-}
 
 /// A going rsync.
 struct Process {
@@ -121,7 +94,8 @@ impl World {
         let wake = self.core.next_wake();
         let pass = script::pass(&mut self.random, self.now, wake);
         self.let_pass(pass, wake);
-        let going: Vec<(RunId, bool)> = self.processes.iter().map(|(run, process)| (*run, process.stopped)).collect();
+        let going: Vec<(RunId, bool)> =
+            self.processes.iter().map(|(run, process)| (*run, process.stopped)).collect();
         let mut ends = Vec::new();
         for (run, stopped) in going {
             if self.random.random_bool(if stopped || self.stopping { 0.6 } else { 0.3 }) {
@@ -137,7 +111,7 @@ impl World {
         let mut inputs = Vec::new();
         if self.random.random_bool(0.02) {
             self.bounds = script::bounds(&mut self.random);
-            let (bounds, tool) = site(&self.bounds, self.fault);
+            let (bounds, tool) = self.fault.site(&self.bounds);
             inputs.push(Input::Site(bounds, tool));
         }
         if !self.stopping && self.random.random_bool(0.02) {
@@ -196,7 +170,7 @@ impl World {
             self.core.handle(self.now, input, &mut step);
         }
         self.core.settle(self.now, &mut step);
-        self.break_step(&mut step);
+        self.fault.breaks_step(&mut step);
         if self.fault == Fault::ActsBeforeItCommits {
             let starts = |effect: &Effect| matches!(effect, Effect::Start(_));
             let (early, others) = std::mem::take(&mut step.effects).into_iter().partition(starts);
@@ -249,8 +223,12 @@ impl World {
         let mut skips: BTreeMap<ProjectId, u64> = BTreeMap::new();
         for effect in &step.effects {
             match effect {
-                Effect::Answer(ticket, answer) => answers.extend(answer.as_ref().as_ref().ok().map(|good| (*ticket, good))),
-                Effect::Publish(id, EventKind::ScheduleSkipped { .. }) => *skips.entry(id.clone()).or_default() += 1,
+                Effect::Answer(ticket, answer) => {
+                    answers.extend(answer.as_ref().as_ref().ok().map(|good| (*ticket, good)));
+                }
+                Effect::Publish(id, EventKind::ScheduleSkipped { .. }) => {
+                    *skips.entry(id.clone()).or_default() += 1;
+                }
                 _ => {}
             }
         }
@@ -301,11 +279,17 @@ impl World {
 
     /// No rsync beside this one in its place, and no more of them than may.
     fn may_start(&self, run: RunId, new: &Process) -> Result<(), Violation> {
-        let near = |other: &&Process| other.place.starts_with(&new.place) || new.place.starts_with(&other.place);
+        let near =
+            |other: &&Process| other.place.starts_with(&new.place) || new.place.starts_with(&other.place);
         if let Some(other) = self.processes.values().find(near) {
-            return Err(format!("{run} starts in {}, and in {} one is going", new.place.display(), other.place.display()));
+            return Err(format!(
+                "{run} starts in {}, and in {} one is going",
+                new.place.display(),
+                other.place.display()
+            ));
         }
-        let count = |like: &dyn Fn(&Process) -> bool| self.processes.values().filter(|other| like(other)).count() + 1;
+        let count =
+            |like: &dyn Fn(&Process) -> bool| self.processes.values().filter(|other| like(other)).count() + 1;
         let in_all = count(&|_| true) <= self.bounds.concurrent;
         let of_host = count(&|other| other.host == new.host) <= self.bounds.per_host;
         let bounded = |label: &String| self.bounds.per_label.get(label).copied().unwrap_or(usize::MAX);
@@ -336,7 +320,7 @@ impl World {
             if self.fault != Fault::LeavesOrphans {
                 self.processes.clear();
             }
-            self.break_disk();
+            self.fault.breaks_disk(&mut self.disk, &mut self.batches);
             let pass = match self.random.random_range(0..4) {
                 0 => TimeDelta::zero(),
                 1 => TimeDelta::seconds(self.random.random_range(0..600)),
@@ -349,10 +333,12 @@ impl World {
             let loaded = self.disk.load(self.random.random_ratio(1, 64));
             let mut going = HashSet::new();
             if self.fault == Fault::BelievesTheDisk {
-                going.extend(loaded.live.iter().filter(|run| run.state == RunState::Running).map(|run| run.id));
+                going.extend(
+                    loaded.live.iter().filter(|run| run.state == RunState::Running).map(|run| run.id),
+                );
             }
             self.core.recover(self.now, loaded, &going, &mut step);
-            self.break_step(&mut step);
+            self.fault.breaks_step(&mut step);
             match self.fate() {
                 Fate::CrashBefore | Fate::Refused => {}
                 Fate::CrashAfter | Fate::CrashAmid => self.commit(&step, Vec::new())?,
@@ -379,55 +365,9 @@ impl World {
             self.core.handle(self.now, Input::Stop, &mut self.carried);
         }
     }
-
-    fn break_step(&mut self, step: &mut Step) {
-        let keep = |step: &mut Step, good: &dyn Fn(&Write) -> bool| step.writes.retain(|write| good(write));
-        let scheduled = |write: &Write| match write {
-            Write::Run(run) if run.scheduled.is_some() && run.attempts.is_empty() => Some(run.project.clone()),
-            _ => None,
-        };
-        match self.fault {
-            Fault::WritesNoKey => {
-                let fired: HashSet<ProjectId> = step.writes.iter().filter_map(scheduled).collect();
-                keep(step, &|write| !matches!(write, Write::Standing(id, _) if fired.contains(id)));
-            }
-            Fault::DecidesForNothing => keep(step, &|write| scheduled(write).is_none()),
-            Fault::ForgetsTheInterrupted => {
-                keep(step, &|write| !matches!(write, Write::Run(run) if run.trigger == Trigger::Recovery));
-            }
-            _ => {}
-        }
-    }
-
-    fn break_disk(&mut self) {
-        match (self.fault, self.batches.len()) {
-            (Fault::RepeatsABatch, 2..) => {
-                self.batches[0].iter().for_each(|write| self.disk.apply(write));
-            }
-            (Fault::LosesTheNewestCommit, 1..) => {
-                // Only what the batches before say is there still.
-                let lost = self.batches.pop_back().unwrap_or_default();
-                for write in lost {
-                    if let Write::Run(run) = write {
-                        self.disk.runs.remove(&run.id);
-                        self.disk.live.remove(&run.id);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 fn clockwork(bounds: &Bounds, fault: Fault, random: &mut SmallRng) -> Core {
-    let (bounds, tool) = site(bounds, fault);
+    let (bounds, tool) = fault.site(bounds);
     Core::new(bounds, tool, random.random())
-}
-
-fn site(bounds: &Bounds, fault: Fault) -> (Bounds, Tool) {
-    let bounds = match fault {
-        Fault::IgnoresBounds => Bounds { concurrent: 99, per_host: 99, per_label: BTreeMap::new() },
-        _ => bounds.clone(),
-    };
-    (bounds, Tool { program: "rsync".into(), limits: Limits::default() })
 }

@@ -50,7 +50,10 @@ fn a_bounded_catch_up_goes_by_the_newest_of_the_missed_times() {
     let within = || Schedule { catch_up: CatchUp::Within(Duration::from_hours(6)), ..daily_at_three() };
     let mut soon = bench(within());
     soon.crash_at(9 * DAY + 9 * 3600);
-    assert_eq!((soon.only_run().trigger, soon.only_run().scheduled), (Trigger::CatchUp, Some(at(9 * DAY + 3 * 3600))));
+    assert_eq!(
+        (soon.only_run().trigger, soon.only_run().scheduled),
+        (Trigger::CatchUp, Some(at(9 * DAY + 3 * 3600)))
+    );
     let mut late = bench(within());
     late.crash_at(9 * DAY + 9 * 3600 + 1);
     assert!(late.started.is_empty());
@@ -85,7 +88,10 @@ fn a_time_whose_jitter_has_not_run_out_at_a_restart_is_not_missed() {
     bench.crash_at(3 * 3600 + 1);
     assert!(bench.started.is_empty());
     bench.at((begins - at(0)).num_seconds() + 1);
-    assert_eq!((bench.only_run().trigger, bench.only_run().scheduled), (Trigger::Schedule, Some(at(3 * 3600))));
+    assert_eq!(
+        (bench.only_run().trigger, bench.only_run().scheduled),
+        (Trigger::Schedule, Some(at(3 * 3600)))
+    );
 }
 
 #[test]
@@ -107,9 +113,16 @@ fn a_pause_that_is_not_caught_up_begins_again_once_and_not_with_every_restart() 
 fn a_pause_that_never_began_is_not_missed() {
     let rule = Rule::Every(Duration::from_hours(24));
     let mut bench = Bench::new();
-    let project = Project { schedule: Schedule { catch_up: CatchUp::None, ..schedule(rule) }, ..project("p", "h", "/d/p") };
+    let project = Project {
+        schedule: Schedule { catch_up: CatchUp::None, ..schedule(rule) },
+        ..project("p", "h", "/d/p")
+    };
     let mut step = Step::default();
-    bench.core.handle(at(0), Input::Command { ticket: 0, command: Command::Create(Box::new(project)) }, &mut step);
+    bench.core.handle(
+        at(0),
+        Input::Command { ticket: 0, command: Command::Create(Box::new(project)) },
+        &mut step,
+    );
     bench.apply(step);
     bench.crash_at(9 * DAY);
     assert_eq!(bench.only_run().trigger, Trigger::CatchUp);

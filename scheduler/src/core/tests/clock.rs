@@ -72,7 +72,9 @@ fn after_every_jump_each_project_runs_once_at_most_and_then_goes_on_as_before() 
 
 #[test]
 fn a_suspended_machine_catches_up_by_the_policy_and_not_by_the_number_of_times() {
-    for (catch_up, runs) in [(CatchUp::Once, 1), (CatchUp::None, 0), (CatchUp::Within(Duration::from_hours(1)), 0)] {
+    for (catch_up, runs) in
+        [(CatchUp::Once, 1), (CatchUp::None, 0), (CatchUp::Within(Duration::from_hours(1)), 0)]
+    {
         let daily = schedule(Rule::Cron(CronText::parse("0 3 * * *", "p").unwrap()));
         let mut bench = Bench::new();
         bench.create(Project { schedule: Schedule { catch_up, ..daily }, ..project("p", "h", "/d/p") });

@@ -31,7 +31,9 @@ fn ten_thousand_projects_due_at_once_all_run_in_order_within_the_bounds() {
     assert_eq!(bench.started, in_order);
     let projects: HashSet<_> = bench.started.iter().map(|run| bench.runs[run].project.clone()).collect();
     assert_eq!(projects.len(), CROWD);
-    assert!(bench.stored.values().all(|(_, standing)| standing.fired == Some(at(300)) && standing.skipped == 0));
+    assert!(
+        bench.stored.values().all(|(_, standing)| standing.fired == Some(at(300)) && standing.skipped == 0)
+    );
 }
 
 #[test]
