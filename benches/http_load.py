@@ -69,8 +69,9 @@ def _request(path, etag=None):
 
 
 def _work(port, request, expected, seconds, barrier, results):
-    # Ctrl-C is the parent's to answer.
+    # Ctrl-C is the parent's to answer; TERM ends a worker as it ends any process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         connection = Connection(port)
         barrier.wait(30)

@@ -35,12 +35,16 @@ def machine(binary):
     """One paragraph about where and when this is measured."""
     rsync = subprocess.run(["rsync", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
     made = datetime.datetime.fromtimestamp(binary.stat().st_mtime, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    load = " ".join(f"{part:.2f}" for part in os.getloadavg())
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"{now}; {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}; "
-        f"{' '.join(rsync.split())}; {binary} of {made}; load before: {load}"
+        f"{' '.join(rsync.split())}; {binary} of {made}; {load()}"
     )
+
+
+def load():
+    """How busy the machine has been in the last minutes: figures of a busy one say little."""
+    return "load average " + " ".join(f"{part:.2f}" for part in os.getloadavg())
 
 
 def table(title, head, rows):

@@ -21,7 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::auth::{Actor, Gate, Refused};
 use crate::problem::Problem;
 use crate::reload::Reloader;
-use crate::routes::{self, Access, Route};
+use crate::routes::{self, Access, Route, old};
 
 /// What every route works with; clones share it.
 #[derive(Clone)]
@@ -78,12 +78,23 @@ impl std::ops::Deref for App {
 /// The handler, behind the rule of its row.
 fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
     let handler = (route.handler)();
-    match route.access {
+    let handler = match route.old {
+        // Such a row alone answers for its address, so it says itself that a method is wrong.
+        Some(_) => handler.fallback(|| async { Problem::method_not_allowed() }),
+        None => handler,
+    };
+    let handler = match route.access {
         Access::Open => handler,
         access => {
             let state = (app.clone(), access);
             handler.layer(middleware::from_fn_with_state(state, signed_in))
         }
+    };
+    match route.old {
+        Some(method) => {
+            handler.layer(middleware::map_response(move |response| async move { old::shaped(method, response) }))
+        }
+        None => handler,
     }
 }
 

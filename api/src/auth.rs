@@ -16,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use scheduler::account::{Role, Scope};
+use scheduler::member::MemberName;
 use scheduler::{Project, ProjectId};
 
 use accounts::Accounts;
@@ -42,6 +43,8 @@ pub enum Power {
     Role(Role),
     /// Start one project.
     Start(ProjectId),
+    /// Follow this master as that slave.
+    Node(MemberName),
 }
 
 impl Actor {
@@ -63,7 +66,7 @@ impl Actor {
         match self.power {
             Power::Role(Role::Root) => true,
             Power::Role(Role::UpstreamUser) => project.owner == self.name,
-            Power::Role(Role::Viewer) | Power::Start(_) => false,
+            Power::Role(Role::Viewer) | Power::Start(_) | Power::Node(_) => false,
         }
     }
 
@@ -71,6 +74,15 @@ impl Actor {
     #[must_use]
     pub fn may_start(&self, project: &Project) -> bool {
         self.may_change(project) || self.power == Power::Start(project.id.clone())
+    }
+
+    /// The slave that this is, if it is one.
+    #[must_use]
+    pub fn node(&self) -> Option<&MemberName> {
+        match &self.power {
+            Power::Node(name) => Some(name),
+            Power::Role(_) | Power::Start(_) => None,
+        }
     }
 
     /// Whether they may do everything.
@@ -119,6 +131,7 @@ impl Gate {
             let power = match token.scope {
                 Scope::Role(role) => Power::Role(role),
                 Scope::Start(project) => Power::Start(project),
+                Scope::Node(name) => Power::Node(name),
             };
             return Ok(Actor { name: token.owner.to_string(), power, from });
         }

@@ -205,7 +205,7 @@ pub fn main() -> ExitCode {
         Command::Serve { config } => return crate::serve::main(config.as_deref()),
         Command::Demo { keep, seconds } => return crate::demo::main(keep, seconds),
         Command::Config(command) => config::run(command),
-        Command::Import(command) => import::run(command, cli.connection.output),
+        Command::Import(command) => import::run(&command, cli.connection.output),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => manual(&command),
         Command::Client(command) => client(&cli.connection, command),

@@ -10,7 +10,7 @@ mod schedule;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -90,6 +90,10 @@ pub fn project(
     }
     fields.pass_over(&READ_ONLY);
     fields.pass_over(&READ_ONLY_IN_FULL);
+    // What the API of 2014 was given holds for as long as it says where the tree is.
+    let given_dest = known.and_then(|known| known.given_dest.clone()).filter(|given| {
+        dest.as_ref().is_some_and(|dest| Path::new(given).join(&name) == *dest)
+    });
     let errors = fields.finish();
     let (Some(id), Some(source), Some(dest), Some(place), Some(options), Some(schedule), true) =
         (id, source, dest, place, options, schedule, errors.is_empty())
@@ -105,6 +109,7 @@ pub fn project(
         source,
         password,
         dest,
+        given_dest,
         place,
         options,
         schedule,

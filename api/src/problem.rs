@@ -120,6 +120,13 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
+    /// What is wrong, in one text for a client that reads no list of fields.
+    #[must_use]
+    pub fn note(&self) -> String {
+        let errors: Vec<_> = self.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        if errors.is_empty() { self.detail.clone() } else { errors.join("; ") }
+    }
+
     /// 500: an error of ours; what exactly stands in the log.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("a request failed: {error}");
@@ -162,6 +169,8 @@ impl IntoResponse for Problem {
             let challenge = HeaderValue::from_static("Basic realm=\"heliostat\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
+        // For whoever gives it another form on its way out.
+        response.extensions_mut().insert(self);
         response
     }
 }

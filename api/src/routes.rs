@@ -4,6 +4,7 @@ mod accounts;
 mod events;
 mod input;
 mod logs;
+pub(crate) mod old;
 mod openapi;
 mod projects;
 mod runs;
@@ -35,6 +36,8 @@ pub struct Route {
     pub answer: (u16, Answer),
     /// The bad answers: their status.
     pub errors: &'static [u16],
+    /// The `method` that failures carry in the form of 2014; none: they are problem documents.
+    pub old: Option<&'static str>,
     /// Who answers.
     pub handler: fn() -> MethodRouter<App>,
 }
@@ -113,6 +116,7 @@ pub fn table() -> Vec<Route> {
     rows.extend(project_rows());
     rows.extend(run_rows());
     rows.extend(account_rows());
+    rows.extend(old::rows());
     rows
 }
 
@@ -276,7 +280,7 @@ fn run_rows() -> Vec<Route> {
         Route {
             query: &[PROJECT, STATE, LIMIT, CURSOR],
             answer: (200, Answer::Page("Run")),
-            errors: &[400],
+            errors: &[400, 404],
             ..row("get", "/api/v1/runs", "all runs, newest first", || get(runs::list))
         },
         Route {
@@ -368,7 +372,7 @@ fn account_rows() -> Vec<Route> {
 }
 
 /// A row for users that takes nothing and gives nothing, to be filled in.
-fn row(method: &'static str, path: &'static str, summary: &'static str, handler: fn() -> MethodRouter<App>) -> Route {
+pub(crate) fn row(method: &'static str, path: &'static str, summary: &'static str, handler: fn() -> MethodRouter<App>) -> Route {
     Route {
         method,
         path,
@@ -378,6 +382,7 @@ fn row(method: &'static str, path: &'static str, summary: &'static str, handler:
         body: None,
         answer: (204, Answer::Empty),
         errors: &[],
+        old: None,
         handler,
     }
 }

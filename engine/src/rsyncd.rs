@@ -1,5 +1,7 @@
 //! An rsync daemon of our own: made from a configuration that we write, guarded like every rsync, ended with its owner.
 
+pub mod service;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};

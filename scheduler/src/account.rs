@@ -8,6 +8,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::member::{Holding, Member, MemberName};
 use crate::project::ProjectId;
 use engine::Secret;
 
@@ -117,6 +118,8 @@ pub enum Scope {
     Role(Role),
     /// Start this one project, and nothing else.
     Start(ProjectId),
+    /// Follow this master as that slave, and nothing else.
+    Node(MemberName),
 }
 
 /// A token. The 256 random bits themselves are not kept.
@@ -189,6 +192,14 @@ pub enum AccountWrite {
     Node(Node),
     /// The node is no more.
     ForgetNode(u32),
+    /// This is the slave now.
+    Member(Member),
+    /// The slave is no more.
+    ForgetMember(MemberName),
+    /// This is what a slave holds now.
+    Holding(Holding),
+    /// A slave holds nothing of this project any more.
+    ForgetHolding(MemberName, ProjectId),
     /// This was done.
     Audit(AuditEntry),
 }
@@ -202,6 +213,10 @@ pub struct Accounts {
     pub tokens: Vec<Token>,
     /// The nodes, by number.
     pub nodes: Vec<Node>,
+    /// The slaves that joined, by name.
+    pub members: Vec<Member>,
+    /// What they hold.
+    pub holdings: Vec<Holding>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! the service alone.
 
 mod account;
+mod member;
 mod project;
 mod run;
 
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use crate::account::{AuditEntry, Node, Token, User};
+use crate::member::{Holding, Member};
 use crate::project::{Project, Standing};
 use crate::run::Run;
 
@@ -125,6 +127,34 @@ pub fn encode_node(node: &Node) -> Vec<u8> {
 /// When the bytes are damaged, or newer than this program.
 pub fn decode_node(bytes: &[u8]) -> Result<Node, RecordError> {
     Ok(decode::<account::NodeRecord>(bytes)?.into())
+}
+
+/// The bytes of a slave that joined.
+#[must_use]
+pub fn encode_member(member: &Member) -> Vec<u8> {
+    encode(&member::MemberRecord::from(member))
+}
+
+/// A slave that joined from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_member(bytes: &[u8]) -> Result<Member, RecordError> {
+    decode::<member::MemberRecord>(bytes)?.try_into()
+}
+
+/// The bytes of what a slave holds.
+#[must_use]
+pub fn encode_holding(holding: &Holding) -> Vec<u8> {
+    encode(&member::HoldingRecord::from(holding))
+}
+
+/// What a slave holds from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_holding(bytes: &[u8]) -> Result<Holding, RecordError> {
+    decode::<member::HoldingRecord>(bytes)?.try_into()
 }
 
 /// The bytes of a line of the audit trail.

@@ -4,7 +4,7 @@ mod server;
 mod tree;
 mod upstream;
 
-pub(crate) use server::{PASSWORD, Server};
+pub(crate) use server::{Answer, PASSWORD, Server};
 pub(crate) use tree::{fingerprint, grow};
 pub(crate) use upstream::Upstream;
 

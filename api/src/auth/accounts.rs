@@ -1,6 +1,8 @@
 //! The accounts: users with their passwords, and tokens. Every change is durable, with its line in the audit trail,
 //! before it counts.
 
+mod nodes;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -14,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use engine::Secret;
 use scheduler::Store;
-use scheduler::account::{AccountWrite, AuditEntry, Role, Scope, Token, User, UserName};
+use scheduler::account::{AccountWrite, AuditEntry, Node, Role, Scope, Token, User, UserName};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use ulid::Ulid;
@@ -49,6 +51,8 @@ struct Known {
     users: BTreeMap<String, User>,
     /// By digest.
     tokens: HashMap<[u8; 32], Token>,
+    /// By number.
+    nodes: Vec<Node>,
     proved: HashMap<[u8; 32], (Instant, Role)>,
     /// Tokens whose last use is not stored yet.
     used: HashSet<String>,
@@ -108,6 +112,7 @@ impl Accounts {
         let mut known = Known {
             users: stored.users.into_iter().map(|user| (user.name.to_string(), user)).collect(),
             tokens: stored.tokens.into_iter().map(|token| (token.digest, token)).collect(),
+            nodes: stored.nodes,
             ..Known::default()
         };
         let from = match std::env::var(super::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()) {

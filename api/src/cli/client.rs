@@ -165,7 +165,11 @@ async fn document(response: Response) -> Result<Value, Failure> {
 fn root_of_this_machine(server: &Url) -> Credentials {
     let here = matches!(server.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     let password = || {
-        let data_dir = Config::load(None).ok()?.config.data_dir;
+        let Ok(loaded) = Config::load(None) else {
+            eprintln!("note: the configuration here has errors (`heliostat config check`), so root's password is not known");
+            return None;
+        };
+        let data_dir = loaded.config.data_dir;
         let text = std::fs::read_to_string(data_dir.join("root-password")).ok()?;
         Some(Credentials::User("root".to_owned(), text.trim_end().to_owned()))
     };

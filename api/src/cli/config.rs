@@ -47,7 +47,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
         ConfigCommand::Check { config } => {
             let Loaded { path, warnings, .. } = load(config.as_deref())?;
             for warning in warnings {
-                eprintln!("warning: {warning}");
+                eprint!("{warning}");
             }
             match path {
                 Some(path) => say(&format!("{} is right", path.display())),

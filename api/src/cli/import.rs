@@ -31,8 +31,8 @@ pub(super) enum ImportCommand {
     },
 }
 
-pub(super) fn run(command: ImportCommand, output: Output) -> Result<(), Failure> {
-    let read = match &command {
+pub(super) fn run(command: &ImportCommand, output: Output) -> Result<(), Failure> {
+    let read = match command {
         ImportCommand::MirrorSyncApi { dir } => mirror_sync_api::read(dir),
         ImportCommand::Tunasync { file } => tunasync::read(file),
     };

@@ -66,6 +66,9 @@ struct ScheduleFlags {
     /// Start each run later by a part of this
     #[arg(long, value_name = "DURATION")]
     jitter: Option<String>,
+    /// What becomes of times that passed while nothing ran: once, none, or "within 6h"
+    #[arg(long, value_name = "RULE")]
+    catch_up: Option<String>,
 }
 
 /// The cron fields; what is not given follows the rules in docs/projects.md.
@@ -204,6 +207,7 @@ impl ScheduleFlags {
             ("start_date", &self.start_date),
             ("end_date", &self.end_date),
             ("jitter", &self.jitter),
+            ("catch_up", &self.catch_up),
         ];
         for (key, text) in texts {
             if let Some(text) = text {

@@ -11,6 +11,11 @@ use std::path::{Component, Path};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The most attempts of a run.
+const MOST_ATTEMPTS: u32 = 100;
+/// The shortest and the longest duration that a project takes.
+const SHORTEST: std::time::Duration = std::time::Duration::from_secs(1);
+const LONGEST: std::time::Duration = std::time::Duration::from_hours(365 * 24);
 /// The longest time that a child gets to end: the server's own stop must be over within 20 seconds.
 const LONGEST_GRACE: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -164,20 +169,23 @@ impl Checker<'_, '_> {
 
     fn defaults(&mut self, defaults: &Defaults) {
         let retry = &defaults.retry;
-        self.positive("role.defaults.retry.attempts", retry.attempts.into());
-        let base = !retry.base.is_zero();
-        self.need(base, &["role.defaults.retry.base"], || {
-            "role.defaults.retry.base: must be more than 0, or a failing upstream is asked without a pause"
-                .to_owned()
+        let attempts = (1..=MOST_ATTEMPTS).contains(&retry.attempts);
+        self.need(attempts, &["role.defaults.retry.attempts"], || {
+            format!("role.defaults.retry.attempts: must be 1 to {MOST_ATTEMPTS}")
         });
         self.need(retry.base <= retry.cap, &["role.defaults.retry.cap", "role.defaults.retry.base"], || {
             "role.defaults.retry: the first pause `base` must not be longer than the longest one, `cap`"
                 .to_owned()
         });
-        for (path, value) in
-            [("role.defaults.timeout", defaults.timeout), ("role.defaults.stall", defaults.stall)]
-        {
-            self.need(!value.is_zero(), &[path], || format!("{path}: must be more than 0"));
+        // As for each project: less than a second asks a failing upstream without a pause, and ends what has not begun.
+        for (path, value) in [
+            ("role.defaults.retry.base", retry.base),
+            ("role.defaults.retry.cap", retry.cap),
+            ("role.defaults.timeout", defaults.timeout),
+            ("role.defaults.stall", defaults.stall),
+        ] {
+            let right = (SHORTEST..=LONGEST).contains(&value);
+            self.need(right, &[path], || format!("{path}: must be one second to a year"));
         }
         let shorter = defaults.stall < defaults.timeout || defaults.timeout.is_zero();
         self.need(shorter, &["role.defaults.stall", "role.defaults.timeout"], || {

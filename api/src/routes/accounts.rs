@@ -110,6 +110,7 @@ impl TokenView {
             scope: match &token.scope {
                 Scope::Role(role) => json!({ "role": role.as_str() }),
                 Scope::Start(project) => json!({ "start": project.as_str() }),
+                Scope::Node(name) => json!({ "node": name.as_str() }),
             },
             owner: token.owner.to_string(),
             created: time(token.created),
@@ -165,6 +166,7 @@ fn may_give(app: &App, actor: &Actor, scope: &Scope) -> Result<(), Problem> {
     match scope {
         Scope::Role(role) if own_role(actor).is_some_and(|own| *role <= own) => Ok(()),
         Scope::Role(_) => Err(Problem::forbidden("a token can do no more than the one who makes it")),
+        Scope::Node(_) => Err(Problem::forbidden("a slave gets its token when it joins")),
         Scope::Start(id) => {
             let entry = app.scheduler.board().project(id).ok_or_else(|| {
                 Problem::invalid(vec![FieldError::new("start", format!("there is no project `{id}`"))])
@@ -181,7 +183,7 @@ fn may_give(app: &App, actor: &Actor, scope: &Scope) -> Result<(), Problem> {
 pub(super) fn own_role(actor: &Actor) -> Option<Role> {
     match actor.power {
         Power::Role(role) => Some(role),
-        Power::Start(_) => None,
+        Power::Start(_) | Power::Node(_) => None,
     }
 }
 

@@ -42,7 +42,8 @@ fn operation(route: &Route) -> Value {
     responses.insert(status.to_string(), good(answer));
     let always: &[u16] = if route.access == Access::Open { &[] } else { &[401, 403, 429] };
     for status in route.errors.iter().chain(always) {
-        responses.insert(status.to_string(), problem(*status));
+        let failure = if route.old.is_some() { old_failure(*status) } else { problem(*status) };
+        responses.insert(status.to_string(), failure);
     }
     let mut operation = json!({
         "operationId": operation_id(route),
@@ -102,6 +103,12 @@ fn problem(status: u16) -> Value {
         "description": why.unwrap_or("error"),
         "content": {"application/problem+json": {"schema": reference("Problem")}},
     })
+}
+
+fn old_failure(status: u16) -> Value {
+    let mut failure = problem(status);
+    failure["content"] = json!({"application/json": {"schema": reference("OldFailure")}});
+    failure
 }
 
 fn reference(name: &str) -> Value {

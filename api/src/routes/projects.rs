@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use chrono::Utc;
 use scheduler::account::AuditEntry;
 use scheduler::core::Entry;
 use scheduler::{Answer, Command, Project, ProjectId};
@@ -235,15 +236,23 @@ pub(super) async fn noted(app: &App, command: Command, line: AuditEntry) -> Resu
     ask(app, Command::Noted { command: Box::new(command), line: Box::new(line) }).await
 }
 
-fn updated(actor: &Actor, before: &Project, after: &Project) -> AuditEntry {
+/// The line of the audit trail for other settings.
+pub(super) fn updated(actor: &Actor, before: &Project, after: &Project) -> AuditEntry {
     let (old, new) = (view::settings(before), view::settings(after));
     audit::line(actor, "project.update", before.id.as_str(), Some(old), Some(new))
 }
 
-/// The settings as they would be, of which none is taken.
+/// The project as it would be, of which nothing is taken.
 async fn check(app: &App, project: Project, new: bool, if_version: Option<u64>) -> Result<Response, Problem> {
     match ask(app, Command::Check { project: Box::new(project), new, if_version }).await? {
-        Answer::Project(project) => Ok((StatusCode::OK, Json(view::settings(&project))).into_response()),
+        Answer::Project(project) => {
+            let known = app.scheduler.board().project(&project.id);
+            let (standing, active, waiting) =
+                known.map(|known| (known.standing.clone(), known.active, known.waiting)).unwrap_or_default();
+            let next = project.schedule.next_after(Utc::now()).filter(|_| project.enabled);
+            let entry = Entry { project, standing, active, waiting, next };
+            Ok((StatusCode::OK, Json(view_of(app, &entry))).into_response())
+        }
         other => Err(Problem::internal(&format!("a check was answered with {other:?}"))),
     }
 }

@@ -57,6 +57,7 @@ pub(super) struct TokenRecord {
 enum ScopeRecord {
     Role(String),
     Start(String),
+    Node(String),
 }
 
 impl From<&Token> for TokenRecord {
@@ -68,6 +69,7 @@ impl From<&Token> for TokenRecord {
             scope: match &token.scope {
                 Scope::Role(role) => ScopeRecord::Role(role.to_string()),
                 Scope::Start(project) => ScopeRecord::Start(project.to_string()),
+                Scope::Node(name) => ScopeRecord::Node(name.to_string()),
             },
             owner: token.owner.to_string(),
             created: token.created,
@@ -85,6 +87,7 @@ impl TryFrom<TokenRecord> for Token {
             scope: match record.scope {
                 ScopeRecord::Role(role) => Scope::Role(parse("scope", &role)?),
                 ScopeRecord::Start(project) => Scope::Start(parse("scope", &project)?),
+                ScopeRecord::Node(name) => Scope::Node(parse("scope", &name)?),
             },
             owner: parse("owner", &record.owner)?,
             id: record.id,

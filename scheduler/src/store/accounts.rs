@@ -3,6 +3,8 @@
 use super::keys::{Entry, Table};
 use super::{Store, StoreError, readable, text};
 use crate::account::{AccountWrite, Accounts, AuditEntry};
+use crate::member::MemberName;
+use crate::project::ProjectId;
 use crate::record;
 
 impl Store {
@@ -14,7 +16,7 @@ impl Store {
         self.writer.commit(writes.iter().map(entry).collect()).await
     }
 
-    /// Reads every user, token and node.
+    /// Reads every user, token, node and slave.
     ///
     /// # Errors
     /// When the database or a record cannot be read.
@@ -31,6 +33,14 @@ impl Store {
             }
             for (_, value) in tables.all(Table::Nodes)? {
                 accounts.nodes.push(readable(record::decode_node(&value), || "a node".to_owned())?);
+            }
+            for (key, value) in tables.all(Table::Members)? {
+                let member = readable(record::decode_member(&value), || format!("slave {}", text(&key)))?;
+                accounts.members.push(member);
+            }
+            for (_, value) in tables.all(Table::Holdings)? {
+                let what = || "what a slave holds".to_owned();
+                accounts.holdings.push(readable(record::decode_holding(&value), what)?);
             }
             Ok(accounts)
         })
@@ -66,8 +76,22 @@ fn entry(write: &AccountWrite) -> Entry {
         AccountWrite::ForgetToken(id) => (Table::Tokens, id.as_bytes().to_vec(), None),
         AccountWrite::Node(node) => (Table::Nodes, node.id.to_be_bytes().to_vec(), Some(record::encode_node(node))),
         AccountWrite::ForgetNode(id) => (Table::Nodes, id.to_be_bytes().to_vec(), None),
+        AccountWrite::Member(member) => {
+            (Table::Members, member.name.as_str().as_bytes().to_vec(), Some(record::encode_member(member)))
+        }
+        AccountWrite::ForgetMember(name) => (Table::Members, name.as_str().as_bytes().to_vec(), None),
+        AccountWrite::Holding(holding) => {
+            let key = holding_key(&holding.member, &holding.project);
+            (Table::Holdings, key, Some(record::encode_holding(holding)))
+        }
+        AccountWrite::ForgetHolding(member, project) => (Table::Holdings, holding_key(member, project), None),
         AccountWrite::Audit(line) => audit_entry(line),
     }
+}
+
+/// The two names with a zero byte between them, which neither contains.
+fn holding_key(member: &MemberName, project: &ProjectId) -> Vec<u8> {
+    [member.as_str().as_bytes(), project.as_str().as_bytes()].join(&0)
 }
 
 /// A line of the audit trail in keys.

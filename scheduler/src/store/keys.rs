@@ -26,11 +26,13 @@ pub(super) enum Table {
     Tokens,
     Nodes,
     Audit,
+    Members,
+    Holdings,
 }
 
 impl Table {
     /// Every keyspace.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Projects,
         Self::Standings,
         Self::Runs,
@@ -40,6 +42,8 @@ impl Table {
         Self::Tokens,
         Self::Nodes,
         Self::Audit,
+        Self::Members,
+        Self::Holdings,
     ];
 
     /// Its name, in the database and in a backup.
@@ -54,6 +58,8 @@ impl Table {
             Self::Tokens => "tokens",
             Self::Nodes => "nodes",
             Self::Audit => "audit",
+            Self::Members => "members",
+            Self::Holdings => "holdings",
         }
     }
 }

@@ -84,6 +84,11 @@ impl Server {
     /// Starts the process, and waits until it is ready.
     pub(crate) fn launch(&mut self) {
         self.spawn();
+        self.ready();
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn ready(&mut self) {
         wait_for("the server to be ready", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the server ended: {status}\n{}", self.log());
