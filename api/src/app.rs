@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::{Actor, Gate, Refused};
+use crate::nodes::Nodes;
+use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::reload::Reloader;
 use crate::routes::{self, Access, Route, old};
@@ -37,8 +39,12 @@ pub struct Shared {
     pub gate: Gate,
     /// Reads the configuration again.
     pub reloader: Reloader,
+    /// The slaves of a master; none: this is a slave, which shows what it does and is told nothing by people.
+    pub nodes: Option<Arc<Nodes>>,
     /// When this process started.
     pub started: DateTime<Utc>,
+    /// Lists of projects that were made already.
+    pub pages: Pages,
     /// The largest request body, in bytes.
     pub max_body: usize,
     /// Ends every stream.
@@ -55,7 +61,8 @@ impl App {
     /// The router of the whole table.
     pub fn router(self) -> Router {
         let mut router = Router::new();
-        for route in routes::table() {
+        let served = |route: &Route| self.nodes.is_some() || route.is_of_slaves();
+        for route in routes::table().into_iter().filter(served) {
             router = router.route(route.path, guarded(&route, &self));
         }
         router
@@ -130,6 +137,7 @@ fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
         Access::Change => project.map_or_else(|| actor.may_create(), |project| actor.may_change(project)),
         Access::Start => project.map_or_else(|| actor.may_create(), |project| actor.may_start(project)),
         Access::Root => actor.is_root(),
+        Access::Node => actor.node().is_some(),
     }
 }
 

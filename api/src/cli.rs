@@ -12,6 +12,7 @@ mod events;
 mod failure;
 mod follow;
 mod import;
+mod node;
 mod project;
 mod project_flags;
 mod runs;
@@ -182,6 +183,9 @@ enum ClientCommand {
         #[arg(long, value_name = "LINES")]
         tail: Option<usize>,
     },
+    /// List slaves and what they hold, add and remove them
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Add, list and remove users, and change passwords
     #[command(subcommand)]
     User(accounts::UserCommand),
@@ -224,6 +228,7 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
         match command {
             ClientCommand::Status { schedule: true, .. } => status::schedule(&client).await,
             ClientCommand::Status { watch, .. } => status::run(&client, watch).await,
+            ClientCommand::Node(command) => node::run(&client, command).await,
             ClientCommand::User(command) => accounts::user(&client, command).await,
             ClientCommand::Token(command) => accounts::token(&client, command).await,
             ClientCommand::Store(command) => store::run(&client, command).await,

@@ -1,25 +1,25 @@
 //! `heliostat demo`: the main job on real rsync, on this machine only, in a folder that is removed at the end.
 //!
-//! It starts an upstream rsync daemon with a real tree and a real master as a process of its own, and then types the
-//! commands that a person would type. What scrolls by is what these commands print.
+//! It starts an upstream rsync daemon with a real tree, a real master and two slaves, each as a process of its own, and
+//! then types the commands that a person would type. What scrolls by is what these commands print.
 
+mod server;
 mod upstream;
 
-use std::ffi::OsString;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use engine::rsyncd::Rsyncd;
 
+use server::Server;
 use upstream::Tree;
 
-/// How long the master may take to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(20);
-/// The password of a user who lives for some seconds.
-const PASSWORD: &str = "demo";
+/// How long the slaves may take until they hold what the master has.
+const CURRENT_WITHIN: Duration = Duration::from_secs(30);
+/// How often the master is asked whether they do.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// `heliostat demo`: 0 when everything went as told, 1 otherwise. `keep` leaves the folder, `seconds` leaves the
 /// master running for so long at the end.
@@ -34,12 +34,13 @@ pub fn main(keep: bool, seconds: Option<u64>) -> ExitCode {
     }
 }
 
-/// The stage. Dropping it ends both servers and removes the folder.
+/// The stage. Dropping it ends every server and removes the folder.
 struct Demo {
     folder: tempfile::TempDir,
     tree: Tree,
     upstream: Rsyncd,
-    master: Master,
+    master: Server,
+    slaves: [Server; 2],
     runtime: tokio::runtime::Runtime,
 }
 
@@ -53,23 +54,43 @@ impl Demo {
         println!("  {} files, {} MB", Tree::FILES, Tree::BYTES / 1_000_000);
         let itself = std::env::current_exe().context("cannot find this program's own file")?;
         let upstream = runtime.block_on(upstream::daemon(&itself, folder.path(), tree.path()))?;
-        say("A master: `heliostat serve`, with its data in a temporary folder");
-        let master = Master::start(&itself, folder.path())?;
-        println!("  listening on {}", master.url);
-        Ok(Self { folder, tree, upstream, master, runtime })
+        say("A master and two slaves: `heliostat serve` three times, with one secret between them");
+        let master = Server::master(&itself, folder.path())?;
+        println!("  the master listens on {}", master.url);
+        let slaves = [
+            Server::slave(&itself, folder.path(), "north", &master.url)?,
+            Server::slave(&itself, folder.path(), "south", &master.url)?,
+        ];
+        for slave in &slaves {
+            println!("  slave {} listens on {}", slave.name, slave.url);
+        }
+        Ok(Self { folder, tree, upstream, master, slaves, runtime })
     }
 
-    fn play(self, seconds: Option<u64>) -> anyhow::Result<()> {
+    fn play(mut self, seconds: Option<u64>) -> anyhow::Result<()> {
         let source = format!("rsync://127.0.0.1:{}/distro", self.upstream.port());
         let dest = self.folder.path().join("mirror");
         say("A project: what to mirror, and where it lands");
         let dest_text = dest.display().to_string();
         self.master.heliostat(&[
-            "project", "add", "distro", &source, &dest_text, "--option=--bwlimit=8000", "--cron", "0 * * * *",
+            "project",
+            "add",
+            "distro",
+            &source,
+            &dest_text,
+            "--option=--bwlimit=8000",
+            "--cron",
+            "0 * * * *",
         ])?;
         say("The first sync, live");
         self.master.heliostat(&["sync", "distro", "--follow"])?;
         self.compare(&dest)?;
+        say("The slaves were told at once, and pull from the master");
+        self.until_current(&["north", "south"])?;
+        self.master.heliostat(&["node", "list"])?;
+        say("One slave is stopped, and nobody waits for it");
+        let [north, south] = &mut self.slaves;
+        let (north, south) = (north.public(), (south.stop()?, south.public()).1);
         say("The upstream changes: one new file, one changed, one gone");
         for line in self.tree.change()? {
             println!("  {line}");
@@ -77,16 +98,47 @@ impl Demo {
         say("The second sync moves only the change");
         self.master.heliostat(&["sync", "distro", "--follow"])?;
         self.compare(&dest)?;
-        say("The third finds nothing");
+        self.until_current(&["north"])?;
+        self.compare(&north)?;
+        self.master.heliostat(&["node", "list"])?;
+        say("The stopped slave comes back, and heals by itself");
+        self.slaves[1].start()?;
+        self.until_current(&["north", "south"])?;
+        self.compare(&south)?;
+        self.master.heliostat(&["node", "list"])?;
+        say("The third sync finds nothing");
         self.master.heliostat(&["sync", "distro", "--follow"])?;
         say("What the master remembers");
         self.master.heliostat(&["runs", "distro"])?;
         self.master.heliostat(&["status"])?;
         if let Some(seconds) = seconds {
-            say(&format!("The master stays for {seconds} seconds: user root, password {PASSWORD}, {}", self.master.url));
+            say(&format!(
+                "The master stays for {seconds} seconds: user root, password {}, {}",
+                server::PASSWORD,
+                self.master.url
+            ));
             std::thread::park_timeout(Duration::from_secs(seconds));
         }
         self.end()
+    }
+
+    /// Waits until these slaves hold what the master has.
+    fn until_current(&self, names: &[&str]) -> anyhow::Result<()> {
+        let deadline = Instant::now() + CURRENT_WITHIN;
+        loop {
+            let page = self.master.json(&["node", "list"])?;
+            let nodes = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let current = |name: &&str| {
+                nodes.iter().any(|node| {
+                    node["id"] == **name && node["current"] == true && node["projects"][0]["lag"] == 0
+                })
+            };
+            if names.iter().all(current) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the slaves are not current after {CURRENT_WITHIN:?}");
+            std::thread::park_timeout(LOOK);
+        }
     }
 
     /// The mirror is the upstream, name by name and byte by byte.
@@ -98,7 +150,10 @@ impl Demo {
     }
 
     fn end(self) -> anyhow::Result<()> {
-        let Self { folder, tree: _, upstream, mut master, runtime } = self;
+        let Self { folder, tree: _, upstream, mut master, slaves, runtime } = self;
+        for mut slave in slaves {
+            slave.stop()?;
+        }
         master.stop()?;
         runtime.block_on(upstream.stop());
         let path = folder.path().to_owned();
@@ -108,79 +163,6 @@ impl Demo {
             false => say("Everything is gone again: nothing runs, nothing is left"),
         }
         Ok(())
-    }
-}
-
-/// The master's process.
-struct Master {
-    itself: PathBuf,
-    child: Child,
-    url: String,
-}
-
-impl Master {
-    fn start(itself: &Path, folder: &Path) -> anyhow::Result<Self> {
-        // A port that is free now; nobody else asks for it in the next moment.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let config = folder.join("heliostat.ron");
-        let data = folder.join("data");
-        std::fs::write(
-            &config,
-            format!("(data_dir: {data:?}, listen: \"{address}\", log: (level: \"warn\"), role: Master())\n"),
-        )?;
-        let child = Command::new(itself)
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
-            .env("HELIOSTAT_ROOT_PASSWORD", PASSWORD)
-            .stdin(Stdio::null())
-            .spawn()
-            .context("cannot start the master")?;
-        let mut master = Self { itself: itself.to_owned(), child, url: format!("http://{address}") };
-        master.wait_until_ready(address)?;
-        Ok(master)
-    }
-
-    fn wait_until_ready(&mut self, address: std::net::SocketAddr) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READY_WITHIN;
-        while std::net::TcpStream::connect(address).is_err() {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("the master ended at once ({status}); what it said stands above");
-            }
-            ensure!(Instant::now() < deadline, "the master is not ready after {READY_WITHIN:?}");
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        Ok(())
-    }
-
-    /// Types a command, and lets it speak for itself.
-    fn heliostat(&self, words: &[&str]) -> anyhow::Result<()> {
-        println!("  $ heliostat {}", words.join(" "));
-        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let status = Command::new(&self.itself)
-            .args(words)
-            .env("HELIOSTAT_SERVER", &self.url)
-            .env("HELIOSTAT_USER", format!("root:{PASSWORD}"))
-            .status()?;
-        ensure!(status.success(), "this command failed ({status})");
-        Ok(())
-    }
-
-    fn stop(&mut self) -> anyhow::Result<()> {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        }
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the master did not end well ({status})");
-        Ok(())
-    }
-}
-
-impl Drop for Master {
-    fn drop(&mut self) {
-        // After a good end there is nothing left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -84,6 +84,11 @@ impl Problem {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
+    /// 503: not now.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     /// 507: it could not be made durable.
     pub fn insufficient_storage(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
@@ -137,12 +142,13 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::Exists(_) | Refusal::Busy(_) | Refusal::NoRun(_) => StatusCode::CONFLICT,
+            Refusal::Exists(_) | Refusal::Busy(_) | Refusal::Unsettled(_) | Refusal::NoRun(_) => StatusCode::CONFLICT,
             Refusal::NoProject(_) => StatusCode::NOT_FOUND,
             Refusal::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Refusal::Destination(error) => {
                 return Self::invalid(vec![FieldError::new("dest", error.to_string())]);
             }
+            Refusal::NotMoved { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
         };

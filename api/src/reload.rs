@@ -84,7 +84,11 @@ impl Reloader {
 pub fn apply(settings: &mut Settings, config: &Config) {
     settings.bounds = Bounds {
         concurrent: count(config.rsync.concurrent),
-        per_host: count(config.rsync.per_host),
+        // All that a slave pulls comes from one host.
+        per_host: match &config.role {
+            Role::Master(_) => count(config.rsync.per_host),
+            Role::Slave(_) => count(config.rsync.concurrent),
+        },
         per_label: config.rsync.per_label.iter().map(|(label, most)| (label.clone(), count(*most))).collect(),
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;

@@ -29,6 +29,9 @@ use crate::config::{self, Config, Loaded, LogFormat, Role};
 use crate::reload::{self, Reloader};
 use crate::telemetry::Telemetry;
 use crate::http;
+use crate::pages::Pages;
+use crate::nodes::Nodes;
+use crate::slave::Slave;
 use crate::tls::Certificate;
 
 /// Open files that are not connections: the store, pipes of rsyncs, logs.
@@ -73,9 +76,6 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let Role::Master(_) = &config.role else {
-        bail!("this version runs as master only: `role: Slave(…)` is read and checked, and not served yet");
-    };
     match &path {
         Some(path) => tracing::info!("configuration: {}", path.display()),
         None => tracing::info!("configuration: none found, the built-in one applies"),
@@ -89,6 +89,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
     let data_dir = scheduler.settings().data_dir;
     let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
     tell_password(&from);
+    let part = Part::of(&config, &accounts, &scheduler)?;
     let certificate = config.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new);
     let stop = CancellationToken::new();
     let max_body = usize::try_from(config.http.max_body.0).unwrap_or(usize::MAX);
@@ -97,7 +98,9 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         scheduler: scheduler.clone(),
         gate: Gate::new(accounts),
         reloader: Reloader::new(explicit, config, telemetry, certificate.clone()),
+        nodes: part.nodes(),
         started: Utc::now(),
+        pages: Pages::default(),
         max_body,
         stop: stop.clone(),
     };
@@ -117,7 +120,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
                 tracing::error!("something did not end in time; the next start will find and end it");
             }
         };
-        tokio::join!(web, stopping, remember_uses(&app));
+        tokio::join!(web, stopping, remember_uses(&app), part.play(&app));
     };
     let forced = Signals::listen()?;
     tokio::select! {
@@ -125,6 +128,41 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         () = forced.second() => tracing::warn!("a second signal: ending at once"),
     }
     Ok(())
+}
+
+/// What this server does beside mirroring.
+enum Part {
+    /// It feeds slaves.
+    Master(Arc<Nodes>),
+    /// It follows a master.
+    Slave(Box<Slave>),
+}
+
+impl Part {
+    fn of(config: &Config, accounts: &Accounts, scheduler: &Scheduler) -> anyhow::Result<Self> {
+        let data_dir = scheduler.settings().data_dir;
+        Ok(match &config.role {
+            Role::Master(master) => Self::Master(Arc::new(Nodes::load(config, master, accounts, &data_dir)?)),
+            Role::Slave(slave) => Self::Slave(Box::new(Slave::new(slave, &data_dir, scheduler.clone())?)),
+        })
+    }
+
+    fn nodes(&self) -> Option<Arc<Nodes>> {
+        match self {
+            Self::Master(nodes) => Some(Arc::clone(nodes)),
+            Self::Slave(_) => None,
+        }
+    }
+
+    async fn play(&self, app: &App) {
+        match self {
+            Self::Master(nodes) => {
+                let locks = app.scheduler.settings().data_dir.join("locks");
+                nodes.run(&app.scheduler, &locks, &app.stop).await;
+            }
+            Self::Slave(slave) => slave.run(&app.stop).await,
+        }
+    }
 }
 
 async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
@@ -171,7 +209,7 @@ async fn remember_uses(app: &App) {
 }
 
 /// A program's full path, where its name is one of our `PATH`: the attempts run with another one.
-fn found(program: &Path) -> PathBuf {
+pub(crate) fn found(program: &Path) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
     let plain = program.components().count() == 1;

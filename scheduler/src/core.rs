@@ -10,6 +10,7 @@
 mod command;
 mod due;
 mod lifecycle;
+mod rename;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -23,12 +24,14 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 pub use command::{Answer, Command, Refusal};
+pub use rename::Rename;
 
 use crate::account::AuditEntry;
 use crate::destination::Places;
 use crate::event::EventKind;
 use crate::project::{Project, ProjectId, Standing};
 use crate::queue::{Bounds, Queue, QueueItem};
+use crate::relocation::Relocation;
 use crate::run::{AttemptEnd, Run, RunId, RunState};
 use crate::timetable::Timetable;
 
@@ -100,6 +103,8 @@ pub enum Input {
         /// Whether it can have left nothing behind in the destination.
         clean: bool,
     },
+    /// The tree of this project is where it was to move.
+    TreeMoved(ProjectId),
     /// The site's bounds and its rsync were changed.
     Site(Bounds, Tool),
     /// The server is to end: nothing starts any more, and what goes is ended.
@@ -131,6 +136,13 @@ pub enum Write {
     ForgetProject(ProjectId),
     /// This is the run now.
     Run(Arc<Run>),
+    /// The ended runs of one project are those of another from here on.
+    RenameRuns {
+        /// Whose they were.
+        from: ProjectId,
+        /// Whose they are.
+        to: ProjectId,
+    },
     /// This was done, for the audit trail.
     Audit(Box<AuditEntry>),
 }
@@ -138,6 +150,8 @@ pub enum Write {
 /// One thing to do once the writes are durable.
 #[derive(Debug)]
 pub enum Effect {
+    /// Move the tree of a project, before anything starts for it.
+    Move(ProjectId, Relocation),
     /// Start an rsync.
     Start(Box<Start>),
     /// Stop the rsync of this run.
@@ -159,6 +173,8 @@ pub struct Start {
     pub project: Arc<Project>,
     /// What to ask of the engine.
     pub attempt: Attempt,
+    /// Where the project's tree is to move first, if it was not seen to have.
+    pub relocation: Option<Relocation>,
 }
 
 impl Core {
@@ -191,6 +207,7 @@ impl Core {
                 step.effects.push(Effect::Answer(ticket, Box::new(answer)));
             }
             Input::AttemptEnded { run, end, clean } => self.attempt_ended(now, run, *end, clean, step),
+            Input::TreeMoved(id) => self.tree_moved(id, step),
             Input::Site(bounds, tool) => {
                 self.queue.set_bounds(bounds);
                 self.tool = tool;
@@ -265,6 +282,10 @@ impl Core {
     /// Puts a project where recovery or a command says that it is.
     pub(crate) fn place(&mut self, project: Arc<Project>, standing: Standing) {
         self.places.insert(project.place.clone(), project.id.clone());
+        if let Some(relocation) = &standing.moving {
+            // Nobody else may land where its tree still is.
+            self.places.insert(relocation.from.clone(), project.id.clone());
+        }
         let entry = Entry { project, standing, active: None, waiting: None, next: None };
         self.entries.insert(entry.project.id.clone(), entry);
     }

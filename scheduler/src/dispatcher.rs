@@ -5,6 +5,8 @@
 //! asked is told so, and the ends of attempts, which cannot be asked for again, are kept and tried again.
 
 mod shell;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::HashSet;

@@ -32,6 +32,7 @@ pub mod project;
 pub mod queue;
 pub mod record;
 pub mod recovery;
+pub mod relocation;
 pub mod retention;
 pub mod run;
 pub mod schedule;

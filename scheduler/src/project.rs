@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
 
+use crate::relocation::Relocation;
 use crate::run::{Outcome, RunId};
 use crate::schedule::Schedule;
 
@@ -138,6 +139,8 @@ pub struct Standing {
     pub files: u64,
     /// Since when an attempt may have left temporary files in the destination; cleared by the next good run.
     pub unclean_since: Option<DateTime<Utc>>,
+    /// Where its tree is still to move after the project was renamed.
+    pub moving: Option<Relocation>,
 }
 
 /// The short story of the newest run that ended.

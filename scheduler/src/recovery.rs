@@ -24,6 +24,7 @@ impl Core {
             self.place(Arc::new(project), standing);
         }
         self.keep_departing(going);
+        self.move_again(step);
         let is_going = |run: &Run| going.contains(&run.id);
         let is_cut_off = |run: &Run| run.state == RunState::Running && !is_going(run);
         // Those first that nothing follows, so that whatever waits behind them moves up.

@@ -46,19 +46,20 @@ pub async fn sweep(
     let mut victims = Vec::new();
     for project in store.projects_with_runs()? {
         let runs = store.run_ids(Some(&project), None, usize::MAX)?;
-        let spared = usize::from(projects.contains(&project));
+        // One that was created or renamed since the caller looked is there too.
+        let spared = usize::from(projects.contains(&project) || store.has_project(&project)?);
         let gone = |(place, run): (usize, RunId)| {
             let old = place >= retention.max_runs || run.time() < oldest || spared == 0;
             (place >= spared && old && !live.contains(&run)).then_some(run)
         };
         victims.extend(runs.into_iter().enumerate().filter_map(gone).map(|run| (project.clone(), run)));
     }
-    store.forget_runs(&victims).await?;
-    for (_, run) in &victims {
+    let forgotten = store.forget_runs(&victims).await?;
+    for run in &forgotten {
         journals.remove(*run);
     }
     trim_files(store, journals, retention.max_bytes, live)?;
-    Ok(victims.len())
+    Ok(forgotten.len())
 }
 
 /// Removes files that no run owns, then the oldest files until the rest fits.

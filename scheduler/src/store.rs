@@ -13,6 +13,7 @@ mod backup;
 mod check;
 mod keys;
 mod mark;
+mod rekey;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,8 @@ const SCHEMA: u64 = 1;
 pub struct Store {
     open: Arc<Open>,
     writer: Writer,
+    /// Held while runs change their project or go: each is decided on what the other left.
+    rekeying: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The open database. It is replaced when a broken one heals, and missing while that could not be done.
@@ -137,7 +140,7 @@ impl Store {
         }
         let open = Arc::new(Open { tables: RwLock::new(Some(tables)), writable: AtomicBool::new(true) });
         let writer = Writer::start(Arc::clone(&open), folder.to_owned(), mark, commit)?;
-        Ok(Self { open, writer })
+        Ok(Self { open, writer, rekeying: Arc::default() })
     }
 
     /// Whether the last write went well. After one that did not, the next write tries to heal the store.
@@ -151,15 +154,39 @@ impl Store {
     /// # Errors
     /// When they are not durable; none of them is then visible.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        if writes.iter().any(|write| matches!(write, Write::RenameRuns { .. })) {
+            let _turn = self.rekeying.lock().await;
+            return self.writer.commit(self.entries(&writes)?).await;
+        }
         self.writer.commit(keys::entries(&writes)).await
     }
 
-    /// Forgets runs that have ended.
+    /// Forgets runs that have ended, and gives those that it forgot: one that is another project's by now stays.
     ///
     /// # Errors
     /// When that could not be made durable.
-    pub async fn forget_runs(&self, runs: &[(ProjectId, RunId)]) -> Result<(), StoreError> {
-        self.writer.commit(runs.iter().flat_map(|(project, run)| keys::forget_run(project, *run)).collect()).await
+    pub async fn forget_runs(&self, runs: &[(ProjectId, RunId)]) -> Result<Vec<RunId>, StoreError> {
+        let _turn = self.rekeying.lock().await;
+        let mut entries = Vec::new();
+        let mut forgotten = Vec::with_capacity(runs.len());
+        for (project, id) in runs {
+            // One that cannot be read is forgotten like any other.
+            let elsewhere = matches!(self.run(*id), Ok(Some(run)) if run.project != *project);
+            if !elsewhere {
+                entries.extend(keys::forget_run(project, *id));
+                forgotten.push(*id);
+            }
+        }
+        self.writer.commit(entries).await?;
+        Ok(forgotten)
+    }
+
+    /// Whether there is such a project.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn has_project(&self, id: &ProjectId) -> Result<bool, StoreError> {
+        self.open.read(|tables| Ok(tables.get(Table::Projects, id.as_str().as_bytes())?.is_some()))
     }
 
     /// Reads everything that a start needs to know.

@@ -1,5 +1,6 @@
 //! Who gets in, and what they may do: users, roles, tokens, owners, and what is remembered of it.
 
+use api::routes::Access;
 use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -57,7 +58,6 @@ fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
         let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
         let path = route.path.replace("{id}", "theirs").replace("{name}", "nobody-of-this-name").replace("{token}", "x");
         let path = path.replace("{run}", "01ARZ3NDEKTSV4RRFFQ69G5FAV");
-        use api::routes::Access;
         let expected = |who: &str| match route.access {
             Access::Open => true,
             Access::Read | Access::Own => matches!(who, "root" | "owner" | "other" | "viewer"),
@@ -66,6 +66,7 @@ fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
             Access::Change => matches!(who, "root" | "owner"),
             Access::Start => matches!(who, "root" | "owner" | "token"),
             Access::Root => who == "root",
+            Access::Node => false,
         };
         let row = format!("| `{} {}` | {} |", route.method.to_uppercase(), route.path, route.access.who());
         assert!(table.contains(&row), "docs/security.md lacks the row\n{row}");
@@ -74,6 +75,12 @@ fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
         let outsider = nobody.request(method.clone(), server.url(&path)).json(&body);
         let status = outsider.send().unwrap().status().as_u16();
         assert_eq!(status == 401, route.access != Access::Open, "{method} {path} without a login answered {status}");
+        if route.method == "get" && route.access != Access::Open {
+            let head = nobody.head(server.url(&path)).send().unwrap().status().as_u16();
+            assert_eq!(head, 401, "HEAD {path} without a login");
+        }
+        let options = nobody.request(Method::OPTIONS, server.url(&path)).send().unwrap().status().as_u16();
+        assert!(matches!(options, 401 | 405), "OPTIONS {path} without a login answered {options}");
         if route.access == Access::Open || matches!((route.method, route.path), ("delete", "/api/v1/projects/{id}")) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What `/openapi.json` says is what the server does: Schemathesis, an independent program, asks every route thousands of
+//! What the `OpenAPI` document says is what the server does: Schemathesis, an independent program, asks every route thousands of
 //! odd things and compares each answer with the document.
 //!
 //! It comes from PyPI when the test runs. Where that cannot be reached the test is left out, and says so; with

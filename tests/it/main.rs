@@ -18,5 +18,6 @@ mod kills;
 mod old_api;
 mod projects;
 mod secrets;
+mod slaves;
 mod sync;
 mod tls;

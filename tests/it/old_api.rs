@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Answer, PASSWORD, Server, Upstream, fingerprint, wait_for};
 
+mod accounts;
 mod renames;
 
 /// A client of then: its headers, its login, and a body as a text of bytes.
@@ -74,7 +75,12 @@ fn what_the_old_command_line_was_recorded_to_send_is_answered_as_then() {
     let updated = json!({"method": "update_project", "success": true, "id": "ubuntu"});
     let first = shown("H", "up/p1", "/d", json!([]), "*/5");
     let requests = [
-        ("POST", "/add_project/", add, json!({"method": "add_project", "success": true, "project": "ubuntu"})),
+        (
+            "POST",
+            "/add_project/",
+            add,
+            json!({"method": "add_project", "success": true, "project": "ubuntu"}),
+        ),
         ("GET", "/list_projects/", "{}", first),
         ("POST", "/update_project/basic/", update, updated.clone()),
         ("GET", "/list_projects/", "{}", shown("h2", "m2", "/d2", json!(["-z"]), "*/5")),
@@ -150,8 +156,13 @@ fn a_project_added_by_the_old_door_is_the_same_at_the_new_one() {
     assert_eq!(get(&server, "/disable_project/?id=first").status, 200);
     assert_eq!(server.get("/api/v1/projects/first").json()["enabled"], false);
     let trail = server.get("/api/v1/audit").json();
-    let actions: Vec<&str> =
-        trail["items"].as_array().unwrap().iter().rev().map(|line| line["action"].as_str().unwrap()).collect();
+    let actions: Vec<&str> = trail["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|line| line["action"].as_str().unwrap())
+        .collect();
     assert_eq!(actions, ["project.create", "project.sync", "project.sync", "project.disable"]);
     assert!(!trail.to_string().contains("hunter2"));
     // Where the new door puts it elsewhere, the old one says so.
@@ -180,9 +191,16 @@ fn both_spellings_switch_a_project_with_and_without_a_slash() {
     server.project("ubuntu", "rsync://h/m", &json!({}));
     for (method, enabled) in [("disable_project", false), ("enable_project", true)] {
         for path in ["?id=ubuntu", "/?id=ubuntu", "/id=ubuntu", "/id=ubuntu/"] {
-            server.post(&format!("/api/v1/projects/ubuntu/{}", if enabled { "disable" } else { "enable" }), &json!({}));
+            server.post(
+                &format!("/api/v1/projects/ubuntu/{}", if enabled { "disable" } else { "enable" }),
+                &json!({}),
+            );
             let answer = get(&server, &format!("/{method}{path}"));
-            assert_eq!((answer.status, answer.json()), (200, json!({"method": method, "success": true})), "{path}");
+            assert_eq!(
+                (answer.status, answer.json()),
+                (200, json!({"method": method, "success": true})),
+                "{path}"
+            );
             assert_eq!(get(&server, "/list_projects").json()[0]["enabled"], enabled, "{path}");
         }
         for path in ["", "/", "/?id=", "/?project=ubuntu", "/id=", "/ubuntu"] {
@@ -205,19 +223,26 @@ fn values_come_as_texts_or_numbers_and_a_port_in_either_place() {
     };
     let added = base("a", json!({"rsync_host": "h:8873", "cron_options": {"hour": 3, "day_of_week": "mon"}}));
     assert_eq!(added.status, 200, "{}", added.text);
-    let more = json!({"rsync_options": {"basic": ["-z", "--port=8873"], "delete": ""}, "cron_options": {"day": 1}});
+    let more =
+        json!({"rsync_options": {"basic": ["-z", "--port=8873"], "delete": ""}, "cron_options": {"day": 1}});
     assert_eq!(base("b", more).status, 200);
     let list = get(&server, "/list_projects").json();
     assert_eq!((&list[0]["rsync_host"], &list[1]["rsync_host"]), (&json!("h:8873"), &json!("h:8873")));
     assert_eq!(list[1]["rsync_options"], json!({"basic": ["-z"], "defaults": ["-avH"], "delete": ""}));
-    assert_eq!((&list[0]["cron_options"]["hour"], &list[0]["cron_options"]["minute"]), (&json!("3"), &json!("0")));
+    assert_eq!(
+        (&list[0]["cron_options"]["hour"], &list[0]["cron_options"]["minute"]),
+        (&json!("3"), &json!("0"))
+    );
     let both = json!({"rsync_host": "h:1", "rsync_options": {"basic": ["--port=2"]}});
     failed(&base("c", both), 400, "add_project", "another port");
     // What an update does not name stays, the port too; another host is at the usual one.
     let update = |more: Value| post(&server, "/update_project/basic/", &more).status;
     assert_eq!(update(json!({"id": "b", "rsync_options": {"delete": "--delete-after"}})), 200);
     let list = get(&server, "/list_projects").json();
-    assert_eq!(list[1]["rsync_options"], json!({"basic": ["-z"], "defaults": ["-avH"], "delete": "--delete-after"}));
+    assert_eq!(
+        list[1]["rsync_options"],
+        json!({"basic": ["-z"], "defaults": ["-avH"], "delete": "--delete-after"})
+    );
     assert_eq!(list[1]["rsync_host"], "h:8873");
     assert_eq!(update(json!({"id": "b", "rsync_host": "h2"})), 200);
     assert_eq!(get(&server, "/list_projects").json()[1]["rsync_host"], "h2");
@@ -241,7 +266,12 @@ fn what_is_wrong_is_said_in_the_old_form_with_a_true_status() {
         assert_eq!(add(body).status, 400, "{body}");
         assert_eq!(add(body).json()["success"], false, "{body}");
     }
-    failed(&add("{}"), 400, "add_project", "project: is missing; rsync_host: is missing; rsync_module: is missing");
+    failed(
+        &add("{}"),
+        400,
+        "add_project",
+        "project: is missing; rsync_host: is missing; rsync_module: is missing",
+    );
     failed(&add("{}"), 400, "add_project", "dest: is missing");
     let with = |more: Value| {
         let mut body = json!({"project": "p", "rsync_host": "h", "rsync_module": "m", "dest": "/nowhere/d"});
@@ -275,107 +305,27 @@ fn what_is_wrong_is_said_in_the_old_form_with_a_true_status() {
         ("/update_project/basic/", "update_project"),
         ("/update_project/schedule/", "update_project"),
     ] {
-        failed(&post(&server, path, &json!({"id": "nobody", "minute": "1"})), 404, method, "no project `nobody`");
+        failed(
+            &post(&server, path, &json!({"id": "nobody", "minute": "1"})),
+            404,
+            method,
+            "no project `nobody`",
+        );
         failed(&post(&server, path, &json!({})), 400, method, "id: is missing");
         failed(&old(&server, Method::POST, path, "{"), 400, method, "not JSON");
     }
     failed(&get(&server, "/syncup/?project=nobody"), 404, "syncup_project", "no project `nobody`");
     failed(&get(&server, "/syncup/"), 400, "syncup_project", "No project id provided");
-    failed(&post(&server, "/update_project/schedule/", &json!({"id": "taken"})), 400, "update_project", "every second");
+    failed(
+        &post(&server, "/update_project/schedule/", &json!({"id": "taken"})),
+        400,
+        "update_project",
+        "every second",
+    );
     failed(&get(&server, "/add_project/"), 405, "add_project", "method");
     let large = old(&server, Method::POST, "/add_project/", &format!("\"{}\"", "x".repeat(2 << 20)));
     failed(&large, 413, "add_project", "larger");
     assert_eq!(get(&server, "/list_projects").json().as_array().unwrap().len(), 1, "none of this was taken");
-}
-
-#[test]
-fn slaves_are_added_once_listed_removed_and_heard() {
-    let mut server = quiet();
-    server.project("fedora", "rsync://h/m", &json!({}));
-    let add = |server: &Server, port: Value| {
-        post(server, "/add_slave/", &json!({"hostname": "localhost", "port": port})).json()["details"].clone()
-    };
-    assert_eq!((add(&server, json!(7000)), add(&server, json!("7000"))), (json!("Added to cluster"), json!("Already added")));
-    post(&server, "/add_slave/", &json!({"hostname": "mirror2.example.org", "port": "7001"}));
-    let expected = json!([{"id": 1, "hostname": "localhost", "port": "7000"},
-        {"id": 2, "hostname": "mirror2.example.org", "port": "7001"}]);
-    assert_eq!(get(&server, "/list_slaves/").json(), expected);
-    server.kill();
-    server.launch();
-    assert_eq!(get(&server, "/list_slaves/").json(), expected, "they outlive a kill");
-    for slave in [json!(1), json!("1")] {
-        let heard = post(&server, "/slave_rsync_complete/", &json!({"slave_id": slave, "project": "fedora"}));
-        assert_eq!((heard.status, heard.json()), (200, json!({"method": "slave_rsync_complete", "success": true})));
-    }
-    assert_eq!(server.get("/api/v1/audit?limit=1").json()["items"][0]["action"], "node.synced");
-    assert!(server.log().contains("a slave reports"));
-    let report = |slave: u32, project: &str| {
-        post(&server, "/slave_rsync_complete/", &json!({"slave_id": slave, "project": project}))
-    };
-    failed(&report(3, "fedora"), 404, "slave_rsync_complete", "no slave 3");
-    failed(&report(1, "nobody"), 404, "slave_rsync_complete", "no project `nobody`");
-    let remove = |hostname: &str| post(&server, "/remove_slave/", &json!({"hostname": hostname})).json();
-    assert_eq!(remove("localhost")["details"], "Found and deleted");
-    assert_eq!(remove("localhost"), json!({"method": "remove_slave", "success": true, "details": ""}));
-    for (host, port) in [("", json!("1")), ("a b", json!("1")), ("h", json!("x")), ("h", json!(0)), ("h", json!(70_000))] {
-        let answer = post(&server, "/add_slave/", &json!({"hostname": host, "port": port}));
-        failed(&answer, 400, "add_slave", if host == "h" { "port: " } else { "hostname: " });
-    }
-}
-
-#[test]
-fn users_and_tokens_work_as_they_should_have_in_2014() {
-    let server = quiet();
-    let add = |body: Value| post(&server, "/create_api_user/", &body);
-    let jane = add(json!({"username": "jane", "password": "jane's password"}));
-    assert_eq!((jane.status, jane.json()), (200, json!({"username": "jane"})));
-    assert_eq!(add(json!({"username": "joe", "password": "joe's password", "role": "viewer"})).status, 200);
-    failed(&add(json!({"username": "jane", "password": "another one"})), 400, "create_api_user", "exists already");
-    failed(&add(json!({"username": "x", "password": "short"})), 400, "create_api_user", "password: ");
-    failed(&add(json!({"username": "x"})), 400, "create_api_user", "password: is missing");
-    failed(&add(json!({"username": "x", "password": "long enough", "role": "king"})), 400, "create_api_user", "role: ");
-    let users = json!([{"username": "root", "role": "root"}, {"username": "jane", "role": "upstreamuser"},
-        {"username": "joe", "role": "viewer"}]);
-    assert_eq!(get(&server, "/list_users/").json(), users);
-    assert_eq!(get(&server, "/test/").json(), json!({"success": true}));
-
-    let client = Client::new();
-    let as_jane = |path: &str| client.get(server.url(path)).basic_auth("jane", Some("jane's password"));
-    let token = server.send(as_jane("/get_token/")).json()["token"].as_str().unwrap().to_owned();
-    let basic = client.get(server.url("/test/")).basic_auth(&token, Some("whatever"));
-    assert_eq!(server.send(basic).json(), json!({"success": true}));
-    assert_eq!(server.send(client.get(server.url("/test/")).bearer_auth(&token)).status, 200);
-    let tokens = server.get("/api/v1/tokens").json();
-    assert_eq!((&tokens["items"][0]["owner"], &tokens["items"][0]["scope"]), (&json!("jane"), &json!({"role": "upstreamuser"})));
-    assert!(!tokens["items"][0]["expires"].is_null());
-
-    // Each may change what is their own.
-    server.project("roots", "rsync://h/m", &json!({}));
-    let own = json!({"project": "janes", "rsync_host": "h", "rsync_module": "m", "dest": server.path("mirrors")});
-    let ask = |method: Method, path: &str, body: &Value| {
-        let request = client.request(method, server.url(path)).bearer_auth(&token);
-        server.send(request.body(body.to_string()))
-    };
-    assert_eq!(ask(Method::POST, "/add_project/", &own).status, 200);
-    for (path, method) in [
-        ("/remove_project/", "remove_project"),
-        ("/update_project/basic/", "update_project"),
-        ("/update_project/schedule/", "update_project"),
-    ] {
-        let body = json!({"id": "roots", "minute": "1"});
-        failed(&ask(Method::POST, path, &body), 403, method, "owner");
-    }
-    for (path, method) in
-        [("/enable_project/id=roots", "enable_project"), ("/disable_project/?id=roots", "disable_project"),
-         ("/syncup/?id=roots", "syncup_project")]
-    {
-        failed(&ask(Method::GET, path, &json!({})), 403, method, "owner");
-    }
-    failed(&ask(Method::GET, "/list_users/", &json!({})), 403, "list_users", "root");
-    failed(&ask(Method::POST, "/add_slave/", &json!({"hostname": "h", "port": 1})), 403, "add_slave", "root");
-    assert_eq!(ask(Method::POST, "/remove_project/", &json!({"id": "janes"})).status, 200);
-    let viewer = client.get(server.url("/disable_project/?id=roots")).basic_auth("joe", Some("joe's password"));
-    failed(&server.send(viewer), 403, "disable_project", "root and upstreamusers");
 }
 
 /// Reproduced in 2014: a missing login and an unknown id gave a debugger's page, and five routes asked for no login.
@@ -391,9 +341,18 @@ fn nothing_answers_without_a_login_and_nothing_answers_with_a_page() {
         let wrong = server.send(Client::new().request(method.clone(), &url).basic_auth("root", Some("toor")));
         assert!(matches!(wrong.status, 401 | 429), "{}", wrong.status);
         let path = route.path.replace("{asked}", "id=x");
-        let odd = json!({"id": "x", "hostname": null, "slave_id": 9, "project": "x", "username": {}}).to_string();
-        for answer in [old(&server, method.clone(), &path, &odd), old(&server, method, &format!("{path}?id=x&project=x"), "[1]")] {
-            assert!(answer.status < 500 && !answer.text.contains('<'), "{path}: {} {}", answer.status, answer.text);
+        let odd =
+            json!({"id": "x", "hostname": null, "slave_id": 9, "project": "x", "username": {}}).to_string();
+        for answer in [
+            old(&server, method.clone(), &path, &odd),
+            old(&server, method, &format!("{path}?id=x&project=x"), "[1]"),
+        ] {
+            assert!(
+                answer.status < 500 && !answer.text.contains('<'),
+                "{path}: {} {}",
+                answer.status,
+                answer.text
+            );
         }
     }
 }
@@ -415,15 +374,25 @@ fn a_sync_by_the_old_door_has_none_of_the_old_faults() {
     for _ in 0..3 {
         assert_eq!(get(&server, "/syncup/?id=good").status, 200);
     }
-    let all_of = |id: &str| server.get(&format!("/api/v1/projects/{id}/runs")).json()["items"].as_array().unwrap().clone();
+    let all_of = |id: &str| {
+        server.get(&format!("/api/v1/projects/{id}/runs")).json()["items"].as_array().unwrap().clone()
+    };
     assert!(all_of("good").len() <= 3);
-    let ended = |id: &str| wait_for("its runs to end", || Some(all_of(id)).filter(|runs| runs.iter().all(|run| !run["ended"].is_null())));
+    let ended = |id: &str| {
+        wait_for("its runs to end", || {
+            Some(all_of(id)).filter(|runs| runs.iter().all(|run| !run["ended"].is_null()))
+        })
+    };
     let mut runs = ended("good");
     runs.sort_by_key(|run| run["started"].as_str().unwrap().to_owned());
     for pair in runs.windows(2) {
         assert!(pair[0]["ended"].as_str() <= pair[1]["started"].as_str(), "{pair:?}");
     }
-    assert!(runs[0]["log_bytes"].as_u64().unwrap_or(u64::MAX) > 1 << 16 && runs[0]["state"] == "succeeded", "{}", runs[0]);
+    assert!(
+        runs[0]["log_bytes"].as_u64().unwrap_or(u64::MAX) > 1 << 16 && runs[0]["state"] == "succeeded",
+        "{}",
+        runs[0]
+    );
     assert_eq!(fingerprint(&folder.join("good")), fingerprint(&upstream.tree()));
     assert!(!Path::new("owned").exists() && !server.path("owned").exists());
     get(&server, "/syncup/?id=bad");

@@ -1,6 +1,7 @@
 //! The accounts: users with their passwords, and tokens. Every change is durable, with its line in the audit trail,
 //! before it counts.
 
+mod members;
 mod nodes;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! Hashing passwords with Argon2id (RFC 9106), and never so many at once that it hurts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::SaltString;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
@@ -19,14 +19,14 @@ pub(super) const LONGEST: usize = 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Passwords {
     slots: Arc<Semaphore>,
-    /// Verified against when there is no such user, so that it takes as long as if there were.
-    nobody: Secret,
+    /// Verified against when there is no such user, so that it takes as long as if there were. Worked out when it is
+    /// needed first: a start should not wait for it.
+    nobody: Arc<OnceLock<Secret>>,
 }
 
 impl Passwords {
     pub(super) fn new() -> Self {
-        let nobody = hash(&Secret::new("nobody")).unwrap_or_else(|| Secret::new(""));
-        Self { slots: Arc::new(Semaphore::new(AT_ONCE)), nobody }
+        Self { slots: Arc::new(Semaphore::new(AT_ONCE)), nobody: Arc::default() }
     }
 
     /// The hash of a password.
@@ -37,8 +37,14 @@ impl Passwords {
     /// Whether a password is the one of a hash; with none, it takes as long and is not.
     pub(super) async fn verify(&self, password: Secret, known: Option<Secret>) -> bool {
         let exists = known.is_some();
-        let known = known.unwrap_or_else(|| self.nobody.clone());
-        self.work(move || verify(&password, &known)).await.unwrap_or(false) && exists
+        let nobody = Arc::clone(&self.nobody);
+        let verified = self.work(move || {
+            let known = known.unwrap_or_else(|| {
+                nobody.get_or_init(|| hash(&Secret::new("nobody")).unwrap_or_else(|| Secret::new(""))).clone()
+            });
+            verify(&password, &known)
+        });
+        verified.await.unwrap_or(false) && exists
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {

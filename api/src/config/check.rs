@@ -140,6 +140,13 @@ impl Checker<'_, '_> {
     fn managed(&mut self, managed: &RsyncdManaged) {
         self.name("role.rsyncd.module", &managed.module);
         self.positive("role.rsyncd.max_connections", managed.max_connections.into());
+        for (index, host) in managed.hosts_allow.iter().enumerate() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '-' | '_' | '*');
+            let path = format!("role.rsyncd.hosts_allow[{index}]");
+            self.need(!host.is_empty() && host.chars().all(plain), &[&path], || {
+                format!("{path}: expected an address, a network such as 10.0.0.0/8, or a host name")
+            });
+        }
         if let Some(address) = &managed.address {
             let right = !address.is_empty() && !address.contains(|c: char| c.is_whitespace() || c == '/');
             self.need(right, &["role.rsyncd.address"], || {

@@ -100,12 +100,14 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         rsyncd: Managed(
             // Address that it listens on.
             //listen: "127.0.0.1:8730",
-            // Name of its one module.
+            // What the names of its modules begin with; each project is one of them.
             //module: "mirror",
             // The "host" or "host:port" that slaves are told; None: the host by which they reached this master.
             //address: None,
             // Most connections at once.
             //max_connections: 32,
+            // Addresses and networks that may connect, such as ["10.0.0.0/8"]; empty: all, with their password.
+            //hosts_allow: [],
         ),
 
         // The secret that a slave must present to join, such as File("/etc/heliostat/enrolment.secret").

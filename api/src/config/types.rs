@@ -224,13 +224,16 @@ pub struct RsyncdManaged {
     pub address: Option<String>,
     /// Most connections at once.
     pub max_connections: u32,
+    /// Addresses and networks that may connect; empty: all.
+    pub hosts_allow: Vec<String>,
 }
 
 record!(default RsyncdManaged {
     listen = local(8730),
     module = "mirror".to_owned(),
     address = None,
-    max_connections = 32;
+    max_connections = 32,
+    hosts_allow = Vec::new();
 });
 
 /// A daemon that somebody else runs.

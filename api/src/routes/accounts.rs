@@ -252,10 +252,9 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(fields: &mut Fields<'_>,
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match &error {
-            AccountError::Exists(_) => Self::conflict(error.to_string()),
+            AccountError::Exists(_) | AccountError::Forbidden(_) => Self::conflict(error.to_string()),
             AccountError::Unknown(_) => Self::not_found(error.to_string()),
             AccountError::Password => Self::invalid(vec![FieldError::new("password", error.to_string())]),
-            AccountError::Forbidden(_) => Self::conflict(error.to_string()),
             AccountError::Store(_) => Self::insufficient_storage(error.to_string()),
             AccountError::Hash | AccountError::File(_) => Self::internal(&error),
         }

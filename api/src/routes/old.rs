@@ -25,7 +25,9 @@ use crate::problem::Problem;
 /// that old clients may know.
 pub(crate) fn shaped(method: &'static str, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    let Some(problem) = parts.extensions.remove::<Problem>() else { return Response::from_parts(parts, body) };
+    let Some(problem) = parts.extensions.remove::<Problem>() else {
+        return Response::from_parts(parts, body);
+    };
     parts.status = match parts.status {
         StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
         StatusCode::PRECONDITION_FAILED => StatusCode::CONFLICT,

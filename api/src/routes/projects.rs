@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use bytes::Bytes;
 use chrono::Utc;
 use scheduler::account::AuditEntry;
 use scheduler::core::Entry;
@@ -42,9 +43,14 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let board = app.scheduler.board();
     // Read before the projects: a change in between makes the tag too old, never too new.
-    let tag = format!("\"{}-{}\"", app.started.timestamp_millis(), board.version());
+    let version = board.version();
+    let tag = format!("\"{}-{version}\"", app.started.timestamp_millis());
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let asked = format!("{query:?}");
+    if let Some(page) = app.pages.get(&asked, version) {
+        return Ok(listed(tag, page));
     }
     let limit = page_size(query.limit)?;
     let after: Option<ProjectId> = cursor(query.cursor.as_deref())?;
@@ -65,7 +71,18 @@ pub(super) async fn list(
         items.push((entry.project.id.clone(), shown));
     }
     let page = Page { items: items.into_iter().map(|(_, shown)| shown).collect(), next };
-    Ok(([(header::ETAG, tag), (header::CACHE_CONTROL, "no-cache".to_owned())], Json(page)).into_response())
+    let page = Bytes::from(serde_json::to_vec(&page).map_err(|error| Problem::internal(&error))?);
+    app.pages.keep(asked, version, page.clone());
+    Ok(listed(tag, page))
+}
+
+fn listed(tag: String, page: Bytes) -> Response {
+    let headers = [
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+    ];
+    (headers, page).into_response()
 }
 
 fn wanted(query: &ListQuery, project: &Project) -> bool {

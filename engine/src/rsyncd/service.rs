@@ -14,9 +14,11 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::time::{Instant, sleep};
 
 use super::{Answer, RsyncdError, answers};
 use crate::guardian::{Guarded, Said, Spec};
@@ -25,6 +27,10 @@ use crate::secret::Secret;
 
 /// The longest line of the daemon's log that is kept.
 const LONGEST_LINE: u64 = 4096;
+/// How long connections that were killed may take to be gone: one may be waiting for a disk.
+const CUT_WITHIN: Duration = Duration::from_secs(5);
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// One tree that is served, read only and not listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,13 +82,19 @@ impl Files {
         for share in &offer.shares {
             match writable(&share.path).filter(|_| !users.is_empty()) {
                 Some(path) => {
-                    let _ = write!(config, "[{}]\npath = {path}\nauth users = {}\n", share.module, users.join(","));
+                    let _ = write!(
+                        config,
+                        "[{}]\npath = {path}\nauth users = {}\n",
+                        share.module,
+                        users.join(",")
+                    );
                 }
                 None if users.is_empty() => {}
                 None => left_out.push(share.module.clone()),
             }
         }
-        let secrets: String = offer.users.iter().map(|(user, password)| format!("{user}:{}\n", password.expose())).collect();
+        let secrets: String =
+            offer.users.iter().map(|(user, password)| format!("{user}:{}\n", password.expose())).collect();
         // Secrets first: a removed user must be out even if the second file cannot be written.
         self.replace("secrets", &secrets)?;
         self.replace("rsyncd.conf", &config)?;
@@ -121,7 +133,8 @@ impl Files {
 /// A path as rsync's configuration takes it; none when it would read something else.
 fn writable(path: &Path) -> Option<&str> {
     let text = path.to_str().filter(|_| path.is_absolute())?;
-    let plain = !text.contains(|c: char| c.is_control() || c == '%') && !text.ends_with('\\') && text.trim() == text;
+    let plain =
+        !text.contains(|c: char| c.is_control() || c == '%') && !text.ends_with('\\') && text.trim() == text;
     plain.then_some(text)
 }
 
@@ -158,7 +171,9 @@ impl Service {
         let pid = match guarded.said().await {
             Said::Started(pid) => i32::try_from(pid).ok().and_then(Pid::from_raw),
             Said::Failed(why) => return Err(RsyncdError::Start(why)),
-            Said::Busy => return Err(RsyncdError::Start("another server's daemon uses its folder".to_owned())),
+            Said::Busy => {
+                return Err(RsyncdError::Start("another server's daemon uses its folder".to_owned()));
+            }
             said => return Err(RsyncdError::Start(format!("{said:?}"))),
         };
         match answers(&mut guarded, launch.listen).await {
@@ -186,24 +201,29 @@ impl Service {
         }
     }
 
-    /// Ends every connection that it serves now, at once. New ones are answered.
-    pub fn cut(&self) {
+    /// Ends every connection that it serves now, at once, and waits until they have ended. New ones are answered.
+    pub async fn cut(&self) {
         let Some(daemon) = self.pid else { return };
+        let mut ended = Vec::new();
         for pid in children(daemon) {
-            // Looked at again through the descriptor's eyes: the number may have gone to somebody else.
-            let handle = pidfd_open(pid, PidfdFlags::empty());
-            if let Ok(handle) = handle
+            // Looked at again once the descriptor holds it: the number may have gone to somebody else.
+            if let Ok(handle) = pidfd_open(pid, PidfdFlags::empty())
                 && children(daemon).contains(&pid)
             {
                 // One that has ended meanwhile needs no end.
                 let _ = pidfd_send_signal(handle, Signal::KILL);
+                ended.push(pid);
             }
+        }
+        let deadline = Instant::now() + CUT_WITHIN;
+        while children(daemon).iter().any(|pid| ended.contains(pid)) && Instant::now() < deadline {
+            sleep(LOOK).await;
         }
     }
 
     /// Ends it and its connections, and waits until all have ended.
     pub async fn stop(mut self) {
-        self.cut();
+        self.cut().await;
         self.guarded.stop().await;
         while !matches!(self.guarded.said().await, Said::Exited(_) | Said::Signalled(_) | Said::Gone) {}
         self.guarded.wait().await;
@@ -216,7 +236,9 @@ fn children(of: Pid) -> Vec<Pid> {
     let tasks = fs::read_dir(format!("/proc/{}/task", of.as_raw_nonzero())).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect::<Vec<_>>())
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect::<Vec<_>>()
+        })
         .collect()
 }
 
@@ -264,7 +286,11 @@ mod tests {
         let files = Files::new(folder.path()).unwrap();
         let share = |module: &str, path: &str| Share { module: module.to_owned(), path: path.into() };
         let offer = Offer {
-            shares: vec![share("mirror-a", "/srv/a b"), share("mirror-b", "/srv/%HOME%"), share("mirror-c", "/srv/c\\")],
+            shares: vec![
+                share("mirror-a", "/srv/a b"),
+                share("mirror-b", "/srv/%HOME%"),
+                share("mirror-c", "/srv/c\\"),
+            ],
             users: vec![("ftp-1".to_owned(), Secret::new("x1")), ("ftp-2".to_owned(), Secret::new("x2"))],
             max_connections: 7,
             hosts_allow: vec!["10.0.0.0/8".to_owned()],
@@ -273,7 +299,10 @@ mod tests {
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         let config = read("rsyncd.conf");
         assert!(config.contains("[mirror-a]\npath = /srv/a b\nauth users = ftp-1,ftp-2\n"), "{config}");
-        assert!(config.contains("max connections = 7\n") && config.contains("hosts allow = 10.0.0.0/8\nhosts deny = *\n"));
+        assert!(
+            config.contains("max connections = 7\n")
+                && config.contains("hosts allow = 10.0.0.0/8\nhosts deny = *\n")
+        );
         assert!(!config.contains("x1"));
         assert_eq!(read("secrets"), "ftp-1:x1\nftp-2:x2\n");
         for name in ["secrets", "rsyncd.conf"] {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::rename::Rename;
 use super::{Core, Effect, Entry, Step, Write};
 use crate::account::AuditEntry;
 use crate::destination::DestinationError;
@@ -23,6 +24,8 @@ pub enum Command {
         /// Refuse when the project is at another version.
         if_version: Option<u64>,
     },
+    /// Give the project another name, under which its tree and its history go on.
+    Rename(Box<Rename>),
     /// Do this, and note it in the audit trail in the same write. What is refused is not noted.
     Noted {
         /// What is to be done.
@@ -108,6 +111,17 @@ pub enum Refusal {
     /// It would move the destination away under a running rsync.
     #[error("project `{0}` is being synced: cancel its run, or wait for its end, then change `dest`")]
     Busy(ProjectId),
+    /// It has a run, or its tree is still to move.
+    #[error("project `{0}` has a run, or is being renamed: wait for its end, or cancel it, then repeat this")]
+    Unsettled(ProjectId),
+    /// The project has its new name, and its tree is where it was.
+    #[error("project `{id}` has its new name, but its tree could not move ({why}); the next sync tries again first")]
+    NotMoved {
+        /// The new name.
+        id: ProjectId,
+        /// What the system said.
+        why: String,
+    },
     /// The server is about to end.
     #[error("the server is stopping: repeat this once it is back")]
     Stopping,
@@ -129,6 +143,7 @@ impl Core {
         match command {
             Command::Create(project) => self.create(now, *project, step),
             Command::Replace { project, if_version } => self.replace(now, *project, if_version, step),
+            Command::Rename(rename) => self.rename(now, *rename, step),
             Command::Noted { command, line } => {
                 let answer = self.command(now, *command, step)?;
                 step.writes.push(Write::Audit(line));
@@ -181,7 +196,7 @@ impl Core {
     }
 
     /// Nowhere near another project, nor near the last rsync of a removed one.
-    fn may_land(&self, project: &Project) -> Result<(), Refusal> {
+    pub(super) fn may_land(&self, project: &Project) -> Result<(), Refusal> {
         let place = &project.place;
         let leaving = |gone: &&Arc<Project>| gone.place.starts_with(place) || place.starts_with(&gone.place);
         match self.departing.values().find(leaving) {
@@ -193,6 +208,9 @@ impl Core {
     fn may_replace(&self, project: &Project, if_version: Option<u64>) -> Result<(), Refusal> {
         let entry = self.known(&project.id)?;
         check_version(entry, if_version)?;
+        if entry.project.place != project.place && entry.standing.moving.is_some() {
+            return Err(Refusal::Unsettled(project.id.clone()));
+        }
         if entry.project.place != project.place && self.is_running(entry) {
             return Err(Refusal::Busy(project.id.clone()));
         }
@@ -245,6 +263,7 @@ impl Core {
         check_version(entry, if_version)?;
         let (active, waiting, running) = (entry.active, entry.waiting, self.is_running(entry));
         let project = Arc::clone(&entry.project);
+        let leaving = entry.standing.moving.clone();
         for run in waiting.into_iter().chain(active) {
             self.cancel(now, run, "the removal of its project", step)?;
         }
@@ -252,6 +271,9 @@ impl Core {
         self.granted.remove(id);
         self.entries.remove(id);
         self.places.remove(&project.place);
+        if let Some(relocation) = leaving {
+            self.places.remove(&relocation.from);
+        }
         if let Some(run) = active.filter(|_| running) {
             self.departing.insert(run, project);
         }
@@ -306,7 +328,7 @@ impl Core {
         Ok(Answer::Run(Arc::new(run.clone())))
     }
 
-    fn known(&self, id: &ProjectId) -> Result<&Entry, Refusal> {
+    pub(super) fn known(&self, id: &ProjectId) -> Result<&Entry, Refusal> {
         self.entries.get(id).ok_or_else(|| Refusal::NoProject(id.clone()))
     }
 
@@ -315,7 +337,7 @@ impl Core {
     }
 }
 
-fn check_version(entry: &Entry, if_version: Option<u64>) -> Result<(), Refusal> {
+pub(super) fn check_version(entry: &Entry, if_version: Option<u64>) -> Result<(), Refusal> {
     let current = entry.project.version;
     match if_version {
         Some(wanted) if wanted != current => Err(Refusal::Stale { id: entry.project.id.clone(), current }),

@@ -89,8 +89,13 @@ impl Core {
         run.attempts.push(AttemptRecord { started: now, command, end: None });
         run.state = RunState::Running;
         let run = Arc::new(run.clone());
-        let start =
-            Start { run: id, number: run.attempts.len(), project: Arc::clone(&entry.project), attempt };
+        let start = Start {
+            run: id,
+            number: run.attempts.len(),
+            project: Arc::clone(&entry.project),
+            attempt,
+            relocation: entry.standing.moving.clone(),
+        };
         step.touched.insert(run.project.clone());
         step.writes.push(Write::Run(Arc::clone(&run)));
         step.effects.push(Effect::Start(Box::new(start)));
@@ -109,6 +114,9 @@ impl Core {
         self.departing.remove(&id);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let (verdict, reason) = (end.verdict, end.reason.clone());
+        // Every attempt makes a move that is left; that it was made is noted like that of any other.
+        let moving = self.entries.get(&run.project).and_then(|entry| entry.standing.moving.clone());
+        step.effects.extend(moving.map(|relocation| Effect::Move(run.project.clone(), relocation)));
         let Some(attempt) = run.attempts.last_mut() else { return };
         attempt.end = Some(end);
         let by = run.cancelled_by.clone();

@@ -3,6 +3,7 @@
 mod catch_up;
 mod clock;
 mod crowd;
+mod renames;
 mod wishes;
 
 use std::collections::{BTreeMap, HashSet};
@@ -78,6 +79,7 @@ struct Bench {
     runs: BTreeMap<RunId, Run>,
     started: Vec<RunId>,
     cancelled: Vec<RunId>,
+    moves: Vec<(ProjectId, Relocation)>,
     answers: Vec<Result<Answer, Refusal>>,
 }
 
@@ -90,6 +92,7 @@ impl Bench {
             runs: BTreeMap::new(),
             started: Vec::new(),
             cancelled: Vec::new(),
+            moves: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -110,6 +113,7 @@ impl Bench {
                 Write::Run(run) => {
                     self.runs.insert(run.id, Run::clone(&run));
                 }
+                Write::RenameRuns { from, to } => self.rename_runs(&from, &to),
                 Write::Audit(_) => {}
             }
         }
@@ -118,6 +122,7 @@ impl Bench {
                 Effect::Start(start) => self.started.push(start.run),
                 Effect::Cancel(run) => self.cancelled.push(run),
                 Effect::Answer(_, answer) => self.answers.push(*answer),
+                Effect::Move(id, relocation) => self.moves.push((id, relocation)),
                 Effect::Publish(..) => {}
             }
         }

@@ -34,6 +34,8 @@ pub(super) struct Shell {
     answers: HashMap<Ticket, oneshot::Sender<Result<Answer, Refusal>>>,
     next_ticket: Ticket,
     going: HashMap<RunId, CancellationToken>,
+    /// Projects whose trees have moved, which is to be noted.
+    moved: Vec<ProjectId>,
     /// Ends that could not be made durable yet.
     unsaved: Vec<Ended>,
     /// What reading the store again after a failed commit has led to; the next commit is to hold it.
@@ -55,6 +57,7 @@ impl Shell {
             answers: HashMap::new(),
             next_ticket: 0,
             going: HashMap::new(),
+            moved: Vec::new(),
             unsaved: Vec::new(),
             recovered: Step::default(),
             refused: false,
@@ -106,6 +109,9 @@ impl Shell {
             self.going.remove(&run);
             self.core.handle(now, Input::AttemptEnded { run, end, clean }, &mut step);
         }
+        for id in std::mem::take(&mut self.moved) {
+            self.core.handle(now, Input::TreeMoved(id), &mut step);
+        }
         for ask in asks {
             let input = self.input(ask);
             self.core.handle(now, input, &mut step);
@@ -145,8 +151,17 @@ impl Shell {
         if !touched.is_empty() {
             self.shared.board.refresh(&self.core, touched.into_iter());
         }
+        let mut unmoved: HashMap<ProjectId, String> = HashMap::new();
         for effect in step.effects {
             match effect {
+                Effect::Move(id, relocation) => match relocation.perform() {
+                    Ok(()) => self.moved.push(id),
+                    Err(error) => {
+                        let (from, to) = (relocation.from.display(), relocation.to.display());
+                        tracing::error!(project = %id, "the tree could not move from {from} to {to}: {error}");
+                        unmoved.insert(id, error.to_string());
+                    }
+                },
                 Effect::Start(start) => {
                     let token = CancellationToken::new();
                     self.going.insert(start.run, token.clone());
@@ -158,7 +173,13 @@ impl Shell {
                         token.cancel();
                     }
                 }
-                Effect::Answer(ticket, answer) => self.answer(ticket, *answer),
+                Effect::Answer(ticket, answer) => {
+                    let why = answer.as_ref().as_ref().ok().and_then(|answer| match answer {
+                        Answer::Project(project) => Some((project.id.clone(), unmoved.get(&project.id)?.clone())),
+                        _ => None,
+                    });
+                    self.answer(ticket, why.map_or(*answer, |(id, why)| Err(Refusal::NotMoved { id, why })));
+                }
                 Effect::Publish(project, kind) => self.shared.events.publish(project, kind),
             }
         }
@@ -205,6 +226,9 @@ impl Shell {
     }
 
     fn wake(&self) -> Instant {
+        if !self.moved.is_empty() {
+            return Instant::now();
+        }
         // A store that refuses is not asked again and again: what is due is due a moment later too.
         let sleep = if self.refused {
             COMMIT_AGAIN

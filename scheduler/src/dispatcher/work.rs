@@ -33,7 +33,11 @@ pub(super) async fn attempt(
     let journal = Arc::new(Journal::open(&shared.journals, start.run));
     let (run, project) = (start.run, start.project.id.clone());
     tracing::info!(%run, %project, attempt = start.number, "attempt started");
-    let (end, clean) = match moved(&shared, &start) {
+    let elsewhere = match not_moved(&start).await {
+        Some(why) => Some(why),
+        None => moved(&shared, &start),
+    };
+    let (end, clean) = match elsewhere {
         Some(why) => (refused(why), true),
         None => {
             let watch = Watch { shared: &shared, journal: &journal, project: &project, run };
@@ -50,6 +54,18 @@ pub(super) async fn attempt(
     // A panic in there has said what it had to say; the end is reported all the same.
     let _ = tokio::task::spawn_blocking(move || closing.close()).await;
     promise.keep(Ended { run, end: Box::new(end), clean });
+}
+
+/// A tree that is still to move does so first: what would be fetched meanwhile would be there twice.
+async fn not_moved(start: &Start) -> Option<String> {
+    let relocation = start.relocation.clone()?;
+    let (from, to) = (relocation.from.display().to_string(), relocation.to.display().to_string());
+    let why = match tokio::task::spawn_blocking(move || relocation.perform()).await {
+        Ok(Ok(())) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!("the tree could not move from {from} to {to}: {why}"))
 }
 
 /// A destination that leads elsewhere than when it was accepted could nest in another project's.

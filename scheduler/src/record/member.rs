@@ -49,8 +49,19 @@ pub(super) struct HoldingRecord {
 
 impl From<&Holding> for HoldingRecord {
     fn from(holding: &Holding) -> Self {
-        let Holding { member, project, created, generation, run, state, reason, ended, took_ms, received, heard } =
-            holding.clone();
+        let Holding {
+            member,
+            project,
+            created,
+            generation,
+            run,
+            state,
+            reason,
+            ended,
+            took_ms,
+            received,
+            heard,
+        } = holding.clone();
         Self {
             member: member.to_string(),
             project: project.to_string(),
@@ -71,8 +82,19 @@ impl TryFrom<HoldingRecord> for Holding {
     type Error = RecordError;
 
     fn try_from(record: HoldingRecord) -> Result<Self, RecordError> {
-        let HoldingRecord { member, project, created, generation, run, state, reason, ended, took_ms, received, heard } =
-            record;
+        let HoldingRecord {
+            member,
+            project,
+            created,
+            generation,
+            run,
+            state,
+            reason,
+            ended,
+            took_ms,
+            received,
+            heard,
+        } = record;
         Ok(Self {
             member: parse("member", &member)?,
             project: parse("project", &project)?,

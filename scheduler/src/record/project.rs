@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{RecordError, parse};
 use crate::cron::{CronFields, CronText};
 use crate::project::{Guard, LastRun, Project, Standing};
+use crate::relocation::Relocation;
 use crate::schedule::{CatchUp, Rule, Schedule};
 
 #[derive(Serialize, Deserialize)]
@@ -110,6 +111,14 @@ pub(super) struct StandingRecord {
     size_bytes: u64,
     files: u64,
     unclean_since: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moving: Option<RelocationRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RelocationRecord {
+    from: PathBuf,
+    to: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -279,6 +288,10 @@ impl From<&Standing> for StandingRecord {
             size_bytes: standing.size_bytes,
             files: standing.files,
             unclean_since: standing.unclean_since,
+            moving: standing.moving.as_ref().map(|Relocation { from, to }| RelocationRecord {
+                from: from.clone(),
+                to: to.clone(),
+            }),
         }
     }
 }
@@ -308,6 +321,7 @@ impl TryFrom<StandingRecord> for Standing {
             size_bytes: record.size_bytes,
             files: record.files,
             unclean_since: record.unclean_since,
+            moving: record.moving.map(|RelocationRecord { from, to }| Relocation { from, to }),
         })
     }
 }

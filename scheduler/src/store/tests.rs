@@ -233,3 +233,28 @@ async fn accounts_and_the_audit_trail_outlive_a_restart() {
     store.commit_accounts(vec![AccountWrite::ForgetUser(user.name)]).await.unwrap();
     assert!(store.accounts().unwrap().users.is_empty());
 }
+
+#[tokio::test]
+async fn the_ended_runs_of_a_renamed_project_are_found_under_its_new_name_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to): (ProjectId, ProjectId) = ("old".parse().unwrap(), "new".parse().unwrap());
+    let store = Store::open(folder.path()).unwrap();
+    let first = run(1, "old", ended());
+    store.commit(vec![Write::Run(Arc::clone(&first)), Write::Run(run(2, "older", ended()))]).await.unwrap();
+    // One that ends in the same batch goes along; one of a removed project of that name goes on alone.
+    let writes = vec![
+        Write::Run(run(3, "old", ended())),
+        Write::Run(run(4, "old", RunState::Running)),
+        Write::RenameRuns { from: from.clone(), to: to.clone() },
+        Write::RenameRuns { from: to, to: "newest".parse().unwrap() },
+    ];
+    store.commit(writes).await.unwrap();
+    // What was to be forgotten under the old name stays.
+    assert!(store.forget_runs(&[(from.clone(), first.id)]).await.unwrap().is_empty());
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    let count = |name: &str| store.runs(Some(&name.parse().unwrap()), None, 10).unwrap().len();
+    assert_eq!((count("old"), count("new"), count("newest"), count("older")), (1, 0, 2, 1));
+    assert_eq!(store.run(first.id).unwrap().unwrap().project.as_str(), "newest");
+    assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
+}

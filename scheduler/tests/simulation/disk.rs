@@ -29,7 +29,8 @@ impl Disk {
                 self.projects.remove(id);
                 self.standings.remove(id);
             }
-            Write::Audit(_) => {}
+            // Nobody renames here.
+            Write::RenameRuns { .. } | Write::Audit(_) => {}
             Write::Run(run) => {
                 if run.state.is_ended() {
                     self.live.remove(&run.id);

@@ -37,7 +37,7 @@ impl Wish {
             Command::Delete { id, .. } => Self::Delete(id.clone()),
             Command::Cancel { run, .. } => Self::Cancel(*run),
             Command::Noted { command, .. } => Self::of(command),
-            Command::Sync { .. } | Command::Check { .. } => Self::Sync,
+            Command::Sync { .. } | Command::Check { .. } | Command::Rename(_) => Self::Sync,
         }
     }
 
@@ -100,7 +100,7 @@ impl Ledger {
                 Write::ForgetProject(id) => {
                     self.standings.remove(id);
                 }
-                Write::Project(_) | Write::Audit(_) => {}
+                Write::Project(_) | Write::RenameRuns { .. } | Write::Audit(_) => {}
             }
         }
         for (wish, answer) in commit.done {

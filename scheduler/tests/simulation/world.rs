@@ -271,7 +271,7 @@ impl World {
                         process.stopped = true;
                     }
                 }
-                Effect::Answer(..) | Effect::Publish(..) => {}
+                Effect::Move(..) | Effect::Answer(..) | Effect::Publish(..) => {}
             }
         }
         Ok(())

@@ -64,6 +64,16 @@ impl Server {
         server
     }
 
+    /// A server whose configuration is made of its folder and its port.
+    pub(crate) fn start_from(config: impl FnOnce(&Path, u16) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        fs::write(folder.path().join("heliostat.ron"), config(folder.path(), port)).unwrap();
+        let mut server = Self { folder, child: None, port, client: super::client() };
+        server.launch();
+        server
+    }
+
     /// A master with its data in this folder.
     pub(crate) fn start_with_data(rsync: &str, data: &Path) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), rsync, data)

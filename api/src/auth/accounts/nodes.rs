@@ -1,7 +1,8 @@
-//! The slaves that are known by name: added, listed, removed.
+//! The slaves that are known by name: added, listed, removed; and tokens that follow a project to its new name.
 
 use chrono::Utc;
-use scheduler::account::{AccountWrite, AuditEntry, Node};
+use scheduler::ProjectId;
+use scheduler::account::{AccountWrite, AuditEntry, Node, Scope, Token};
 
 use super::{AccountError, Accounts, MOST};
 
@@ -44,9 +45,29 @@ impl Accounts {
     /// When that cannot be stored.
     pub async fn remove_node(&self, hostname: &str, line: AuditEntry) -> Result<bool, AccountError> {
         let _turn = self.changing.lock().await;
-        let Some(node) = self.nodes().into_iter().find(|node| node.hostname == hostname) else { return Ok(false) };
-        self.store.commit_accounts(vec![AccountWrite::ForgetNode(node.id), AccountWrite::Audit(line)]).await?;
+        let Some(node) = self.nodes().into_iter().find(|node| node.hostname == hostname) else {
+            return Ok(false);
+        };
+        self.store
+            .commit_accounts(vec![AccountWrite::ForgetNode(node.id), AccountWrite::Audit(line)])
+            .await?;
         self.known().nodes.retain(|known| known.id != node.id);
         Ok(true)
+    }
+
+    /// Lets the tokens that start a project start it under its new name, and nobody else's under the old one.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn follow(&self, from: &ProjectId, to: &ProjectId) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        let starts = |token: &Token| token.scope == Scope::Start(from.clone());
+        let tokens: Vec<Token> = self.tokens().into_iter().filter(starts).collect();
+        let renamed = tokens.into_iter().map(|token| Token { scope: Scope::Start(to.clone()), ..token });
+        let renamed: Vec<Token> = renamed.collect();
+        self.store.commit_accounts(renamed.iter().cloned().map(AccountWrite::Token).collect()).await?;
+        let mut known = self.known();
+        known.tokens.extend(renamed.into_iter().map(|token| (token.digest, token)));
+        Ok(())
     }
 }

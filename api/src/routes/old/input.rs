@@ -38,9 +38,9 @@ pub(super) fn text(given: &Given, key: &str) -> Result<Option<String>, Problem> 
     };
     match text.len() {
         0 => Ok(None),
-        length if length > LONGEST || text.chars().any(char::is_control) => {
-            Err(Problem::bad_request(format!("{key}: is longer than {LONGEST} bytes, or contains a control character")))
-        }
+        length if length > LONGEST || text.chars().any(char::is_control) => Err(Problem::bad_request(
+            format!("{key}: is longer than {LONGEST} bytes, or contains a control character"),
+        )),
         _ => Ok(Some(text)),
     }
 }

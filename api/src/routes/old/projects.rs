@@ -1,7 +1,7 @@
 //! Projects: added, listed, removed, enabled, disabled, and synced.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use scheduler::{Answer, Command, Project, ProjectId};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::audit;
 use crate::auth::Actor;
 use crate::draft;
 use crate::problem::{FieldError, Problem};
-use crate::routes::input::no_project;
+use crate::routes::input::{TextInPath, no_project};
 use crate::routes::projects::{noted, set_enabled};
 use crate::view;
 
@@ -25,7 +25,8 @@ pub(super) async fn add(
     let given = given(&app, input).await?;
     let project = read(&app, &actor, &given)?;
     let name = project.name.clone();
-    let line = audit::line(&actor, "project.create", project.id.as_str(), None, Some(view::settings(&project)));
+    let line =
+        audit::line(&actor, "project.create", project.id.as_str(), None, Some(view::settings(&project)));
     noted(&app, Command::Create(Box::new(project)), line).await?;
     Ok(Json(json!({ "method": "add_project", "success": true, "project": name })))
 }
@@ -53,7 +54,9 @@ fn read(app: &App, actor: &Actor, given: &Given) -> Result<Project, Problem> {
         // Nothing that fires: it is started by hand.
         Some(Value::Object(cron)) if cron.values().all(Value::is_null) => {}
         Some(Value::Object(cron)) => document["schedule"] = settings::schedule(cron),
-        Some(_) => errors.push(FieldError::new("cron_options", "must be an object such as {\"minute\": \"*/5\"}")),
+        Some(_) => {
+            errors.push(FieldError::new("cron_options", "must be an object such as {\"minute\": \"*/5\"}"));
+        }
     }
     let defaults = app.reloader.defaults();
     let read = draft::project(&document, None, &actor.name, &defaults, &app.scheduler.landing());
@@ -109,7 +112,7 @@ pub(super) async fn disable(
 pub(super) async fn enable_by_path(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
-    Path(asked): Path<String>,
+    TextInPath(asked): TextInPath,
 ) -> Result<Json<Value>, Problem> {
     switch(&app, &actor, asked.strip_prefix("id="), true).await
 }
@@ -117,12 +120,17 @@ pub(super) async fn enable_by_path(
 pub(super) async fn disable_by_path(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
-    Path(asked): Path<String>,
+    TextInPath(asked): TextInPath,
 ) -> Result<Json<Value>, Problem> {
     switch(&app, &actor, asked.strip_prefix("id="), false).await
 }
 
-async fn switch(app: &App, actor: &Actor, asked: Option<&str>, enabled: bool) -> Result<Json<Value>, Problem> {
+async fn switch(
+    app: &App,
+    actor: &Actor,
+    asked: Option<&str>,
+    enabled: bool,
+) -> Result<Json<Value>, Problem> {
     let asked = asked.filter(|asked| !asked.is_empty()).ok_or_else(no_id)?;
     let id = id(asked)?;
     own(app, actor, &id)?;
@@ -165,9 +173,9 @@ pub(super) fn named(app: &App, name: &str) -> Result<ProjectId, Problem> {
     match found.as_slice() {
         [] => Err(no_project(name)),
         [id] => Ok(id.clone()),
-        [one, other, ..] => {
-            Err(Problem::conflict(format!("`{one}` and `{other}` are both named `{name}`: give the id instead, as `id`")))
-        }
+        [one, other, ..] => Err(Problem::conflict(format!(
+            "`{one}` and `{other}` are both named `{name}`: give the id instead, as `id`"
+        ))),
     }
 }
 
@@ -176,7 +184,10 @@ pub(super) fn own(app: &App, actor: &Actor, id: &ProjectId) -> Result<std::sync:
     let entry = app.scheduler.board().project(id).ok_or_else(|| no_project(id.as_str()))?;
     match actor.may_change(&entry.project) {
         true => Ok(std::sync::Arc::clone(&entry.project)),
-        false => Err(Problem::forbidden(format!("`{}` may not do that: root and the project's owner may", actor.name))),
+        false => Err(Problem::forbidden(format!(
+            "`{}` may not do that: root and the project's owner may",
+            actor.name
+        ))),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::app::App;
 use crate::routes::{Access, Answer, Query, Route, row};
 
 const ID: Query = Query { name: "id", kind: "string", about: "the project's id" };
-const PROJECT: Query = Query { name: "project", kind: "string", about: "the project's name, in the place of its id" };
+const PROJECT: Query =
+    Query { name: "project", kind: "string", about: "the project's name, in the place of its id" };
 
 /// Every row.
 pub(crate) fn rows() -> Vec<Route> {
@@ -34,17 +35,23 @@ fn project_rows() -> Vec<Route> {
         Route {
             body: Some("OldId"),
             errors: &[400, 404, 408, 413, 507],
-            ..old("remove_project", "post", "/remove_project", "forget it; its files stay", || post(projects::remove))
+            ..old("remove_project", "post", "/remove_project", "forget it; its files stay", || {
+                post(projects::remove)
+            })
         },
         Route {
             query: &[ID],
             errors: &[400, 404, 507],
-            ..old("enable_project", "get", "/enable_project", "let its schedule fire", || get(projects::enable))
+            ..old("enable_project", "get", "/enable_project", "let its schedule fire", || {
+                get(projects::enable)
+            })
         },
         Route {
             query: &[ID],
             errors: &[400, 404, 507],
-            ..old("disable_project", "get", "/disable_project", "let its schedule rest", || get(projects::disable))
+            ..old("disable_project", "get", "/disable_project", "let its schedule rest", || {
+                get(projects::disable)
+            })
         },
         Route {
             errors: &[400, 404, 507],
@@ -71,14 +78,20 @@ fn change_rows() -> Vec<Route> {
         Route {
             body: Some("OldUpdateInput"),
             errors: &[400, 404, 408, 409, 413, 507],
-            ..old("update_project", "post", "/update_project/basic", "change some settings; another name renames", || {
-                post(change::basic)
-            })
+            ..old(
+                "update_project",
+                "post",
+                "/update_project/basic",
+                "change some settings; another name renames",
+                || post(change::basic),
+            )
         },
         Route {
             body: Some("OldScheduleInput"),
             errors: &[400, 404, 408, 409, 413, 507],
-            ..old("update_project", "post", "/update_project/schedule", "replace its schedule", || post(change::schedule))
+            ..old("update_project", "post", "/update_project/schedule", "replace its schedule", || {
+                post(change::schedule)
+            })
         },
     ]
 }
@@ -106,9 +119,13 @@ fn slave_rows() -> Vec<Route> {
             access: Access::Root,
             body: Some("OldReport"),
             errors: &[400, 404, 408, 409, 413, 507],
-            ..old("slave_rsync_complete", "post", "/slave_rsync_complete", "a slave holds a project now", || {
-                post(slaves::report)
-            })
+            ..old(
+                "slave_rsync_complete",
+                "post",
+                "/slave_rsync_complete",
+                "a slave holds a project now",
+                || post(slaves::report),
+            )
         },
     ]
 }

@@ -37,12 +37,15 @@ impl Basic {
     /// Reads what stands in a payload. Keys other than these and `also` are noted as wrong.
     pub(super) fn read(given: &Given, also: &[&str], errors: &mut Vec<FieldError>) -> Self {
         let known = ["project", "rsync_host", "rsync_module", "dest", "rsync_password", "rsync_options"];
-        for key in given.keys().filter(|key| !known.contains(&key.as_str()) && !also.contains(&key.as_str())) {
+        for key in given.keys().filter(|key| !known.contains(&key.as_str()) && !also.contains(&key.as_str()))
+        {
             errors.push(FieldError::new(key, "is not known"));
         }
         let mut text = |key: &str| {
             let read = super::input::text(given, key);
-            read.map_err(|problem| errors.push(FieldError::new(key, plain(key, &problem.note())))).ok().flatten()
+            read.map_err(|problem| errors.push(FieldError::new(key, plain(key, &problem.note()))))
+                .ok()
+                .flatten()
         };
         let project = text("project");
         let (host, module) = (text("rsync_host"), text("rsync_module"));
@@ -61,7 +64,8 @@ impl Basic {
         let (options, of_options) = options(given.get("rsync_options"), errors);
         let port = match (of_host, of_options) {
             (Some(one), Some(other)) if one != other => {
-                let message = format!("`--port={other}` is another port than that of `rsync_host`: keep one of them");
+                let message =
+                    format!("`--port={other}` is another port than that of `rsync_host`: keep one of them");
                 errors.push(FieldError::new("rsync_options", message));
                 None
             }
@@ -100,14 +104,17 @@ impl Basic {
 fn options(value: Option<&Value>, errors: &mut Vec<FieldError>) -> (Option<Map<String, Value>>, Option<u16>) {
     let Some(value) = value.filter(|value| !value.is_null()) else { return (None, None) };
     let Some(given) = value.as_object() else {
-        errors.push(FieldError::new("rsync_options", "must be an object of `basic`, `defaults` and `delete`"));
+        errors
+            .push(FieldError::new("rsync_options", "must be an object of `basic`, `defaults` and `delete`"));
         return (None, None);
     };
     let (mut options, mut port) = (given.clone(), None);
     for key in LISTS {
         let Some(Value::Array(list)) = options.get_mut(key) else { continue };
         // What is no text is told of by the reader of the document.
-        let Some(mut texts) = list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>() else {
+        let Some(mut texts) =
+            list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        else {
             continue;
         };
         match take_port(&mut texts) {
@@ -199,7 +206,8 @@ impl Serialize for CronView {
 /// A project for the list.
 pub(super) fn view(project: &Project) -> ProjectView {
     let source = &project.source;
-    let host = if source.host().contains(':') { format!("[{}]", source.host()) } else { source.host().to_owned() };
+    let host =
+        if source.host().contains(':') { format!("[{}]", source.host()) } else { source.host().to_owned() };
     ProjectView {
         id: project.id.to_string(),
         project: project.name.clone(),

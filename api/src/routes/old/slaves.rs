@@ -57,7 +57,8 @@ pub(super) async fn remove(
 ) -> Result<Json<Value>, Problem> {
     let hostname = required(&given(&app, input).await?, "hostname")?;
     let line = audit::line(&actor, "node.delete", &hostname, None, None);
-    let details = if app.gate.accounts.remove_node(&hostname, line).await? { "Found and deleted" } else { "" };
+    let details =
+        if app.gate.accounts.remove_node(&hostname, line).await? { "Found and deleted" } else { "" };
     Ok(Json(json!({ "method": "remove_slave", "success": true, "details": details })))
 }
 

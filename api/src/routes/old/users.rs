@@ -27,11 +27,14 @@ pub(super) async fn add(
     let given = given(&app, input).await?;
     let wrong = |field: &'static str, why: String| Problem::bad_request(format!("{field}: {why}"));
     let name = required(&given, "username")?;
-    let name: UserName = name.parse().map_err(|error: scheduler::account::NotAName| wrong("username", error.to_string()))?;
+    let name: UserName =
+        name.parse().map_err(|error: scheduler::account::NotAName| wrong("username", error.to_string()))?;
     let password = Secret::new(required(&given, "password")?);
     let role = match text(&given, "role")? {
         None => Role::UpstreamUser,
-        Some(role) => role.parse().map_err(|error: scheduler::account::NotARole| wrong("role", error.to_string()))?,
+        Some(role) => {
+            role.parse().map_err(|error: scheduler::account::NotARole| wrong("role", error.to_string()))?
+        }
     };
     let after = json!({ "name": name.as_str(), "role": role.as_str() });
     let line = audit::line(&actor, "user.create", name.as_str(), None, Some(after));
@@ -46,19 +49,29 @@ pub(super) async fn add(
 
 pub(super) async fn list(State(app): State<App>) -> Json<Vec<Value>> {
     let users = app.gate.accounts.users();
-    Json(users.into_iter().map(|(name, role, _)| json!({ "username": name, "role": role.as_str() })).collect())
+    Json(
+        users.into_iter().map(|(name, role, _)| json!({ "username": name, "role": role.as_str() })).collect(),
+    )
 }
 
 /// A token that may what its bearer may, for an hour.
-pub(super) async fn token(State(app): State<App>, Extension(actor): Extension<Actor>) -> Result<Json<Value>, Problem> {
-    let role = own_role(&actor).ok_or_else(|| Problem::forbidden("a token for one project makes no others"))?;
+pub(super) async fn token(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+) -> Result<Json<Value>, Problem> {
+    let role =
+        own_role(&actor).ok_or_else(|| Problem::forbidden("a token for one project makes no others"))?;
     let owner: UserName = actor.name.parse().map_err(|_| Problem::internal(&"an actor without a name"))?;
     let expires = Utc::now() + TOKEN_LASTS;
     let line = |token: &Token| {
         let after = json!({ "name": &token.name, "scope": { "role": role.as_str() } });
         audit::line(&actor, "token.create", &token.id, None, Some(after))
     };
-    let made = app.gate.accounts.make_token("get_token".to_owned(), Scope::Role(role), owner, Some(expires), line).await;
+    let made = app
+        .gate
+        .accounts
+        .make_token("get_token".to_owned(), Scope::Role(role), owner, Some(expires), line)
+        .await;
     let (_, text) = made?;
     Ok(Json(json!({ "token": text.expose() })))
 }

@@ -1,0 +1,91 @@
+//! Tokens of slaves: they come with the slave, and end with it.
+
+use chrono::Utc;
+use engine::Secret;
+use scheduler::ProjectId;
+use scheduler::account::{AccountWrite, AuditEntry, Scope, Token, UserName};
+use scheduler::member::{Holding, Member, MemberName};
+use sha2::{Digest, Sha256};
+
+use super::{AccountError, Accounts, MOST};
+
+impl Accounts {
+    /// Lets a slave in, with this token.
+    ///
+    /// # Errors
+    /// When that cannot be stored, or there are too many tokens.
+    pub async fn admit(&self, member: &Member, token: &Secret, line: AuditEntry) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        if self.known().tokens.len() >= MOST {
+            return Err(AccountError::Forbidden("there are too many tokens: revoke some"));
+        }
+        let owner = UserName::ROOT.parse().map_err(|_| AccountError::Hash)?;
+        let token = Token {
+            id: member.token.clone(),
+            name: format!("slave {}", member.name),
+            digest: Sha256::digest(token.expose()).into(),
+            scope: Scope::Node(member.name.clone()),
+            owner,
+            created: Utc::now(),
+            expires: None,
+            last_used: None,
+        };
+        let writes = vec![
+            AccountWrite::Member(member.clone()),
+            AccountWrite::Token(token.clone()),
+            AccountWrite::Audit(line),
+        ];
+        self.store.commit_accounts(writes).await?;
+        self.known().tokens.insert(token.digest, token);
+        Ok(())
+    }
+
+    /// Lets a slave in no more, and forgets what it held.
+    ///
+    /// # Errors
+    /// When that cannot be stored; it is still in then.
+    pub async fn dismiss(
+        &self,
+        member: &Member,
+        held: &[ProjectId],
+        line: AuditEntry,
+    ) -> Result<(), AccountError> {
+        let _turn = self.changing.lock().await;
+        let name: &MemberName = &member.name;
+        let mut writes = vec![
+            AccountWrite::ForgetMember(name.clone()),
+            AccountWrite::ForgetToken(member.token.clone()),
+            AccountWrite::Audit(line),
+        ];
+        writes.extend(held.iter().map(|project| AccountWrite::ForgetHolding(name.clone(), project.clone())));
+        self.store.commit_accounts(writes).await?;
+        self.known().tokens.retain(|_, token| token.id != member.token);
+        Ok(())
+    }
+
+    /// Remembers what is new of a slave.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn remember(&self, member: &Member, line: AuditEntry) -> Result<(), AccountError> {
+        let writes = vec![AccountWrite::Member(member.clone()), AccountWrite::Audit(line)];
+        Ok(self.store.commit_accounts(writes).await?)
+    }
+
+    /// Remembers what a slave holds.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn remember_holding(&self, holding: &Holding) -> Result<(), AccountError> {
+        Ok(self.store.commit_accounts(vec![AccountWrite::Holding(holding.clone())]).await?)
+    }
+
+    /// Every slave that joined, and what each holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn members(&self) -> Result<(Vec<Member>, Vec<Holding>), AccountError> {
+        let stored = self.store.accounts()?;
+        Ok((stored.members, stored.holdings))
+    }
+}

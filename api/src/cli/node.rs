@@ -1,0 +1,143 @@
+//! Slaves: who they are, and what each of them holds.
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Output;
+use super::client::{Client, segment};
+use super::failure::Failure;
+use super::runs::document;
+use super::table::{bytes, distance, seconds, table, text};
+use super::terminal::{plain, say};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeCommand {
+    /// Add a machine that pulls with an rsync of its own, and print its password: the only time that it is shown
+    #[command(
+        after_help = "Example: heliostat node add ftp-nyc\n\nA slave of Heliostat joins by itself: it needs the \
+                            master's enrolment secret in its configuration, and no command."
+    )]
+    Add {
+        /// Its name, also its user at the rsync daemon
+        name: String,
+    },
+    /// List the slaves, and what each holds of each project
+    #[command(after_help = "Example: heliostat node list")]
+    List,
+    /// Show one slave: each project with its last result
+    #[command(after_help = "Example: heliostat node show ftp-nyc")]
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// End its token, its rsync access and its transfers at once; its files stay
+    #[command(after_help = "Example: heliostat node remove ftp-nyc")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Let it sync every project anew
+    #[command(after_help = "Example: heliostat node sync ftp-nyc")]
+    Sync {
+        /// Its name
+        name: String,
+    },
+}
+
+pub(super) async fn run(client: &Client, command: NodeCommand) -> Result<(), Failure> {
+    match command {
+        NodeCommand::Add { name } => {
+            let node = client.submit(Method::POST, "/api/v1/nodes", &json!({ "name": name })).await?;
+            let rsync = &node["rsync"];
+            let words = format!(
+                "{} is added\nrsync port      {}\nrsync user      {}\nrsync password  {}",
+                text(&node["id"]),
+                text(&rsync["port"]),
+                text(&rsync["user"]),
+                text(&rsync["password"])
+            );
+            told(client, &node, &words)
+        }
+        NodeCommand::List => {
+            let page = client.get("/api/v1/nodes").await?;
+            told(client, &page, &matrix(&page))
+        }
+        NodeCommand::Show { name } => {
+            let node = client.get(&format!("/api/v1/nodes/{}", segment(&name))).await?;
+            told(client, &node, &details(&node))
+        }
+        NodeCommand::Remove { name } => {
+            client.delete(&format!("/api/v1/nodes/{}", segment(&name))).await?;
+            told(client, &json!({ "id": name }), &format!("{} is removed; its files stay", plain(&name)))
+        }
+        NodeCommand::Sync { name } => {
+            let node = client.post(&format!("/api/v1/nodes/{}/sync", segment(&name))).await?;
+            told(client, &node, &format!("{} is to sync every project anew", plain(&name)))
+        }
+    }
+}
+
+/// A row for each slave and project.
+fn matrix(page: &Value) -> String {
+    let mut rows = Vec::new();
+    for node in page["items"].as_array().into_iter().flatten() {
+        let state = match (node["connected"].as_bool(), node["last_heard"].is_null()) {
+            (Some(true), _) => "connected".to_owned(),
+            (_, true) => "not heard yet".to_owned(),
+            _ => format!("last heard {}", distance(&node["last_heard"])),
+        };
+        let projects = node["projects"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if projects.is_empty() {
+            rows.push(vec![text(&node["id"]), state.clone()]);
+        }
+        for held in projects {
+            let mut row = vec![text(&node["id"]), state.clone()];
+            row.extend(cells(held));
+            rows.push(row);
+        }
+    }
+    for row in &mut rows {
+        row.resize(8, String::new());
+    }
+    table(&["node", "state", "project", ">holds", ">of", ">behind", "result", "reported"], rows)
+}
+
+fn cells(held: &Value) -> Vec<String> {
+    let behind = match held["lag"].as_u64() {
+        Some(0) | None => "-".to_owned(),
+        Some(lag) => format!("{lag}, {}", seconds(&held["lag_seconds"])),
+    };
+    vec![
+        text(&held["project"]),
+        text(&held["generation"]),
+        text(&held["master_generation"]),
+        behind,
+        text(&held["state"]),
+        distance(&held["reported"]),
+    ]
+}
+
+fn details(node: &Value) -> String {
+    let rows = node["projects"].as_array().into_iter().flatten().map(|held| {
+        let mut row = cells(held);
+        row.extend([seconds(&held["duration"]), bytes(&held["received"]), text(&held["reason"])]);
+        row
+    });
+    let headings =
+        ["project", ">holds", ">of", ">behind", "result", "reported", ">took", ">received", "reason"];
+    format!(
+        "{}  joined {}, last heard {}\n\n{}",
+        text(&node["id"]),
+        distance(&node["joined"]),
+        distance(&node["last_heard"]),
+        table(&headings, rows)
+    )
+}
+
+fn told(client: &Client, answer: &Value, words: &str) -> Result<(), Failure> {
+    match client.output {
+        Output::Json => document(answer),
+        Output::Table => say(words),
+    }
+}

@@ -1,0 +1,427 @@
+//! The master's side of slaves: who joined, what they are offered, and what they hold.
+//!
+//! A slave asks what there is and is answered when something is new ([`Nodes::wait`]); it compares that with what it
+//! holds and pulls by itself. So nothing is lost when a message is: the next answer says it all again. What it says of
+//! itself is kept, and is never believed beyond what the master has.
+//!
+//! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from.
+
+mod error;
+pub(crate) mod offer;
+pub(crate) mod proof;
+mod rsyncd;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use engine::Secret;
+use engine::rsyncd::service::Share;
+use scheduler::account::AuditEntry;
+use scheduler::member::{Holding, Member, MemberName};
+use scheduler::{ProjectId, Scheduler};
+use tokio::sync::watch;
+use ulid::Ulid;
+
+use crate::auth::accounts::Accounts;
+use crate::config::{Config, Master};
+pub use error::{NodeError, NodesError};
+use offer::{Offer, Place};
+use proof::{Meeting, Nonce};
+use rsyncd::Daemon;
+
+/// How long a slave may take from the greeting to its proof.
+const GREETED_FOR: Duration = Duration::from_mins(1);
+/// How many greetings are open at once; the oldest goes first.
+const GREETINGS: usize = 1024;
+/// How long a slave counts as being there after it was heard.
+pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(75);
+
+/// The slaves of a master.
+pub struct Nodes {
+    enrolment: Option<Secret>,
+    known: Mutex<Known>,
+    greetings: Mutex<HashMap<Nonce, Greeting>>,
+    offer: watch::Sender<Arc<Offer>>,
+    place: Place,
+    daemon: Option<Daemon>,
+    /// One change at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    members: BTreeMap<MemberName, Seen>,
+    holdings: HashMap<(MemberName, ProjectId), Holding>,
+    /// What the daemon serves.
+    shares: Vec<Share>,
+}
+
+/// A slave, and what is known of it for as long as this process lives.
+struct Seen {
+    member: Member,
+    heard: Option<(Instant, DateTime<Utc>)>,
+    /// The process that follows under this name, and how many of its questions wait for an answer.
+    following: Option<(String, usize)>,
+}
+
+struct Greeting {
+    name: MemberName,
+    slave: Nonce,
+    since: Instant,
+}
+
+/// A slave as lists show it.
+pub(crate) struct Shown {
+    pub(crate) member: Member,
+    pub(crate) last_heard: Option<DateTime<Utc>>,
+    pub(crate) connected: bool,
+    pub(crate) holdings: BTreeMap<ProjectId, Holding>,
+}
+
+impl Nodes {
+    /// Reads who joined.
+    ///
+    /// # Errors
+    /// When the configuration or the store does not allow it.
+    pub fn load(
+        config: &Config,
+        master: &Master,
+        accounts: &Accounts,
+        data_dir: &Path,
+    ) -> Result<Self, NodesError> {
+        let secret = |key, source| NodesError::Secret { key, source };
+        let enrolment = master
+            .enrolment
+            .as_ref()
+            .map(|source| source.resolve().map_err(|error| secret("enrolment", error)));
+        let enrolment = enrolment.transpose()?;
+        if enrolment.as_ref().is_some_and(|secret| secret.expose().len() < proof::SHORTEST) {
+            return Err(NodesError::Short);
+        }
+        let place = Place::of(&master.rsyncd, config)?;
+        let daemon =
+            Daemon::of(&master.rsyncd, &config.rsync.program, data_dir).map_err(NodesError::Folder)?;
+        let (members, holdings) = accounts.members()?;
+        let known = Known {
+            members: members.into_iter().map(|member| (member.name.clone(), Seen::new(member))).collect(),
+            holdings: holdings.into_iter().map(|it| ((it.member.clone(), it.project.clone()), it)).collect(),
+            shares: Vec::new(),
+        };
+        Ok(Self {
+            enrolment,
+            known: Mutex::new(known),
+            greetings: Mutex::default(),
+            offer: watch::Sender::new(Arc::default()),
+            place,
+            daemon,
+            changing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Answers a slave's greeting with the master's proof. Nothing is known of the slave yet.
+    ///
+    /// # Errors
+    /// When no slave can join.
+    pub(crate) fn greet(&self, name: MemberName, slave: Nonce) -> Result<(Nonce, String), NodeError> {
+        let secret = self.enrolment.as_ref().ok_or(NodeError::Closed)?;
+        let master = Nonce::random();
+        let proof = Meeting { secret, name: name.as_str(), slave, master }.master_proof();
+        let mut greetings = self.greetings.lock().unwrap_or_else(PoisonError::into_inner);
+        greetings.retain(|_, greeting| greeting.since.elapsed() < GREETED_FOR);
+        if greetings.len() >= GREETINGS {
+            let oldest = greetings.iter().min_by_key(|(_, greeting)| greeting.since).map(|(nonce, _)| *nonce);
+            oldest.map(|oldest| greetings.remove(&oldest));
+        }
+        greetings.insert(master, Greeting { name, slave, since: Instant::now() });
+        Ok((master, proof))
+    }
+
+    /// Lets a slave in that proves to know the secret.
+    ///
+    /// # Errors
+    /// When it does not, or when its name is taken.
+    pub(crate) async fn join(
+        &self,
+        accounts: &Accounts,
+        master: Nonce,
+        proof: &str,
+        line: impl FnOnce(&Member) -> AuditEntry,
+    ) -> Result<Member, NodeError> {
+        let secret = self.enrolment.as_ref().ok_or(NodeError::Closed)?;
+        // Taken out whatever comes: a greeting is answered once.
+        let greeting = self.greetings.lock().unwrap_or_else(PoisonError::into_inner).remove(&master);
+        let greeting =
+            greeting.filter(|greeting| greeting.since.elapsed() < GREETED_FOR).ok_or(NodeError::Proof)?;
+        let meeting = Meeting { secret, name: greeting.name.as_str(), slave: greeting.slave, master };
+        if !proof::same(&meeting.slave_proof(), proof) {
+            return Err(NodeError::Proof);
+        }
+        self.add(accounts, greeting.name.clone(), meeting.password(), &meeting.token(), line).await
+    }
+
+    /// Adds a slave.
+    ///
+    /// # Errors
+    /// When its name is taken, or it cannot be stored.
+    pub(crate) async fn add(
+        &self,
+        accounts: &Accounts,
+        name: MemberName,
+        password: Secret,
+        token: &Secret,
+        line: impl FnOnce(&Member) -> AuditEntry,
+    ) -> Result<Member, NodeError> {
+        let _turn = self.changing.lock().await;
+        if self.known().members.contains_key(&name) {
+            return Err(NodeError::Exists(name));
+        }
+        let member =
+            Member { name, password, token: Ulid::generate().to_string(), joined: Utc::now(), wish: 0 };
+        accounts.admit(&member, token, line(&member)).await?;
+        self.known().members.insert(member.name.clone(), Seen::new(member.clone()));
+        self.write_files();
+        tracing::info!(node = %member.name, "a slave joined");
+        Ok(member)
+    }
+
+    /// Removes a slave: its token, its rsync user and its connections end before this returns.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be stored.
+    pub(crate) async fn remove(
+        &self,
+        accounts: &Accounts,
+        name: &str,
+        line: AuditEntry,
+    ) -> Result<(), NodeError> {
+        let _turn = self.changing.lock().await;
+        let (member, held) = {
+            let known = self.known();
+            let member = known.find(name)?.member.clone();
+            let held: Vec<ProjectId> = known
+                .holdings
+                .keys()
+                .filter(|(owner, _)| *owner == member.name)
+                .map(|(_, project)| project.clone())
+                .collect();
+            (member, held)
+        };
+        accounts.dismiss(&member, &held, line).await?;
+        {
+            let mut known = self.known();
+            known.members.remove(&member.name);
+            known.holdings.retain(|(owner, _), _| *owner != member.name);
+        }
+        self.write_files();
+        if let Some(daemon) = &self.daemon {
+            daemon.cut().await;
+        }
+        // Whoever waits for news learns that it is out.
+        self.offer.send_modify(|_| {});
+        tracing::info!(node = %member.name, "a slave was removed");
+        Ok(())
+    }
+
+    /// Asks a slave to look at every project anew.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be stored.
+    pub(crate) async fn wish(
+        &self,
+        accounts: &Accounts,
+        name: &str,
+        line: AuditEntry,
+    ) -> Result<(), NodeError> {
+        let _turn = self.changing.lock().await;
+        let mut member = self.known().find(name)?.member.clone();
+        member.wish += 1;
+        accounts.remember(&member, line).await?;
+        if let Some(seen) = self.known().members.get_mut(&member.name) {
+            seen.member = member;
+        }
+        self.offer.send_modify(|_| {});
+        Ok(())
+    }
+
+    /// Takes what a slave says of one project. What it said before is passed over.
+    ///
+    /// # Errors
+    /// When it says what cannot be, or it cannot be stored.
+    pub(crate) async fn report(&self, accounts: &Accounts, holding: Holding) -> Result<(), NodeError> {
+        let _turn = self.changing.lock().await;
+        self.heard(&holding.member)?;
+        let offer = self.offer.borrow().clone();
+        let current = offer.generation(&holding.project, holding.created);
+        let current = current.ok_or_else(|| {
+            NodeError::Untrue(format!("there is no project `{}` for slaves", holding.project))
+        })?;
+        if holding.generation.is_some_and(|held| held > current) {
+            return Err(NodeError::Untrue(format!(
+                "`generation` of {} is {current} here: nobody can hold a later one",
+                holding.project
+            )));
+        }
+        let key = (holding.member.clone(), holding.project.clone());
+        if self.known().holdings.get(&key).is_some_and(|known| known.run > holding.run) {
+            return Ok(());
+        }
+        accounts.remember_holding(&holding).await?;
+        self.known().holdings.insert(key, holding);
+        Ok(())
+    }
+
+    /// Every slave, by name.
+    pub(crate) fn shown(&self) -> Vec<Shown> {
+        let known = self.known();
+        known.members.values().map(|seen| known.show(seen)).collect()
+    }
+
+    /// One slave.
+    pub(crate) fn show(&self, name: &str) -> Result<Shown, NodeError> {
+        let known = self.known();
+        Ok(known.show(known.find(name)?))
+    }
+
+    /// What is offered now.
+    pub(crate) fn offer(&self) -> Arc<Offer> {
+        self.offer.borrow().clone()
+    }
+
+    /// Waits until there is something that a slave does not know, or `patience` is over. `known` is the tag of what it
+    /// knows, `process` names the process that asks.
+    ///
+    /// # Errors
+    /// When the slave is removed, or another process follows under its name.
+    pub(crate) async fn wait(
+        &self,
+        name: &MemberName,
+        process: &str,
+        known: Option<&str>,
+        patience: Duration,
+    ) -> Result<(Arc<Offer>, u64), NodeError> {
+        let _asking = self.follow(name, process)?;
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut news = self.offer.subscribe();
+        loop {
+            let wish = self.heard(name)?.wish;
+            let offer = news.borrow_and_update().clone();
+            if known.is_none_or(|known| known != offer.tag_for(wish)) {
+                return Ok((offer, wish));
+            }
+            if !matches!(tokio::time::timeout_at(deadline, news.changed()).await, Ok(Ok(()))) {
+                return Ok((offer, wish));
+            }
+        }
+    }
+
+    /// Where slaves find the rsync daemon.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Keeps the offer and the daemon as the projects are, until the end.
+    pub async fn run(&self, scheduler: &Scheduler, locks: &Path, stop: &tokio_util::sync::CancellationToken) {
+        let watch = self.watch(scheduler, stop);
+        match &self.daemon {
+            Some(daemon) => {
+                let needed = || self.enrolment.is_some() || !self.known().members.is_empty();
+                tokio::join!(watch, daemon.run(locks, needed, self.offer.subscribe(), stop));
+            }
+            None => watch.await,
+        }
+    }
+
+    async fn watch(&self, scheduler: &Scheduler, stop: &tokio_util::sync::CancellationToken) {
+        let mut events = scheduler.events().subscribe(None).live;
+        loop {
+            let offer = Offer::of(&scheduler.board().projects(), &self.place);
+            if self.offer.borrow().tag() != offer.tag() {
+                // The daemon must serve what slaves are about to be offered.
+                self.known().shares = offer.shares().to_vec();
+                self.write_files();
+                self.offer.send_replace(Arc::new(offer));
+            }
+            if stop.run_until_cancelled(offer::news(&mut events)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn write_files(&self) {
+        let Some(daemon) = &self.daemon else { return };
+        // Held until it is written: an older state must not be written after a newer one.
+        let known = self.known();
+        let users =
+            known.members.values().map(|seen| (seen.member.name.to_string(), seen.member.password.clone()));
+        daemon.write(known.shares.clone(), users.collect());
+    }
+
+    /// Notes that a slave was heard.
+    fn heard(&self, name: &MemberName) -> Result<Member, NodeError> {
+        let mut known = self.known();
+        let seen = known.members.get_mut(name).ok_or_else(|| NodeError::Unknown(name.to_string()))?;
+        seen.heard = Some((Instant::now(), Utc::now()));
+        Ok(seen.member.clone())
+    }
+
+    /// Notes that a process asks, for as long as the guard lives.
+    fn follow<'a>(&'a self, name: &MemberName, process: &str) -> Result<Asking<'a>, NodeError> {
+        let mut known = self.known();
+        let seen = known.members.get_mut(name).ok_or_else(|| NodeError::Unknown(name.to_string()))?;
+        match &mut seen.following {
+            Some((who, asking)) if who == process => *asking += 1,
+            Some((_, asking)) if *asking > 0 => {
+                tracing::warn!(node = %name, "two machines follow under one name: one of them must get a name of its own");
+                return Err(NodeError::Twice(name.clone()));
+            }
+            other => *other = Some((process.to_owned(), 1)),
+        }
+        Ok(Asking { nodes: self, name: name.clone() })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question that waits for its answer. It ends when the answer is given, or when the slave hangs up.
+struct Asking<'a> {
+    nodes: &'a Nodes,
+    name: MemberName,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut known = self.nodes.known();
+        let following = known.members.get_mut(&self.name).and_then(|seen| seen.following.as_mut());
+        if let Some((_, asking)) = following {
+            *asking = asking.saturating_sub(1);
+        }
+    }
+}
+
+impl Seen {
+    fn new(member: Member) -> Self {
+        Self { member, heard: None, following: None }
+    }
+}
+
+impl Known {
+    fn find(&self, name: &str) -> Result<&Seen, NodeError> {
+        let found = self.members.values().find(|seen| seen.member.name.as_str() == name);
+        found.ok_or_else(|| NodeError::Unknown(name.to_owned()))
+    }
+
+    fn show(&self, seen: &Seen) -> Shown {
+        let own = self.holdings.iter().filter(|((owner, _), _)| *owner == seen.member.name);
+        Shown {
+            member: seen.member.clone(),
+            last_heard: seen.heard.map(|(_, at)| at),
+            connected: seen.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN),
+            holdings: own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect(),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What a master offers its slaves: each project with its generation, and where to pull it from.
+//!
+//! Made once for all slaves whenever something changes; a slave that waits is given the same text as every other.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use engine::rsyncd::service::Share;
+use engine::{Secret, Source};
+use scheduler::core::Entry;
+use scheduler::{Event, EventKind, ProjectId, RunState};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::NodesError;
+use crate::config::{Config, Rsyncd};
+use crate::view::time;
+
+/// The offer of one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Offer {
+    tag: String,
+    projects: Box<RawValue>,
+    shares: Vec<Share>,
+    known: HashMap<ProjectId, (DateTime<Utc>, u64)>,
+}
+
+/// One project as slaves are offered it.
+#[derive(Debug, Serialize)]
+struct Item<'a> {
+    id: &'a str,
+    name: &'a str,
+    created: String,
+    generation: u64,
+    module: String,
+    path: String,
+}
+
+impl Offer {
+    /// What these projects are offered as.
+    pub(crate) fn of(entries: &[Arc<Entry>], place: &Place) -> Self {
+        let mut items = Vec::new();
+        let mut offer = Self::default();
+        for entry in entries.iter().filter(|entry| entry.project.fan_out) {
+            let (project, generation) = (&entry.project, entry.standing.generation);
+            let (module, path) = place.of_project(&project.id, &project.place);
+            offer.known.insert(project.id.clone(), (project.created, generation));
+            offer.shares.push(Share { module: module.clone(), path: project.place.clone() });
+            let created = time(project.created);
+            items.push(Item {
+                id: project.id.as_str(),
+                name: &project.name,
+                created,
+                generation,
+                module,
+                path,
+            });
+        }
+        // Plain texts and numbers always have a JSON form.
+        offer.projects = serde_json::value::to_raw_value(&items).unwrap_or_default();
+        let digest = Sha256::digest(offer.projects.get());
+        offer.tag = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        offer
+    }
+
+    /// Names this offer; another offer has another name. Empty before the first.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The tag for a slave of which something is wished.
+    pub(crate) fn tag_for(&self, wish: u64) -> String {
+        format!("{}-{wish}", self.tag)
+    }
+
+    /// The projects as JSON.
+    pub(crate) fn projects(&self) -> &RawValue {
+        &self.projects
+    }
+
+    /// What the daemon has to serve.
+    pub(crate) fn shares(&self) -> &[Share] {
+        &self.shares
+    }
+
+    /// The generation of a project that was created then; none: there is none.
+    pub(crate) fn generation(&self, project: &ProjectId, created: DateTime<Utc>) -> Option<u64> {
+        self.known
+            .get(project)
+            .filter(|(known, _)| time(*known) == time(created))
+            .map(|(_, generation)| *generation)
+    }
+
+    /// Every project that is offered.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &ProjectId> {
+        self.known.keys()
+    }
+}
+
+/// Waits until the offer may have changed, and takes what else has happened meanwhile with it.
+pub(super) async fn news(events: &mut Receiver<Arc<Event>>) {
+    loop {
+        match events.recv().await {
+            Ok(event) if is_news(&event.kind) => break,
+            Ok(_) => {}
+            // Missed some: look.
+            Err(RecvError::Lagged(_)) => break,
+            // The scheduler is gone, and so are its projects' news.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+    while let Ok(_) | Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) = events.try_recv() {}
+}
+
+fn is_news(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::ProjectCreated | EventKind::ProjectUpdated | EventKind::ProjectDeleted => true,
+        EventKind::RunEnded(run) => matches!(run.state, RunState::Ended { generation: Some(_), .. }),
+        _ => false,
+    }
+}
+
+/// Where slaves find the trees.
+#[derive(Debug)]
+pub(crate) struct Place {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Managed { address: Option<String>, port: u16, module: String },
+    External { source: Source, password: Option<Secret>, roots: Vec<PathBuf> },
+}
+
+/// The same for a slave: the daemon, and how to log in where that is not the slave's own business.
+#[derive(Debug, Serialize)]
+pub(crate) struct Address {
+    host: Option<String>,
+    port: u16,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+impl Place {
+    pub(super) fn of(rsyncd: &Rsyncd, config: &Config) -> Result<Self, NodesError> {
+        let kind = match rsyncd {
+            Rsyncd::Managed(managed) => Kind::Managed {
+                address: managed.address.clone(),
+                port: managed.listen.port(),
+                module: managed.module.clone(),
+            },
+            Rsyncd::External(external) => {
+                let source: Source = external
+                    .url
+                    .parse()
+                    .map_err(|error: engine::source::SourceErrors| NodesError::Url(error.to_string()))?;
+                let password = external.password.as_ref().map(|source| source.resolve()).transpose();
+                let password =
+                    password.map_err(|source| NodesError::Secret { key: "rsyncd.password", source })?;
+                let user = external.user.as_deref();
+                let parts = Source::new(user, source.host(), source.port(), source.module(), source.path());
+                let source = parts
+                    .map_err(|errors| NodesError::Url(engine::source::SourceErrors(errors).to_string()))?;
+                Kind::External { source, password, roots: config.allowed_roots.clone() }
+            }
+        };
+        Ok(Self { kind })
+    }
+
+    /// The module and the path in it where a project is.
+    fn of_project(&self, id: &ProjectId, dest: &Path) -> (String, String) {
+        match &self.kind {
+            Kind::Managed { module, .. } => (format!("{module}-{id}"), String::new()),
+            Kind::External { source, roots, .. } => {
+                let below = roots.iter().find_map(|root| dest.strip_prefix(root).ok());
+                let below = below.or_else(|| dest.file_name().map(Path::new)).unwrap_or(dest);
+                let path = format!("{}/{}", source.path(), below.display());
+                (source.module().to_owned(), path.trim_matches('/').to_owned())
+            }
+        }
+    }
+
+    /// The daemon for a slave.
+    pub(crate) fn address(&self) -> Address {
+        match &self.kind {
+            Kind::Managed { address, port, .. } => {
+                let (host, port) = match address {
+                    Some(address) => split(address, *port),
+                    None => (None, *port),
+                };
+                Address { host, port, user: None, password: None }
+            }
+            Kind::External { source, password, .. } => Address {
+                host: Some(source.host().to_owned()),
+                port: source.port(),
+                user: source.user().map(str::to_owned),
+                password: password.as_ref().map(|password| password.expose().to_owned()),
+            },
+        }
+    }
+}
+
+/// `host`, or `host:port`.
+fn split(address: &str, port: u16) -> (Option<String>, u16) {
+    match address.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+        Some((host, Ok(port))) => (Some(host.to_owned()), port),
+        _ => (Some(address.to_owned()), port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn the_address_that_slaves_are_told_may_name_a_port() {
+        assert_eq!(split("m.example.org", 8730), (Some("m.example.org".to_owned()), 8730));
+        assert_eq!(split("m.example.org:873", 8730), (Some("m.example.org".to_owned()), 873));
+        assert_eq!(split("[::1]:873", 8730), (Some("[::1]".to_owned()), 873));
+    }
+}

@@ -1,0 +1,153 @@
+//! The rsync daemon that a master runs for its slaves: kept running, and ended with the master.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use engine::Secret;
+use engine::rsyncd::service::{Files, Launch, Offer as Served, Service, Share};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::offer::Offer;
+use crate::config::{Rsyncd, RsyncdManaged};
+
+/// How long to wait before a daemon that ended is started again, the first time.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How long at most.
+const AGAIN_AT_MOST: Duration = Duration::from_mins(1);
+/// A daemon that ran so long was well.
+const WELL: Duration = Duration::from_mins(1);
+
+/// The daemon and its files.
+pub(super) struct Daemon {
+    config: RsyncdManaged,
+    program: std::path::PathBuf,
+    files: Files,
+    written: Mutex<Option<Served>>,
+    cuts: mpsc::Sender<oneshot::Sender<()>>,
+    cut: tokio::sync::Mutex<mpsc::Receiver<oneshot::Sender<()>>>,
+}
+
+impl Daemon {
+    /// The daemon of a configuration; none when somebody else runs it.
+    pub(super) fn of(config: &Rsyncd, program: &Path, data_dir: &Path) -> std::io::Result<Option<Self>> {
+        let Rsyncd::Managed(config) = config else { return Ok(None) };
+        let files = Files::new(&data_dir.join("rsyncd"))?;
+        let (cuts, cut) = mpsc::channel(16);
+        let daemon = Self {
+            config: config.clone(),
+            program: crate::serve::found(program),
+            files,
+            written: Mutex::new(None),
+            cuts,
+            cut: tokio::sync::Mutex::new(cut),
+        };
+        Ok(Some(daemon))
+    }
+
+    /// Serves these trees to these users, from the next connection on.
+    pub(super) fn write(&self, shares: Vec<Share>, users: Vec<(String, Secret)>) {
+        let max_connections = self.config.max_connections;
+        let served = Served { shares, users, max_connections, hosts_allow: self.config.hosts_allow.clone() };
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.as_ref() == Some(&served) {
+            return;
+        }
+        match self.files.write(&served) {
+            Ok(left_out) => {
+                for module in left_out {
+                    tracing::warn!(
+                        module,
+                        "slaves cannot pull this project: rsync's configuration cannot hold its path"
+                    );
+                }
+                *written = Some(served);
+            }
+            Err(error) => {
+                tracing::error!("the rsync daemon's files cannot be written, the old ones stay: {error}")
+            }
+        }
+    }
+
+    /// Ends every connection, and waits until that is done. Where no daemon runs there is none.
+    pub(super) async fn cut(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.cuts.send(done).await.is_ok() {
+            // An answer that never comes says that the daemon has ended, and its connections with it.
+            let _ = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        }
+    }
+
+    /// Keeps it running until the end. It begins with the first slave that could join.
+    pub(super) async fn run(
+        &self,
+        locks: &Path,
+        needed: impl Fn() -> bool,
+        mut news: watch::Receiver<Arc<Offer>>,
+        stop: &CancellationToken,
+    ) {
+        let Ok(itself) = std::env::current_exe() else { return };
+        let guardian: Vec<OsString> = vec![itself.into_os_string(), engine::guardian::WORD.into()];
+        let launch = Launch {
+            program: self.program.clone(),
+            guardian,
+            locks: locks.to_owned(),
+            listen: self.config.listen,
+        };
+        let mut cuts = self.cut.lock().await;
+        let mut pause = AGAIN;
+        while !stop.is_cancelled() {
+            if !needed() || self.written.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    Some(done) = cuts.recv() => { let _ = done.send(()); }
+                    _ = news.changed() => {}
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+                continue;
+            }
+            let since = Instant::now();
+            match Service::start(&launch, &self.files).await {
+                Ok(service) => {
+                    tracing::info!("rsync daemon for slaves on {}", self.config.listen);
+                    let Some(why) = Self::serve(service, &mut cuts, stop).await else { return };
+                    tracing::warn!("the rsync daemon for slaves has ended: {why}");
+                }
+                Err(error) => tracing::error!("no rsync daemon for slaves: {error}"),
+            }
+            pause = if since.elapsed() >= WELL { AGAIN } else { pause };
+            let until = Instant::now() + pause;
+            while tokio::select! {
+                () = stop.cancelled() => false,
+                Some(done) = cuts.recv() => { let _ = done.send(()); true }
+                () = tokio::time::sleep_until(until) => false,
+            } {}
+            pause = (pause * 2).min(AGAIN_AT_MOST);
+        }
+    }
+
+    /// Watches a running daemon; gives why it ended, none after a stop.
+    async fn serve(
+        mut service: Service,
+        cuts: &mut mpsc::Receiver<oneshot::Sender<()>>,
+        stop: &CancellationToken,
+    ) -> Option<String> {
+        loop {
+            tokio::select! {
+                why = service.ended() => return Some(why),
+                () = stop.cancelled() => {
+                    service.stop().await;
+                    return None;
+                }
+                Some(done) = cuts.recv() => {
+                    service.cut().await;
+                    // Who asked may have gone.
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Slaves: joining, following, reporting, and what people see and ask of them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use engine::Secret;
+use scheduler::member::{Holding, Member, MemberName};
+use scheduler::{ProjectId, RunId, RunState, Store};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::input::{Asked, TextInPath, json};
+use crate::app::App;
+use crate::audit;
+use crate::auth::{Actor, Power};
+use crate::draft::fields::Fields;
+use crate::http::body;
+use crate::nodes::offer::Address;
+use crate::nodes::proof::Nonce;
+use crate::nodes::{NodeError, Nodes, Shown};
+use crate::problem::{FieldError, Problem};
+use crate::view::{Page, time};
+
+/// The longest that a question of a slave waits.
+const LONGEST_WAIT: u64 = 55;
+/// How many runs are looked through for the one that made a generation.
+const RUNS: usize = 200;
+
+fn nodes(app: &App) -> Result<&Nodes, Problem> {
+    app.nodes.as_deref().ok_or_else(|| Problem::not_found("this is a slave: it has no slaves of its own"))
+}
+
+pub(super) async fn hello(State(app): State<App>, input: Body) -> Result<Json<Value>, Problem> {
+    let input = json(&body(input, app.max_body).await?)?;
+    let mut fields = Fields::root(&input);
+    let name: Option<MemberName> = parsed(&mut fields, "name");
+    let nonce = nonce(&mut fields, "nonce");
+    let errors = fields.finish();
+    let (Some(name), Some(nonce), true) = (name, nonce, errors.is_empty()) else {
+        return Err(Problem::invalid(errors));
+    };
+    let (nonce, proof) = nodes(&app)?.greet(name, nonce)?;
+    Ok(Json(json!({ "nonce": nonce.text(), "proof": proof })))
+}
+
+pub(super) async fn join(
+    State(app): State<App>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    input: Body,
+) -> Result<Response, Problem> {
+    let input = json(&body(input, app.max_body).await?)?;
+    let mut fields = Fields::root(&input);
+    let nonce = nonce(&mut fields, "nonce");
+    let proof = fields.required_text("proof");
+    let errors = fields.finish();
+    let (Some(nonce), Some(proof), true) = (nonce, proof, errors.is_empty()) else {
+        return Err(Problem::invalid(errors));
+    };
+    let from = peer.map(|Extension(peer)| peer.0.ip());
+    let line = |member: &Member| {
+        let actor = Actor { name: member.name.to_string(), power: Power::Node(member.name.clone()), from };
+        audit::line(&actor, "node.join", member.name.as_str(), None, None)
+    };
+    let member = nodes(&app)?.join(&app.gate.accounts, nonce, &proof, line).await?;
+    let location = format!("/api/v1/nodes/{}", member.name);
+    let answer = json!({ "id": member.name.as_str(), "joined": time(member.joined) });
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(answer)).into_response())
+}
+
+/// Adds a machine that pulls with an rsync of its own; its secrets are shown this once.
+pub(super) async fn add(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    input: Body,
+) -> Result<Response, Problem> {
+    let input = json(&body(input, app.max_body).await?)?;
+    let mut fields = Fields::root(&input);
+    let name: Option<MemberName> = parsed(&mut fields, "name");
+    let errors = fields.finish();
+    let (Some(name), true) = (name, errors.is_empty()) else { return Err(Problem::invalid(errors)) };
+    let random = || Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+    let (password, token) = (random(), random());
+    let line = |member: &Member| audit::line(&actor, "node.create", member.name.as_str(), None, None);
+    let nodes = nodes(&app)?;
+    let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, line).await?;
+    let mut rsync = json!(nodes.place().address());
+    if rsync["user"].is_null() {
+        (rsync["user"], rsync["password"]) = (json!(member.name.as_str()), json!(password.expose()));
+    }
+    let location = format!("/api/v1/nodes/{}", member.name);
+    let answer = json!({
+        "id": member.name.as_str(), "joined": time(member.joined), "token": token.expose(), "rsync": rsync,
+    });
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(answer)).into_response())
+}
+
+/// A slave as clients see it.
+#[derive(Debug, Serialize)]
+pub(super) struct NodeView {
+    id: String,
+    joined: String,
+    connected: bool,
+    last_heard: Option<String>,
+    current: bool,
+    projects: Vec<HeldView>,
+}
+
+/// What a slave holds of one project.
+#[derive(Debug, Serialize)]
+struct HeldView {
+    project: String,
+    generation: Option<u64>,
+    master_generation: u64,
+    lag: u64,
+    lag_seconds: f64,
+    state: Option<String>,
+    reason: Option<String>,
+    run: Option<String>,
+    ended: Option<String>,
+    duration: Option<f64>,
+    received: Option<u64>,
+    reported: Option<String>,
+}
+
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Page<NodeView>>, Problem> {
+    let shown = nodes(&app)?.shown();
+    let views = tokio::task::spawn_blocking(move || views(&app, shown)).await;
+    let items = views.map_err(|error| Problem::internal(&error))?;
+    Ok(Json(Page { items, next: None }))
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    TextInPath(id): TextInPath,
+) -> Result<Json<NodeView>, Problem> {
+    let shown = nodes(&app)?.show(&id)?;
+    let views = tokio::task::spawn_blocking(move || views(&app, vec![shown])).await;
+    let view = views.map_err(|error| Problem::internal(&error))?.pop();
+    view.map(Json).ok_or_else(|| Problem::not_found(format!("there is no node `{id}`")))
+}
+
+fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
+    let Some(nodes) = &app.nodes else { return Vec::new() };
+    let offer = nodes.offer();
+    let mut projects: Vec<_> = offer.ids().filter_map(|id| app.scheduler.board().project(id)).collect();
+    projects.sort_by(|a, b| a.project.id.cmp(&b.project.id));
+    let mut made = Made { store: app.scheduler.store(), found: BTreeMap::new() };
+    let mut held = |shown: &Shown| {
+        let each = projects.iter().map(|entry| {
+            let (id, generation) = (&entry.project.id, entry.standing.generation);
+            let same = |holding: &&Holding| time(holding.created) == time(entry.project.created);
+            let holding = shown.holdings.get(id).filter(same);
+            let held = holding.and_then(|holding| holding.generation);
+            let lag = generation.saturating_sub(held.unwrap_or(0));
+            let missed = (lag > 0).then(|| made.at(id, held.unwrap_or(0) + 1)).flatten();
+            HeldView {
+                project: id.to_string(),
+                generation: held,
+                master_generation: generation,
+                lag,
+                lag_seconds: missed.map_or(0.0, |at| (Utc::now() - at).as_seconds_f64().max(0.0)),
+                state: holding.map(|holding| holding.state.clone()),
+                reason: holding.and_then(|holding| holding.reason.clone()),
+                run: holding.map(|holding| holding.run.to_string()),
+                ended: holding.map(|holding| time(holding.ended)),
+                duration: holding.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
+                received: holding.map(|holding| holding.received),
+                reported: holding.map(|holding| time(holding.heard)),
+            }
+        });
+        each.collect::<Vec<_>>()
+    };
+    let view = |shown: Shown| {
+        let projects = held(&shown);
+        NodeView {
+            id: shown.member.name.to_string(),
+            joined: time(shown.member.joined),
+            connected: shown.connected,
+            last_heard: shown.last_heard.map(time),
+            current: projects.iter().all(|held| held.lag == 0),
+            projects,
+        }
+    };
+    shown.into_iter().map(view).collect()
+}
+
+/// When generations were made, as far as the history reaches.
+struct Made<'a> {
+    store: &'a Store,
+    found: BTreeMap<ProjectId, Vec<(u64, DateTime<Utc>)>>,
+}
+
+impl Made<'_> {
+    /// When this generation was made; where that is forgotten, the oldest that is known since.
+    fn at(&mut self, project: &ProjectId, generation: u64) -> Option<DateTime<Utc>> {
+        let made = self.found.entry(project.clone()).or_insert_with(|| {
+            // A store that cannot be read knows no times.
+            let runs = self.store.runs(Some(project), None, RUNS).unwrap_or_default();
+            let made = runs.iter().filter_map(|run| match run.state {
+                RunState::Ended { at, generation: Some(generation), .. } => Some((generation, at)),
+                _ => None,
+            });
+            made.collect()
+        });
+        made.iter().filter(|(made, _)| *made >= generation).map(|(_, at)| *at).min()
+    }
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    TextInPath(id): TextInPath,
+) -> Result<StatusCode, Problem> {
+    let line = audit::line(&actor, "node.delete", &id, None, None);
+    nodes(&app)?.remove(&app.gate.accounts, &id, line).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn sync(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    TextInPath(id): TextInPath,
+) -> Result<(StatusCode, Json<NodeView>), Problem> {
+    let line = audit::line(&actor, "node.sync", &id, None, None);
+    nodes(&app)?.wish(&app.gate.accounts, &id, line).await?;
+    let Json(view) = show(State(app), TextInPath(id)).await?;
+    Ok((StatusCode::ACCEPTED, Json(view)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FollowQuery {
+    since: Option<String>,
+    process: Option<String>,
+    wait: Option<u64>,
+}
+
+/// What a slave is answered.
+#[derive(Debug, Serialize)]
+pub(super) struct OfferView {
+    tag: String,
+    wish: u64,
+    rsync: Address,
+    projects: Box<RawValue>,
+}
+
+pub(super) async fn generations(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Asked(query): Asked<FollowQuery>,
+) -> Result<Json<OfferView>, Problem> {
+    let name = actor.node().ok_or_else(|| Problem::forbidden("only a slave may ask that"))?;
+    let wait = Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
+    let (nodes, process) = (nodes(&app)?, query.process.unwrap_or_default());
+    let asked = nodes.wait(name, &process, query.since.as_deref(), wait);
+    let Some(answer) = app.stop.run_until_cancelled(asked).await else {
+        return Err(Problem::unavailable("the server is stopping: ask again once it is back"));
+    };
+    let (offer, wish) = answer?;
+    let projects = offer.projects().to_owned();
+    Ok(Json(OfferView { tag: offer.tag_for(wish), wish, rsync: nodes.place().address(), projects }))
+}
+
+/// What a slave says of one project.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReportInput {
+    project: String,
+    created: DateTime<Utc>,
+    generation: Option<u64>,
+    run: String,
+    state: String,
+    reason: Option<String>,
+    ended: DateTime<Utc>,
+    took_ms: u64,
+    received: u64,
+}
+
+pub(super) async fn report(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    input: Body,
+) -> Result<StatusCode, Problem> {
+    let name = actor.node().ok_or_else(|| Problem::forbidden("only a slave may say that"))?;
+    let input = json(&body(input, app.max_body).await?)?;
+    let wrong = |field: &str, why: String| Problem::invalid(vec![FieldError::new(field, why)]);
+    let input: ReportInput =
+        serde_json::from_value(input).map_err(|error| wrong("report", error.to_string()))?;
+    let known = scheduler::Outcome::ALL.iter().any(|outcome| outcome.as_str() == input.state);
+    if !known {
+        return Err(wrong("state", "is not the end of a run".to_owned()));
+    }
+    let reason = input.reason.map(|reason| reason.chars().filter(|c| !c.is_control()).take(1000).collect());
+    let holding = Holding {
+        member: name.clone(),
+        project: input
+            .project
+            .parse()
+            .map_err(|error: scheduler::project::ProjectIdError| wrong("project", error.to_string()))?,
+        created: input.created,
+        generation: input.generation,
+        run: input.run.parse::<RunId>().map_err(|_| wrong("run", "is not the id of a run".to_owned()))?,
+        state: input.state,
+        reason,
+        ended: input.ended,
+        took_ms: input.took_ms,
+        received: input.received,
+        heard: Utc::now(),
+    };
+    nodes(&app)?.report(&app.gate.accounts, holding).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(fields: &mut Fields<'_>, key: &str) -> Option<T> {
+    let text = fields.required_text(key)?;
+    text.parse().map_err(|error: T::Err| fields.error(key, error.to_string())).ok()
+}
+
+fn nonce(fields: &mut Fields<'_>, key: &str) -> Option<Nonce> {
+    let text = fields.required_text(key)?;
+    let nonce = Nonce::parse(&text);
+    if nonce.is_none() {
+        fields.error(key, "must be 32 random bytes in base64url without padding");
+    }
+    nonce
+}
+
+impl From<NodeError> for Problem {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Proof | NodeError::Closed => Self::forbidden(error.to_string()),
+            NodeError::Exists(_) | NodeError::Twice(_) => Self::conflict(error.to_string()),
+            NodeError::Unknown(_) => Self::not_found(error.to_string()),
+            NodeError::Untrue(why) => Self::invalid(vec![FieldError::new("report", why)]),
+            NodeError::Accounts(error) => error.into(),
+        }
+    }
+}

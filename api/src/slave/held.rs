@@ -1,0 +1,204 @@
+//! What a slave holds of each project, which run is to bring what, and what the master has not heard yet: one small
+//! file, replaced in one piece.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use scheduler::{ProjectId, Run, RunId, RunState};
+use serde::{Deserialize, Serialize};
+
+use super::SlaveError;
+
+/// What one sync is to bring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    /// When the master's project was created: another one of the same name is another project.
+    pub(crate) created: DateTime<Utc>,
+    /// The master's generation before the sync starts.
+    pub(crate) generation: u64,
+    /// The master's wish that it answers.
+    pub(crate) wish: u64,
+}
+
+/// What the master is told of one project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    project: String,
+    created: DateTime<Utc>,
+    generation: Option<u64>,
+    run: String,
+    state: String,
+    reason: Option<String>,
+    ended: DateTime<Utc>,
+    took_ms: u64,
+    received: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Item {
+    held: Option<Target>,
+    /// What was tried last.
+    tried: Option<Target>,
+    /// By run.
+    targets: BTreeMap<String, Target>,
+    report: Option<Report>,
+    told: bool,
+}
+
+/// The file and what is in it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    path: PathBuf,
+    items: BTreeMap<String, Item>,
+    saved: BTreeMap<String, Item>,
+}
+
+impl Held {
+    /// Reads the file; none is an empty one.
+    pub(crate) fn load(path: &Path) -> Result<Self, SlaveError> {
+        let failed = |source| SlaveError::File { path: path.to_owned(), source };
+        let items: BTreeMap<String, Item> = match std::fs::read(path) {
+            // A file that cannot be understood says nothing: everything is synced once more.
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Self { path: path.to_owned(), saved: items.clone(), items })
+    }
+
+    /// Writes it, if it has changed; gives whether it had.
+    pub(crate) fn save(&mut self) -> io::Result<bool> {
+        if self.items == self.saved {
+            return Ok(false);
+        }
+        replace(&self.path, &serde_json::to_vec(&self.items).unwrap_or_default())?;
+        self.saved = self.items.clone();
+        Ok(true)
+    }
+
+    /// Every run that is to bring something.
+    pub(crate) fn targets(&self) -> Vec<(ProjectId, RunId, Target)> {
+        let each = self
+            .items
+            .iter()
+            .flat_map(|(id, item)| item.targets.iter().map(move |(run, target)| (id, run, target)));
+        each.filter_map(|(id, run, target)| Some((id.parse().ok()?, run.parse().ok()?, target.clone())))
+            .collect()
+    }
+
+    /// A run that is no more brings nothing.
+    pub(crate) fn forget(&mut self, project: &ProjectId, run: RunId) {
+        self.item(project).targets.remove(&run.to_string());
+    }
+
+    /// Notes what a run is to bring.
+    pub(crate) fn aim(&mut self, project: &ProjectId, run: RunId, target: Target) {
+        let item = self.item(project);
+        item.tried = Some(target.clone());
+        item.targets.insert(run.to_string(), target);
+    }
+
+    /// Notes how a run ended. What was cut off, its heir brings.
+    pub(crate) fn settle(&mut self, project: &ProjectId, run: &Run, target: &Target, heir: Option<RunId>) {
+        let RunState::Ended { at, outcome, reason, .. } = &run.state else { return };
+        let item = self.item(project);
+        item.targets.remove(&run.id.to_string());
+        if let Some(heir) = heir {
+            item.targets.entry(heir.to_string()).or_insert_with(|| target.clone());
+        }
+        if outcome.is_good()
+            && item.held.as_ref().is_none_or(|held| held.created != target.created || *held != *target)
+        {
+            item.held = Some(target.clone());
+        }
+        let took = run.started().map_or(0, |started| (*at - started).num_milliseconds());
+        let held = item.held.as_ref().filter(|held| held.created == target.created);
+        item.report = Some(Report {
+            project: project.to_string(),
+            created: target.created,
+            generation: held.map(|held| held.generation),
+            run: run.id.to_string(),
+            state: outcome.as_str().to_owned(),
+            reason: reason.clone(),
+            ended: *at,
+            took_ms: u64::try_from(took).unwrap_or(0),
+            received: run.stats().map_or(0, |stats| stats.received),
+        });
+        item.told = false;
+    }
+
+    /// Whether this is held.
+    pub(crate) fn has(&self, project: &ProjectId, target: &Target) -> bool {
+        self.items.get(project.as_str()).and_then(|item| item.held.as_ref()) == Some(target)
+    }
+
+    /// Whether this was the last that was tried.
+    pub(crate) fn tried(&self, project: &ProjectId, target: &Target) -> bool {
+        self.items.get(project.as_str()).and_then(|item| item.tried.as_ref()) == Some(target)
+    }
+
+    /// Whether a run whose end is not settled yet is to bring this.
+    pub(crate) fn is_on_the_way(&self, project: &ProjectId, target: &Target) -> bool {
+        self.items.get(project.as_str()).is_some_and(|item| item.targets.values().any(|aim| aim == target))
+    }
+
+    /// What the master has not heard.
+    pub(crate) fn untold(&self) -> Vec<(String, Report)> {
+        let untold = self.items.iter().filter(|(_, item)| !item.told);
+        untold.filter_map(|(id, item)| Some((id.clone(), item.report.clone()?))).collect()
+    }
+
+    /// The master has heard this.
+    pub(crate) fn told(&mut self, project: &str, report: &Report) {
+        if let Some(item) = self.items.get_mut(project).filter(|item| item.report.as_ref() == Some(report)) {
+            item.told = true;
+        }
+    }
+
+    fn item(&mut self, project: &ProjectId) -> &mut Item {
+        self.items.entry(project.to_string()).or_default()
+    }
+}
+
+/// Writes a private file in one piece, and waits until the disk has it.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(generation: u64) -> Target {
+        Target { created: DateTime::UNIX_EPOCH, generation, wish: 0 }
+    }
+
+    #[test]
+    fn what_is_aimed_at_outlives_a_restart_and_a_damaged_file_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("held.json");
+        let (id, run): (ProjectId, RunId) =
+            ("p".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap());
+        let mut held = Held::load(&path).unwrap();
+        held.aim(&id, run, target(3));
+        assert!(held.save().unwrap() && !held.save().unwrap());
+        let held = Held::load(&path).unwrap();
+        assert_eq!(held.targets(), [(id.clone(), run, target(3))]);
+        assert!(held.is_on_the_way(&id, &target(3)) && !held.is_on_the_way(&id, &target(4)));
+        assert!(held.tried(&id, &target(3)) && !held.has(&id, &target(3)));
+        std::fs::write(&path, "{").unwrap();
+        assert!(Held::load(&path).unwrap().targets().is_empty());
+    }
+}

@@ -1,0 +1,115 @@
+//! What a master says, and the projects that a slave makes of it.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use engine::{Options, RetryPolicy, Secret, Source};
+use scheduler::{CatchUp, Guard, Project, Rule, Schedule};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What a master answers to the question for news.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct News {
+    /// Names this answer.
+    pub(super) tag: String,
+    /// Grows when somebody wishes that everything is synced anew.
+    pub(super) wish: u64,
+    /// Where to pull from.
+    pub(super) rsync: Address,
+    /// What there is.
+    pub(super) projects: Vec<Remote>,
+}
+
+/// The rsync daemon.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Address {
+    pub(super) host: Option<String>,
+    pub(super) port: u16,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+}
+
+/// A project of the master.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Remote {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) created: DateTime<Utc>,
+    pub(super) generation: u64,
+    pub(super) module: String,
+    pub(super) path: String,
+}
+
+/// How a slave logs in where the master's answer does not say it.
+pub(super) struct Login<'a> {
+    pub(super) host: &'a str,
+    pub(super) user: &'a str,
+    pub(super) password: &'a Secret,
+}
+
+/// The slave's own project for one of the master's. What the master has is what the slave is to have, so the guard
+/// against large deletions is the master's business.
+pub(super) fn project(
+    news: &News,
+    remote: &Remote,
+    login: &Login<'_>,
+    public_dir: &Path,
+    resolve: impl FnOnce(&Path) -> Result<std::path::PathBuf, String>,
+) -> Result<Project, String> {
+    let id: scheduler::ProjectId = remote.id.parse().map_err(|error| format!("its id {error}"))?;
+    let Address { host, port, user, password } = &news.rsync;
+    let host = host.as_deref().unwrap_or(login.host);
+    let (user, password) = match (user, password) {
+        (Some(user), password) => (Some(user.as_str()), password.as_ref().map(Secret::new)),
+        // A daemon that somebody else runs may ask for nothing; ours always asks.
+        (None, _) => (Some(login.user), Some(login.password.clone())),
+    };
+    let source = Source::new(user, host, *port, &remote.module, &remote.path)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let dest = public_dir.join(id.as_str());
+    let place = resolve(&dest)?;
+    let options = Options::new(&["-aH".to_owned()], &[], "--delete-delay");
+    let options =
+        options.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let now = Utc::now();
+    Ok(Project {
+        id,
+        name: remote.name.clone(),
+        enabled: true,
+        labels: std::collections::BTreeMap::new(),
+        owner: "root".to_owned(),
+        source,
+        password,
+        dest,
+        given_dest: None,
+        place,
+        options,
+        schedule: Schedule {
+            rule: Rule::Manual,
+            timezone: Tz::UTC,
+            start: None,
+            end: None,
+            jitter: Duration::ZERO,
+            catch_up: CatchUp::default(),
+        },
+        retry: RetryPolicy { attempts: 20, base: Duration::from_secs(2), cap: Duration::from_mins(5) },
+        timeout: Duration::from_hours(24),
+        stall: Duration::from_mins(15),
+        guard: Guard { max_delete_percent: u8::MAX, max_delete: u64::from(i32::MAX.unsigned_abs()) },
+        priority: 0,
+        fan_out: false,
+        created: now,
+        updated: now,
+        version: 1,
+    })
+}
+
+/// Whether a slave's project must be replaced.
+pub(super) fn differs(known: &Project, wanted: &Project) -> bool {
+    known.source != wanted.source
+        || known.password != wanted.password
+        || known.dest != wanted.dest
+        || known.name != wanted.name
+}
