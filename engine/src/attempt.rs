@@ -5,6 +5,7 @@
 //! end. It never fails: an error is a report. Retrying is for who called.
 
 mod leftovers;
+mod pipes;
 mod reader;
 mod stall;
 #[cfg(test)]
@@ -17,8 +18,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tokio::io::AsyncReadExt;
-use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +31,7 @@ use crate::rsync::version::{NotRsync, Version};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::sweep;
+use pipes::Pipes;
 use reader::Reader;
 use stall::Watchdog;
 
@@ -39,8 +39,6 @@ use stall::Watchdog;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long output may still come after the last process has ended.
 const DRAIN: Duration = Duration::from_secs(2);
-/// How much of a pipe is read at once.
-const CHUNK: usize = 64 << 10;
 
 /// Starts rsyncs. One per server.
 #[derive(Debug)]
@@ -191,11 +189,10 @@ impl Engine {
         }
         let mut reader = Reader::new(monitor);
         let exit = match Guarded::spawn(&self.guardian, &self.spec(attempt)).await {
-            Ok((guarded, Some(stdout), Some(stderr))) => {
-                let pipes =
-                    Pipes { stdout: Some(stdout), stderr: Some(stderr), out: Vec::new(), err: Vec::new() };
-                self.supervise(attempt, guarded, pipes, &mut reader, cancel).await
-            }
+            Ok((guarded, Some(stdout), Some(stderr))) => match Pipes::read_both(stdout, stderr) {
+                Ok(pipes) => self.supervise(attempt, guarded, pipes, &mut reader, cancel).await,
+                Err(error) => Exit::NotStarted(format!("rsync's output cannot be read: {error}")),
+            },
             Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
             Err(error) => Exit::NotStarted(error.to_string()),
         };
@@ -246,8 +243,8 @@ impl Engine {
                     Some(exit) => break exit,
                     None => None,
                 },
-                read = pipes.read(), if pipes.is_open() => {
-                    watchdog.moved(read.map_or(0, |read| reader.take(read)));
+                piece = pipes.next(), if pipes.is_open() => {
+                    watchdog.moved(piece.map_or(0, |piece| reader.take(&piece)));
                     None
                 }
                 () = cancel.cancelled(), if ours.is_none() => Some(Exit::Cancelled),
@@ -268,8 +265,8 @@ impl Engine {
         // Everything that writes has ended, so the pipes end too, unless somebody else has hold of them.
         let _ = timeout(DRAIN, async {
             while pipes.is_open() {
-                if let Some(read) = pipes.read().await {
-                    reader.take(read);
+                if let Some(piece) = pipes.next().await {
+                    reader.take(&piece);
                 }
             }
         })
@@ -320,54 +317,6 @@ fn heard(said: Said, reader: &mut Reader<'_>, watchdog: &mut Watchdog) -> Option
         Said::Exited(code) => Some(Exit::Code(code)),
         Said::Signalled(signal) => Some(Exit::Signal(signal)),
         Said::Gone => Some(Exit::Lost),
-    }
-}
-
-/// Both pipes of an rsync, each read until its end.
-struct Pipes {
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
-    out: Vec<u8>,
-    err: Vec<u8>,
-}
-
-/// What came out of one of them.
-#[derive(Clone, Copy)]
-enum Read<'a> {
-    Stdout(&'a [u8]),
-    Stderr(&'a [u8]),
-}
-
-impl Pipes {
-    fn is_open(&self) -> bool {
-        self.stdout.is_some() || self.stderr.is_some()
-    }
-
-    /// The next piece of either, or none when one of them has ended. Waits for ever once both have. May be dropped at
-    /// its await.
-    async fn read(&mut self) -> Option<Read<'_>> {
-        let Self { stdout, stderr, out, err } = self;
-        out.clear();
-        err.clear();
-        out.reserve(CHUNK);
-        err.reserve(CHUNK);
-        tokio::select! {
-            read = piece(stdout, out) => read.then_some(Read::Stdout(out)),
-            read = piece(stderr, err) => read.then_some(Read::Stderr(err)),
-        }
-    }
-}
-
-/// Reads into `buffer`; closes the pipe at its end. A closed one never gives anything.
-async fn piece<P: AsyncReadExt + Unpin>(pipe: &mut Option<P>, buffer: &mut Vec<u8>) -> bool {
-    let Some(open) = pipe else { return std::future::pending().await };
-    match open.read_buf(buffer).await {
-        Ok(read) if read > 0 => true,
-        // The end, or a pipe that broke, which is the same to us.
-        _ => {
-            *pipe = None;
-            false
-        }
     }
 }
 

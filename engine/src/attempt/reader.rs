@@ -2,7 +2,8 @@
 
 use tokio::time::{Duration, Instant};
 
-use super::{Changes, Read};
+use super::Changes;
+use super::pipes::Piece;
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::messages::Findings;
 use crate::rsync::output::{ChangeKind, Progress, Record, Splitter};
@@ -42,10 +43,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes one piece; gives its length.
-    pub(super) fn take(&mut self, read: Read<'_>) -> usize {
+    pub(super) fn take(&mut self, piece: &Piece) -> usize {
         let Self { monitor, seen, .. } = self;
-        match read {
-            Read::Stdout(piece) => {
+        match piece {
+            Piece::Stdout(piece) => {
                 self.stdout.feed(piece, |record| seen.stdout(record, *monitor));
                 if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) && self.seen.read_newest() {
                     self.told = Some(Instant::now());
@@ -53,7 +54,7 @@ impl<'a> Reader<'a> {
                 }
                 piece.len()
             }
-            Read::Stderr(piece) => {
+            Piece::Stderr(piece) => {
                 self.stderr.feed(piece, |record| seen.stderr(record, *monitor));
                 piece.len()
             }

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use super::reader::Reader;
-use super::{Changes, Read};
+use super::Changes;
+use super::pipes::Piece;
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::exit::{Class, Exit, Judgement, judge};
 use crate::rsync::output::{Change, Progress, Record, Splitter};
@@ -151,10 +152,10 @@ fn read(sample: &Sample, exit: i32, came: Came) -> (Judgement, Option<Stats>, Ch
     let mut reader = Reader::new(&newest);
     // As a pipe gives it: in pieces that end anywhere.
     for piece in sample.stdout.chunks(97) {
-        reader.take(Read::Stdout(piece));
+        reader.take(&Piece::Stdout(piece.to_vec()));
     }
     for piece in sample.stderr.chunks(31) {
-        reader.take(Read::Stderr(piece));
+        reader.take(&Piece::Stderr(piece.to_vec()));
     }
     let (stats, changes, findings) = reader.finish();
     let printed = stats.or(match came {
