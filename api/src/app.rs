@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -18,7 +18,8 @@ use scheduler::{Project, ProjectId, Scheduler};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::auth::{Actor, Gate, Refused};
+use crate::auth::{Actor, Gate, Refused, sessions};
+use crate::metrics::{self, Metrics};
 use crate::nodes::Nodes;
 use crate::pages::Pages;
 use crate::problem::Problem;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub reloader: Reloader,
     /// The slaves of a master; none: this is a slave, which shows what it does and is told nothing by people.
     pub nodes: Option<Arc<Nodes>>,
+    /// What is counted for monitoring systems.
+    pub metrics: Metrics,
     /// When this process started.
     pub started: DateTime<Utc>,
     /// Lists of projects that were made already.
@@ -66,10 +69,13 @@ impl App {
             router = router.route(route.path, guarded(&route, &self));
         }
         router
-            .fallback(|| async { Problem::not_found("there is nothing at this address: /openapi.json lists what is") })
+            .fallback(|| async {
+                Problem::not_found("there is nothing at this address: /openapi.json lists what is")
+            })
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
             .layer(CatchPanicLayer::custom(|_| Problem::internal(&"a handler panicked").into_response()))
             .layer(middleware::map_response(hardened))
+            .layer(middleware::from_fn_with_state(self.clone(), metrics::count))
             .with_state(self)
     }
 }
@@ -90,17 +96,19 @@ fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
         Some(_) => handler.fallback(|| async { Problem::method_not_allowed() }),
         None => handler,
     };
+    let http = app.reloader.http();
     let handler = match route.access {
         Access::Open => handler,
+        Access::Metrics if http.public_metrics => handler,
+        Access::Status if http.public_status => handler,
         access => {
             let state = (app.clone(), access);
             handler.layer(middleware::from_fn_with_state(state, signed_in))
         }
     };
     match route.old {
-        Some(method) => {
-            handler.layer(middleware::map_response(move |response| async move { old::shaped(method, response) }))
-        }
+        Some(method) => handler
+            .layer(middleware::map_response(move |response| async move { old::shaped(method, response) })),
         None => handler,
     }
 }
@@ -114,24 +122,35 @@ async fn signed_in(
     next: Next,
 ) -> Response {
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let actor = match app.gate.authenticate(request.headers(), from).await {
+    let actor = match app.gate.authenticate(request.method(), request.headers(), from).await {
         Ok(actor) => actor,
-        Err(Refused::Unknown) => return Problem::unauthorized().into_response(),
+        Err(Refused::Unknown) => return unknown(request.headers()),
+        Err(Refused::Forged) => return Problem::forged().into_response(),
         Err(Refused::TooMany(wait)) => return Problem::too_many(wait).into_response(),
     };
     let project = project_of(&app, &params);
     if !may(access, &actor, project.as_deref()) {
-        return Problem::forbidden(format!("`{}` may not do that: {}", actor.name, access.who())).into_response();
+        return Problem::forbidden(format!("`{}` may not do that: {}", actor.name, access.who()))
+            .into_response();
     }
     request.extensions_mut().insert(actor);
     next.run(request).await
+}
+
+/// Nobody is signed in. A page asks for the password itself: the challenge would make its browser ask too.
+fn unknown(headers: &HeaderMap) -> Response {
+    let mut response = Problem::unauthorized().into_response();
+    if sessions::is_from_page(headers) || sessions::cookie(headers).is_some() {
+        response.headers_mut().remove(header::WWW_AUTHENTICATE);
+    }
+    response
 }
 
 /// Whether an actor may call a route of this access on this project.
 fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
     match access {
         Access::Open => true,
-        Access::Read | Access::Own => actor.may_read(),
+        Access::Read | Access::Own | Access::Metrics | Access::Status => actor.may_read(),
         Access::Create => actor.may_create(),
         // What is not there cannot be changed: the handler says so.
         Access::Change => project.map_or_else(|| actor.may_create(), |project| actor.may_change(project)),

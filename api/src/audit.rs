@@ -9,7 +9,13 @@ use crate::auth::Actor;
 
 /// A line for something that this actor does now. `before` and `after` are documents that hold no secrets.
 #[must_use]
-pub fn line(actor: &Actor, action: &str, target: &str, before: Option<Value>, after: Option<Value>) -> AuditEntry {
+pub fn line(
+    actor: &Actor,
+    action: &str,
+    target: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> AuditEntry {
     AuditEntry {
         // In the order of time, and unique.
         id: u128::from(Ulid::generate()),

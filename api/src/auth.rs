@@ -2,25 +2,28 @@
 //!
 //! [`Gate`] turns a request's `Authorization` into an [`Actor`]: a user with a password (HTTP Basic), or whoever bears a
 //! token (Bearer, or as the user name of Basic, as in 2014). Which actor may call which route stands in the table of
-//! routes. The accounts themselves, with their rules, are in [`accounts`].
+//! routes. A page has a session instead ([`sessions`]). The accounts themselves, with their rules, are in [`accounts`].
 
 pub mod accounts;
 mod failures;
 mod password;
+pub mod sessions;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
+use engine::Secret;
 use scheduler::account::{Role, Scope};
 use scheduler::member::MemberName;
 use scheduler::{Project, ProjectId};
 
 use accounts::Accounts;
 use failures::Failures;
+use sessions::Sessions;
 
 /// The environment variable that sets root's password.
 pub const PASSWORD_VARIABLE: &str = "HELIOSTAT_ROOT_PASSWORD";
@@ -99,6 +102,8 @@ pub enum Refused {
     Unknown,
     /// Too much wrong has come from there, or for that name: try again after this time.
     TooMany(Duration),
+    /// A session was used to change something, by what may be another site.
+    Forged,
 }
 
 /// Lets people in.
@@ -107,21 +112,75 @@ pub struct Gate {
     /// The accounts.
     pub accounts: Accounts,
     failures: Failures,
+    sessions: Sessions,
 }
 
 impl Gate {
     /// A gate before these accounts.
     #[must_use]
     pub fn new(accounts: Accounts) -> Self {
-        Self { accounts, failures: Failures::default() }
+        Self { accounts, failures: Failures::default(), sessions: Sessions::default() }
     }
 
-    /// The one whom a request's `Authorization` proves.
+    /// The one whom a request's `Authorization`, or else its session, proves.
     ///
     /// # Errors
     /// When it proves nobody, or when too much wrong was tried before.
-    pub async fn authenticate(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Actor, Refused> {
-        let given = Credentials::of(headers).ok_or(Refused::Unknown)?;
+    pub async fn authenticate(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        from: Option<IpAddr>,
+    ) -> Result<Actor, Refused> {
+        match Credentials::of(headers) {
+            Some(given) => self.check(given, from).await,
+            None => self.session(method, headers, from),
+        }
+    }
+
+    /// Begins a session of the user whose password this is, and gives the cookie's value.
+    ///
+    /// # Errors
+    /// When it is not, or when too much wrong was tried before.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: Secret,
+        from: Option<IpAddr>,
+    ) -> Result<(Actor, Secret), Refused> {
+        // A token is no user, even where it is given as the name of one.
+        let stamp = self.accounts.stamp(name);
+        let actor =
+            self.check(Credentials::User(name.to_owned(), password.expose().to_owned()), from).await?;
+        match (stamp, &actor.power) {
+            (Some((_, stamp)), Power::Role(_)) if actor.name == name => {
+                Ok((actor, self.sessions.open(name, stamp)))
+            }
+            _ => Err(Refused::Unknown),
+        }
+    }
+
+    /// Ends the session of a request, if it has one.
+    pub fn sign_out(&self, headers: &HeaderMap) {
+        if let Some(text) = sessions::cookie(headers) {
+            self.sessions.close(text);
+        }
+    }
+
+    fn session(&self, method: &Method, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Actor, Refused> {
+        let text = sessions::cookie(headers).ok_or(Refused::Unknown)?;
+        let (name, stamp) = self.sessions.find(text).ok_or(Refused::Unknown)?;
+        let Some((role, _)) = self.accounts.stamp(&name).filter(|(_, now)| *now == stamp) else {
+            self.sessions.close(text);
+            return Err(Refused::Unknown);
+        };
+        if !method.is_safe() && !sessions::is_from_page(headers) {
+            return Err(Refused::Forged);
+        }
+        Ok(Actor { name, power: Power::Role(role), from })
+    }
+
+    async fn check(&self, given: Credentials, from: Option<IpAddr>) -> Result<Actor, Refused> {
         let (token, name) = match &given {
             Credentials::Token(token) => (token.as_str(), None),
             Credentials::User(name, _) => (name.as_str(), Some(name.as_str())),

@@ -13,6 +13,7 @@ mod failure;
 mod follow;
 mod import;
 mod node;
+mod probe;
 mod project;
 mod project_flags;
 mod runs;
@@ -54,7 +55,13 @@ pub struct Cli {
 #[command(next_help_heading = "Server")]
 struct Connection {
     /// Where the server is
-    #[arg(long, global = true, env = "HELIOSTAT_SERVER", default_value = "http://127.0.0.1:5000", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "HELIOSTAT_SERVER",
+        default_value = "http://127.0.0.1:5000",
+        value_name = "URL"
+    )]
     server: String,
     /// A token; better given in the environment, where other users cannot read it
     #[arg(long, global = true, env = "HELIOSTAT_TOKEN", hide_env_values = true, conflicts_with = "user")]
@@ -135,6 +142,11 @@ enum ClientCommand {
     /// Add, list, change and remove projects
     #[command(subcommand)]
     Project(project::ProjectCommand),
+    /// Ask an upstream, through the server, what it has and whether it lets us in
+    #[command(
+        after_help = "Example: heliostat probe rsync://ftp.example.org/debian   (ends with 1 when it says no)"
+    )]
+    Probe(probe::ProbeArguments),
     /// Bring a project up to date now
     #[command(after_help = "Example: heliostat sync debian --follow   (ends with 1 when the run failed)")]
     Sync {
@@ -232,6 +244,7 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
             ClientCommand::User(command) => accounts::user(&client, command).await,
             ClientCommand::Token(command) => accounts::token(&client, command).await,
             ClientCommand::Store(command) => store::run(&client, command).await,
+            ClientCommand::Probe(arguments) => probe::run(&client, &arguments).await,
             ClientCommand::Project(command) => project::run(&client, command).await,
             ClientCommand::Sync { id, follow } => runs::sync(&client, &id, follow).await,
             ClientCommand::Cancel { run } => runs::cancel(&client, &run).await,

@@ -29,5 +29,5 @@ pub use show::show;
 pub use template::{MASTER, RoleKind, SLAVE, template};
 pub use types::{
     Config, Defaults, Guard, History, Http, Log, LogFormat, Master, Retry, Role, Rsync, Rsyncd,
-    RsyncdExternal, RsyncdManaged, Slave, Tls,
+    RsyncdExternal, RsyncdManaged, Site, Slave, Tls,
 };

@@ -6,7 +6,7 @@
 mod server;
 mod upstream;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 

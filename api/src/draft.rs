@@ -40,8 +40,21 @@ pub struct Defaults {
 
 /// What the server writes and a client may send back.
 const READ_ONLY: [&str; 15] = [
-    "owner", "state", "generation", "next_run", "last_run", "last_success", "running", "queued", "failures", "skipped",
-    "size_bytes", "files", "schedule_text", "created", "updated",
+    "owner",
+    "state",
+    "generation",
+    "next_run",
+    "last_run",
+    "last_success",
+    "running",
+    "queued",
+    "failures",
+    "skipped",
+    "size_bytes",
+    "files",
+    "schedule_text",
+    "created",
+    "updated",
 ];
 /// The same, for what only a single project shows.
 const READ_ONLY_IN_FULL: [&str; 2] = ["next_runs", "command"];
@@ -72,9 +85,9 @@ pub fn project(
     let name = fields.text("name", MAX_TEXT).unwrap_or_else(|| seed.clone());
     let (source, password) = source(&mut fields, known);
     let dest = fields.required_text("dest").map(PathBuf::from);
-    let place = dest.as_ref().and_then(|dest| {
-        landing.resolve(dest).map_err(|error| fields.error("dest", error.to_string())).ok()
-    });
+    let place = dest
+        .as_ref()
+        .and_then(|dest| landing.resolve(dest).map_err(|error| fields.error("dest", error.to_string())).ok());
     let enabled = fields.bool("enabled").unwrap_or(true);
     let labels = labels(&mut fields);
     let options = options(&mut fields, &defaults.options);
@@ -91,9 +104,9 @@ pub fn project(
     fields.pass_over(&READ_ONLY);
     fields.pass_over(&READ_ONLY_IN_FULL);
     // What the API of 2014 was given holds for as long as it says where the tree is.
-    let given_dest = known.and_then(|known| known.given_dest.clone()).filter(|given| {
-        dest.as_ref().is_some_and(|dest| Path::new(given).join(&name) == *dest)
-    });
+    let given_dest = known
+        .and_then(|known| known.given_dest.clone())
+        .filter(|given| dest.as_ref().is_some_and(|dest| Path::new(given).join(&name) == *dest));
     let errors = fields.finish();
     let (Some(id), Some(source), Some(dest), Some(place), Some(options), Some(schedule), true) =
         (id, source, dest, place, options, schedule, errors.is_empty())
@@ -131,22 +144,29 @@ fn id(fields: &mut Fields<'_>, known: Option<&Project>) -> Option<ProjectId> {
     let (field, text) = match fields.text("id", ProjectId::MAX * 4) {
         Some(id) => ("id", id),
         None if known.is_some() => return known.map(|known| known.id.clone()),
-        None => ("name", fields.peek_text("name").or_else(|| {
-            fields.error("id", "is missing: give the project a short name such as `debian`");
-            None
-        })?),
+        None => (
+            "name",
+            fields.peek_text("name").or_else(|| {
+                fields.error("id", "is missing: give the project a short name such as `debian`");
+                None
+            })?,
+        ),
     };
     let id = ProjectId::from_str(&text).map_err(|error| fields.error(field, error.to_string())).ok()?;
     match known {
         Some(known) if known.id != id => {
-            fields.error("id", format!("is `{id}`, but the address names `{}`: a project keeps its id", known.id));
+            fields.error(
+                "id",
+                format!("is `{id}`, but the address names `{}`: a project keeps its id", known.id),
+            );
             None
         }
         _ => Some(id),
     }
 }
 
-fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
+/// The source, and its password.
+pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
     let kept = || known.and_then(|known| known.password.clone());
     match fields.take("source") {
         None | Some(Value::Null) => {
@@ -184,7 +204,13 @@ fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, 
             let complete = !host.is_empty() && !module.is_empty();
             let source = complete.then(|| Source::new(user.as_deref(), &host, port, &module, &path));
             let source = source.and_then(|source| {
-                source.map_err(|errors| errors.iter().for_each(|error| parts.error(error.field, &error.message))).ok()
+                source
+                    .map_err(|errors| {
+                        for error in errors {
+                            parts.error(error.field, error.message);
+                        }
+                    })
+                    .ok()
             });
             fields.leave(parts);
             (source, password)
@@ -199,7 +225,8 @@ fn labels(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
         fields.error("labels", format!("are {}: at most {MAX_LABELS} are kept", given.len()));
     }
     for (key, value) in given {
-        let plain = |text: &str| !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control);
+        let plain =
+            |text: &str| !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control);
         match value.as_str() {
             Some(value) if plain(value) && plain(key) && !key.contains('=') => {
                 labels.insert(key.clone(), value.to_owned());
@@ -214,7 +241,9 @@ fn labels(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
 }
 
 fn options(fields: &mut Fields<'_>, defaults: &Options) -> Option<Options> {
-    let Some(value) = fields.take("options").filter(|value| !value.is_null()) else { return Some(defaults.clone()) };
+    let Some(value) = fields.take("options").filter(|value| !value.is_null()) else {
+        return Some(defaults.clone());
+    };
     let mut parts = fields.inside("options", value);
     let base = parts.texts("defaults").unwrap_or_else(|| defaults.defaults().to_vec());
     let basic = parts.texts("basic").unwrap_or_else(|| defaults.basic().to_vec());
@@ -235,7 +264,11 @@ fn retry(fields: &mut Fields<'_>, defaults: &RetryPolicy) -> RetryPolicy {
         parts.error("cap", "is smaller than `base`: no wait could be both");
     }
     fields.leave(parts);
-    RetryPolicy { attempts: attempts.and_then(|n| u32::try_from(n).ok()).unwrap_or(defaults.attempts), base, cap }
+    RetryPolicy {
+        attempts: attempts.and_then(|n| u32::try_from(n).ok()).unwrap_or(defaults.attempts),
+        base,
+        cap,
+    }
 }
 
 fn guard(fields: &mut Fields<'_>, defaults: Guard) -> Guard {

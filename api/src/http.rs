@@ -64,7 +64,8 @@ pub async fn serve(
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             request
         });
-        let (watcher, acceptor) = (graceful.watcher(), certificate.as_ref().map(|certificate| certificate.acceptor()));
+        let (watcher, acceptor) =
+            (graceful.watcher(), certificate.as_ref().map(|certificate| certificate.acceptor()));
         connections.spawn(async move {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -73,7 +74,9 @@ pub async fn serve(
             let ended = match acceptor {
                 None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
                 Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    Ok(Ok(stream)) => {
+                        watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+                    }
                     // Port scanners and clients that distrust us: news to nobody.
                     Ok(Err(_)) | Err(_) => Ok(()),
                 },

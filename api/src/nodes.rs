@@ -6,6 +6,7 @@
 //!
 //! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from.
 
+pub(crate) mod changes;
 mod error;
 pub(crate) mod offer;
 pub(crate) mod proof;
@@ -63,6 +64,8 @@ struct Known {
 struct Seen {
     member: Member,
     heard: Option<(Instant, DateTime<Utc>)>,
+    /// It hung up while it waited for an answer.
+    gone: bool,
     /// The process that follows under this name, and how many of its questions wait for an answer.
     following: Option<(String, usize)>,
 }
@@ -302,16 +305,18 @@ impl Nodes {
         known: Option<&str>,
         patience: Duration,
     ) -> Result<(Arc<Offer>, u64), NodeError> {
-        let _asking = self.follow(name, process)?;
+        let mut asking = self.follow(name, process)?;
         let deadline = tokio::time::Instant::now() + patience;
         let mut news = self.offer.subscribe();
         loop {
             let wish = self.heard(name)?.wish;
             let offer = news.borrow_and_update().clone();
             if known.is_none_or(|known| known != offer.tag_for(wish)) {
+                asking.answered = true;
                 return Ok((offer, wish));
             }
             if !matches!(tokio::time::timeout_at(deadline, news.changed()).await, Ok(Ok(()))) {
+                asking.answered = true;
                 return Ok((offer, wish));
             }
         }
@@ -364,6 +369,7 @@ impl Nodes {
         let mut known = self.known();
         let seen = known.members.get_mut(name).ok_or_else(|| NodeError::Unknown(name.to_string()))?;
         seen.heard = Some((Instant::now(), Utc::now()));
+        seen.gone = false;
         Ok(seen.member.clone())
     }
 
@@ -379,7 +385,7 @@ impl Nodes {
             }
             other => *other = Some((process.to_owned(), 1)),
         }
-        Ok(Asking { nodes: self, name: name.clone() })
+        Ok(Asking { nodes: self, name: name.clone(), answered: false })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -391,21 +397,23 @@ impl Nodes {
 struct Asking<'a> {
     nodes: &'a Nodes,
     name: MemberName,
+    answered: bool,
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let mut known = self.nodes.known();
-        let following = known.members.get_mut(&self.name).and_then(|seen| seen.following.as_mut());
-        if let Some((_, asking)) = following {
+        let Some(seen) = known.members.get_mut(&self.name) else { return };
+        if let Some((_, asking)) = &mut seen.following {
             *asking = asking.saturating_sub(1);
+            seen.gone = !self.answered && *asking == 0;
         }
     }
 }
 
 impl Seen {
     fn new(member: Member) -> Self {
-        Self { member, heard: None, following: None }
+        Self { member, heard: None, gone: false, following: None }
     }
 }
 
@@ -420,7 +428,7 @@ impl Known {
         Shown {
             member: seen.member.clone(),
             last_heard: seen.heard.map(|(_, at)| at),
-            connected: seen.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN),
+            connected: !seen.gone && seen.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN),
             holdings: own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect(),
         }
     }

@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names_and_null_takes_away() {
-        let settings = json!({"name": "a", "retry": {"attempts": 3, "base": 30.0}, "labels": {"x": "1", "y": "2"}});
+        let settings =
+            json!({"name": "a", "retry": {"attempts": 3, "base": 30.0}, "labels": {"x": "1", "y": "2"}});
         let patch = json!({"name": "b", "retry": {"attempts": 5}, "labels": {"x": null}});
         let expected = json!({"name": "b", "retry": {"attempts": 5, "base": 30.0}, "labels": {"y": "2"}});
         assert_eq!(apply(settings, &patch), expected);

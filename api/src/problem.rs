@@ -57,7 +57,7 @@ impl Problem {
     }
 
     /// 401: nobody is signed in.
-    #[must_use] 
+    #[must_use]
     pub fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -69,6 +69,14 @@ impl Problem {
     /// 403: somebody is signed in, and may not do that.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 403: a session was used without the header that only our own page sends.
+    #[must_use]
+    pub fn forged() -> Self {
+        Self::forbidden(
+            "a session changes something only with the header `X-Heliostat: 1`, which no other site can send",
+        )
     }
 
     /// 409: it cannot be done as things are.
@@ -100,25 +108,28 @@ impl Problem {
     }
 
     /// 405: the address is right, the method is not.
-    #[must_use] 
+    #[must_use]
     pub fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method: /openapi.json lists both")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this address does not take this method: /openapi.json lists both",
+        )
     }
 
     /// 408: the body did not come in time.
-    #[must_use] 
+    #[must_use]
     pub fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
     }
 
     /// 413: the body is too large.
-    #[must_use] 
+    #[must_use]
     pub fn too_large(limit: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
     }
 
     /// 422: the input can be read, and is wrong, in every field that is listed.
-    #[must_use] 
+    #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         let detail = format!("wrong input in {}; nothing was changed", fields.join(", "));
@@ -128,7 +139,8 @@ impl Problem {
     /// What is wrong, in one text for a client that reads no list of fields.
     #[must_use]
     pub fn note(&self) -> String {
-        let errors: Vec<_> = self.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        let errors: Vec<_> =
+            self.errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
         if errors.is_empty() { self.detail.clone() } else { errors.join("; ") }
     }
 
@@ -142,7 +154,9 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::Exists(_) | Refusal::Busy(_) | Refusal::Unsettled(_) | Refusal::NoRun(_) => StatusCode::CONFLICT,
+            Refusal::Exists(_) | Refusal::Busy(_) | Refusal::Unsettled(_) | Refusal::NoRun(_) => {
+                StatusCode::CONFLICT
+            }
             Refusal::NoProject(_) => StatusCode::NOT_FOUND,
             Refusal::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Refusal::Destination(error) => {

@@ -53,6 +53,24 @@ impl Reloader {
         defaults(&self.config.load())
     }
 
+    /// How HTTP is served.
+    #[must_use]
+    pub fn http(&self) -> config::Http {
+        self.config.load().http.clone()
+    }
+
+    /// Whether this server speaks HTTPS itself.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    /// What the site says of itself in documents for other machines.
+    #[must_use]
+    pub fn site(&self) -> config::Site {
+        self.config.load().site.clone()
+    }
+
     /// Reads the file again.
     ///
     /// # Errors
@@ -61,7 +79,8 @@ impl Reloader {
         let settings = {
             // Held for a moment, and never across an await.
             let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let loaded = Config::load(self.explicit.as_deref()).map_err(|errors| config::check_report(&errors))?;
+            let loaded =
+                Config::load(self.explicit.as_deref()).map_err(|errors| config::check_report(&errors))?;
             let diff = self.config.load().diff_reload(&loaded.config);
             // The files may hold a renewed certificate under the same names.
             if let (Some(certificate), Some(tls)) = (&self.certificate, &loaded.config.tls) {
@@ -92,7 +111,8 @@ pub fn apply(settings: &mut Settings, config: &Config) {
         per_label: config.rsync.per_label.iter().map(|(label, most)| (label.clone(), count(*most))).collect(),
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
-    settings.landing = Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
+    settings.landing =
+        Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
     settings.max_log = config.history.max_log.0;
     settings.retention = Retention {
         max_age: config.history.max_age,

@@ -7,8 +7,12 @@ mod logs;
 mod nodes;
 pub(crate) mod old;
 mod openapi;
+mod pages;
+mod probe;
 mod projects;
+mod published;
 mod runs;
+mod session;
 mod site;
 mod store;
 mod table;
@@ -49,7 +53,9 @@ impl Route {
     /// Whether a slave has it too: what shows what is, and changes nothing.
     #[must_use]
     pub fn is_of_slaves(&self) -> bool {
-        self.method == "get" && self.old.is_none() && !self.path.starts_with("/api/v1/nodes")
+        (self.method == "get" || self.path == "/api/v1/session")
+            && self.old.is_none()
+            && !self.path.starts_with("/api/v1/nodes")
     }
 }
 
@@ -58,6 +64,10 @@ impl Route {
 pub enum Access {
     /// Everybody.
     Open,
+    /// Everybody, unless `http.public_metrics` is false: then every user.
+    Metrics,
+    /// Everybody, unless `http.public_status` is false: then every user.
+    Status,
     /// Every user.
     Read,
     /// Every user, for what is their own; root, for everybody's.
@@ -75,11 +85,19 @@ pub enum Access {
 }
 
 impl Access {
+    /// Whether everybody may, as long as the configuration does not say otherwise.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Metrics | Self::Status)
+    }
+
     /// Who that is, in words.
     #[must_use]
     pub const fn who(self) -> &'static str {
         match self {
             Self::Open => "everybody may",
+            Self::Metrics => "everybody may, unless `http.public_metrics` is false: then every user",
+            Self::Status => "everybody may, unless `http.public_status` is false: then every user",
             Self::Read => "every user may, but no token that only starts a project",
             Self::Own => "every user may, for their own",
             Self::Create => "root and upstreamusers may",
@@ -112,12 +130,19 @@ pub enum Answer {
     Page(&'static str),
     /// Text.
     Text,
+    /// One of these kinds of content.
+    Media(&'static [&'static str]),
     /// A stream of events.
     Events,
 }
 
 /// A row for users that takes nothing and gives nothing, to be filled in.
-pub(crate) fn row(method: &'static str, path: &'static str, summary: &'static str, handler: fn() -> MethodRouter<App>) -> Route {
+pub(crate) fn row(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
     Route {
         method,
         path,

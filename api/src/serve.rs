@@ -26,12 +26,13 @@ use crate::app::{App, Shared};
 use crate::auth::Gate;
 use crate::auth::accounts::{Accounts, PasswordFrom};
 use crate::config::{self, Config, Loaded, LogFormat, Role};
-use crate::reload::{self, Reloader};
-use crate::telemetry::Telemetry;
 use crate::http;
-use crate::pages::Pages;
+use crate::metrics::Metrics;
 use crate::nodes::Nodes;
+use crate::pages::Pages;
+use crate::reload::{self, Reloader};
 use crate::slave::Slave;
+use crate::telemetry::Telemetry;
 use crate::tls::Certificate;
 
 /// Open files that are not connections: the store, pipes of rsyncs, logs.
@@ -81,10 +82,12 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         None => tracing::info!("configuration: none found, the built-in one applies"),
     }
     let mut signals = Signals::listen()?;
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| {
-            format!("cannot listen on {}; if another server has it, stop that one or choose another `listen`", config.listen)
-        })?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; if another server has it, stop that one or choose another `listen`",
+            config.listen
+        )
+    })?;
     let scheduler = start_scheduler(&config).await?;
     let data_dir = scheduler.settings().data_dir;
     let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
@@ -99,6 +102,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         gate: Gate::new(accounts),
         reloader: Reloader::new(explicit, config, telemetry, certificate.clone()),
         nodes: part.nodes(),
+        metrics: Metrics::default(),
         started: Utc::now(),
         pages: Pages::default(),
         max_body,
@@ -120,7 +124,8 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
                 tracing::error!("something did not end in time; the next start will find and end it");
             }
         };
-        tokio::join!(web, stopping, remember_uses(&app), part.play(&app));
+        let counting = app.metrics.tally.listen(&app.scheduler, &app.stop);
+        tokio::join!(web, stopping, remember_uses(&app), part.play(&app), counting);
     };
     let forced = Signals::listen()?;
     tokio::select! {
@@ -194,9 +199,13 @@ fn allowed_connections(wanted: usize) -> usize {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     };
-    let most = most.map_or(wanted, |most| usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1));
+    let most = most.map_or(wanted, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1)
+    });
     if most < wanted {
-        tracing::warn!("only {most} connections at once: raise the limit on open files (LimitNOFILE, ulimit -n)");
+        tracing::warn!(
+            "only {most} connections at once: raise the limit on open files (LimitNOFILE, ulimit -n)"
+        );
     }
     wanted.min(most)
 }
@@ -240,7 +249,11 @@ fn tell_password(from: &PasswordFrom) {
         PasswordFrom::File(path) => tracing::info!("root's password is in {}", path.display()),
         // On the terminal, once, and never in the log.
         PasswordFrom::Made(password, path) => {
-            eprintln!("\n  The first user is `root`, the password is  {}\n  (also in {})\n", password.expose(), path.display());
+            eprintln!(
+                "\n  The first user is `root`, the password is  {}\n  (also in {})\n",
+                password.expose(),
+                path.display()
+            );
         }
     }
 }

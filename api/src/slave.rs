@@ -49,6 +49,8 @@ const ASKER: &str = "the master";
 pub struct Slave {
     link: Link,
     public_dir: PathBuf,
+    /// How often everything is looked at, whatever has changed.
+    whole_every: Duration,
     scheduler: Scheduler,
     held: Mutex<Held>,
     news: watch::Sender<Option<News>>,
@@ -84,6 +86,7 @@ impl Slave {
         Ok(Self {
             link: Link::new(config, data_dir)?,
             public_dir: config.public_dir.clone(),
+            whole_every: config.whole_every,
             held: Mutex::new(Held::load(&data_dir.join("held.json"))?),
             scheduler,
             news: watch::Sender::new(None),
@@ -139,7 +142,7 @@ impl Slave {
         let mut news = self.news.subscribe();
         let mut ticks = tokio::time::interval(LOOK);
         loop {
-            self.settle().await;
+            self.settle();
             let current = news.borrow_and_update().clone();
             if let Some(current) = current {
                 self.adopt(&current).await;
@@ -164,7 +167,7 @@ impl Slave {
     }
 
     /// Takes the ends of runs to the account.
-    async fn settle(&self) {
+    fn settle(&self) {
         let mut targets = self.held().targets();
         while let Some((project, run, target)) = targets.pop() {
             let ended = match self.scheduler.store().run(run) {
@@ -181,7 +184,9 @@ impl Slave {
             };
             let cut_off = matches!(ended.state, RunState::Ended { outcome: Outcome::Interrupted, .. });
             let heir = if cut_off { self.heir(&project, run) } else { None };
-            self.held().settle(&project, &ended, &target, heir);
+            let whole = !self.scheduler.lists().was_used(run);
+            self.held().settle(&project, &ended, &target, heir, whole);
+            self.scheduler.lists().forget(run);
             // It may have ended already, before anybody looked.
             targets.extend(heir.map(|heir| (project, heir, target)));
         }
@@ -234,7 +239,10 @@ impl Slave {
     async fn pull(&self, id: &ProjectId, remote: &Remote, wish: u64) {
         let target = Target { created: remote.created, generation: remote.generation, wish };
         let Some(entry) = self.scheduler.board().project(id) else { return };
-        if remote.generation == 0 || self.held().has(id, &target) {
+        let whole_at = self.held().whole_at(id);
+        let overdue =
+            whole_at.is_none_or(|at| (Utc::now() - at).to_std().unwrap_or_default() >= self.whole_every);
+        if remote.generation == 0 || (self.held().has(id, &target) && !overdue) {
             return;
         }
         if self.held().is_on_the_way(id, &target) {
@@ -250,10 +258,28 @@ impl Slave {
         if rests {
             return;
         }
+        // What failed before is not tried in the same way again.
+        let whole = overdue || entry.standing.failures > 0 || self.held().tried(id, &target);
+        self.narrow(id, &target, whole).await;
         let command = Command::Sync { id: id.clone(), by: ASKER.to_owned() };
         if let Some(Answer::Run(run)) = self.ask(command).await {
             self.held().aim(id, run.id, target);
             self.save();
+        }
+    }
+
+    /// Leaves a list of what has changed for the run that is about to be asked for, where that is enough.
+    async fn narrow(&self, id: &ProjectId, target: &Target, whole: bool) {
+        let lists = self.scheduler.lists();
+        let base = if whole { None } else { self.held().base(id, target) };
+        let paths = match base {
+            Some(base) => self.link.changes(id.as_str(), target.created, base, target.generation).await,
+            None => None,
+        };
+        let left = paths.map(|paths| lists.leave(id, &paths));
+        if !matches!(left, Some(Ok(()))) {
+            // Whatever is left from before leads to an older generation.
+            lists.withdraw(id);
         }
     }
 

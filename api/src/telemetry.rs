@@ -28,7 +28,9 @@ impl Telemetry {
         if json {
             registry.with(fmt::layer().json().flatten_event(true)).try_init()?;
         } else {
-            registry.with(fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal())).try_init()?;
+            registry
+                .with(fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal()))
+                .try_init()?;
         }
         Ok(Self { filter: handle })
     }

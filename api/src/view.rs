@@ -5,14 +5,17 @@
 
 mod event;
 mod project;
+mod published;
 mod queue;
 mod run;
 mod status;
 
 pub use event::event;
 pub use project::{ProjectView, project, settings};
+pub use published::{Published, badge};
 pub use queue::{QueueView, queue};
 pub use run::{ChangeView, RunView, change, run};
+pub(crate) use status::{DiskView, disks};
 pub use status::{StatusView, status};
 
 use chrono::{DateTime, SecondsFormat, Utc};

@@ -37,7 +37,9 @@ pub enum DestinationError {
         why: String,
     },
     /// It is outside every allowed root.
-    #[error("is outside the allowed roots ({roots}): choose a place below one of them, or extend `allowed_roots`")]
+    #[error(
+        "is outside the allowed roots ({roots}): choose a place below one of them, or extend `allowed_roots`"
+    )]
     OutsideRoots {
         /// The roots, as configured.
         roots: String,
@@ -49,13 +51,19 @@ pub enum DestinationError {
     #[error("is the destination of project `{0}` already: two projects would delete each other's files")]
     Taken(ProjectId),
     /// It lies inside another project's destination.
-    #[error("lies inside the destination of project `{0}`, whose sync would delete it: choose a place beside it")]
+    #[error(
+        "lies inside the destination of project `{0}`, whose sync would delete it: choose a place beside it"
+    )]
     Inside(ProjectId),
     /// Another project's destination lies inside it.
-    #[error("contains the destination of project `{0}`, which its sync would delete: choose a place beside it")]
+    #[error(
+        "contains the destination of project `{0}`, which its sync would delete: choose a place beside it"
+    )]
     Contains(ProjectId),
     /// The last rsync of a removed project still writes in, around or below it.
-    #[error("is still written to by the last run of project `{0}`, which was removed: repeat this once that has ended")]
+    #[error(
+        "is still written to by the last run of project `{0}`, which was removed: repeat this once that has ended"
+    )]
     Leaving(ProjectId),
 }
 
@@ -79,7 +87,9 @@ impl Landing {
             return Err(DestinationError::Root);
         }
         let roots: Vec<PathBuf> = self.allowed_roots.iter().filter_map(|root| real(root).ok()).collect();
-        if !self.allowed_roots.is_empty() && !roots.iter().any(|root| place != *root && place.starts_with(root)) {
+        if !self.allowed_roots.is_empty()
+            && !roots.iter().any(|root| place != *root && place.starts_with(root))
+        {
             let roots: Vec<_> = self.allowed_roots.iter().map(|root| root.display().to_string()).collect();
             return Err(DestinationError::OutsideRoots { roots: roots.join(", ") });
         }
@@ -113,7 +123,10 @@ fn real(path: &Path) -> Result<PathBuf, DestinationError> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !dangling(existing) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {}
             Err(error) => {
-                return Err(DestinationError::Unreadable { path: existing.to_owned(), why: error.to_string() });
+                return Err(DestinationError::Unreadable {
+                    path: existing.to_owned(),
+                    why: error.to_string(),
+                });
             }
         }
     }

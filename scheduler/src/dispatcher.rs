@@ -26,6 +26,7 @@ use crate::core::{Answer, Command, Core, Refusal, Tool};
 use crate::destination::Landing;
 use crate::event::EventBus;
 use crate::journal::Journals;
+use crate::lists::Lists;
 use crate::project::ProjectId;
 use crate::queue::Bounds;
 use crate::retention::{self, Retention};
@@ -173,6 +174,12 @@ impl Scheduler {
     #[must_use]
     pub fn journals(&self) -> &Journals {
         &self.shared.journals
+    }
+
+    /// The lists of paths that runs are to look at.
+    #[must_use]
+    pub fn lists(&self) -> Lists {
+        Lists::new(&self.shared.settings().data_dir)
     }
 
     /// Where projects may land.

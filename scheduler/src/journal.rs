@@ -83,7 +83,8 @@ impl Journals {
     /// When the folder cannot be read.
     pub fn runs(&self) -> io::Result<Vec<RunId>> {
         let name = |entry: std::fs::DirEntry| entry.path().file_stem()?.to_str()?.parse().ok();
-        let mut runs: Vec<RunId> = std::fs::read_dir(&self.folder)?.filter_map(|entry| name(entry.ok()?)).collect();
+        let mut runs: Vec<RunId> =
+            std::fs::read_dir(&self.folder)?.filter_map(|entry| name(entry.ok()?)).collect();
         runs.sort_unstable();
         runs.dedup();
         Ok(runs)
@@ -107,7 +108,9 @@ impl Journal {
     /// Opens the files of `run` for one more attempt.
     #[must_use]
     pub fn open(journals: &Journals, run: RunId) -> Self {
-        let log = append(&journals.log(run)).map_err(|error| tracing::warn!(run = %run, "no run log: {error}")).ok();
+        let log = append(&journals.log(run))
+            .map_err(|error| tracing::warn!(run = %run, "no run log: {error}"))
+            .ok();
         let written = log.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
         let inner = Inner {
             log: log.map(BufWriter::new),
@@ -131,7 +134,8 @@ impl Journal {
     pub fn close(&self) {
         let mut inner = self.inner();
         if inner.dropped > 0 {
-            let note = format!("({} bytes of output were dropped here: the log is at its bound)\n", inner.dropped);
+            let note =
+                format!("({} bytes of output were dropped here: the log is at its bound)\n", inner.dropped);
             inner.room = note.len() as u64;
             inner.line(note.trim_end().as_bytes());
         }
@@ -188,7 +192,8 @@ impl Monitor for Journal {
     fn change(&self, _: &Change<'_>, raw: &[u8]) {
         let mut inner = self.inner();
         if inner.changes.is_none() {
-            inner.changes = append(&inner.changes_path).map(|file| BufWriter::with_capacity(1 << 16, file)).ok();
+            inner.changes =
+                append(&inner.changes_path).map(|file| BufWriter::with_capacity(1 << 16, file)).ok();
         }
         if let Some(file) = &mut inner.changes {
             // A full disk shortens the list, never the sync; the counts stay right.

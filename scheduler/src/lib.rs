@@ -27,6 +27,7 @@ pub mod destination;
 pub mod dispatcher;
 pub mod event;
 pub mod journal;
+pub mod lists;
 pub mod member;
 pub mod project;
 pub mod queue;

@@ -72,6 +72,7 @@ impl Project {
     pub fn max_delete(&self, standing: &Standing) -> u64 {
         match standing.files {
             0 => self.guard.max_delete,
+            _ if self.guard.max_delete_percent >= 100 => self.guard.max_delete,
             files => {
                 let share = files.saturating_mul(u64::from(self.guard.max_delete_percent)).div_ceil(100);
                 self.guard.max_delete.min(share.max(SMALL_DELETION))

@@ -12,8 +12,8 @@ mod member;
 mod project;
 mod run;
 
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::account::{AuditEntry, Node, Token, User};
 use crate::member::{Holding, Member};
@@ -27,7 +27,9 @@ const VERSION: u8 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// They carry a version that this program does not know.
-    #[error("it has version {found}, and this program knows up to {VERSION}: use the newer heliostat that wrote it")]
+    #[error(
+        "it has version {found}, and this program knows up to {VERSION}: use the newer heliostat that wrote it"
+    )]
     Version {
         /// What they carry.
         found: u8,

@@ -63,7 +63,12 @@ pub async fn sweep(
 }
 
 /// Removes files that no run owns, then the oldest files until the rest fits.
-fn trim_files(store: &Store, journals: &Journals, max_bytes: u64, live: &HashSet<RunId>) -> Result<(), StoreError> {
+fn trim_files(
+    store: &Store,
+    journals: &Journals,
+    max_bytes: u64,
+    live: &HashSet<RunId>,
+) -> Result<(), StoreError> {
     let files: BTreeSet<RunId> = journals.runs().unwrap_or_default().into_iter().collect();
     let size = |run: RunId| {
         [journals.log(run), journals.changes(run)]

@@ -71,7 +71,9 @@ pub enum StoreError {
     #[error("{0} is in use by another heliostat: stop that one, or give this one another `data_dir`")]
     Locked(PathBuf),
     /// It was written by a newer program.
-    #[error("{path} has layout {found} and this program knows layout {SCHEMA}: use the heliostat that wrote it")]
+    #[error(
+        "{path} has layout {found} and this program knows layout {SCHEMA}: use the heliostat that wrote it"
+    )]
     Schema {
         /// Where.
         path: PathBuf,
@@ -197,7 +199,8 @@ impl Store {
         self.open.read(|tables| {
             let mut standings: BTreeMap<Vec<u8>, Standing> = BTreeMap::new();
             for (key, value) in tables.all(Table::Standings)? {
-                let standing = readable(record::decode_standing(&value), || format!("the standing of {}", text(&key)))?;
+                let standing =
+                    readable(record::decode_standing(&value), || format!("the standing of {}", text(&key)))?;
                 standings.insert(key, standing);
             }
             let mut loaded = Loaded::default();

@@ -25,7 +25,8 @@ impl<'a> Person<'a> {
     }
 
     fn ask(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
-        let request = self.client.request(method, self.server.url(path)).basic_auth(&self.name, Some(&self.password));
+        let request =
+            self.client.request(method, self.server.url(path)).basic_auth(&self.name, Some(&self.password));
         answer(request.json(body))
     }
 }
@@ -40,7 +41,8 @@ fn answer(request: reqwest::blocking::RequestBuilder) -> (u16, Value) {
 fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
     let server = Server::start("");
     server.project("roots", "rsync://h/m", &json!({}));
-    let (owner, other) = (Person::new(&server, "owner", "upstreamuser"), Person::new(&server, "other", "upstreamuser"));
+    let (owner, other) =
+        (Person::new(&server, "owner", "upstreamuser"), Person::new(&server, "other", "upstreamuser"));
     let viewer = Person::new(&server, "viewer", "viewer");
     let dest = server.path("mirrors/theirs");
     let body = json!({"id": "theirs", "source": "rsync://h/m", "dest": dest});
@@ -56,10 +58,14 @@ fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
             continue;
         }
         let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
-        let path = route.path.replace("{id}", "theirs").replace("{name}", "nobody-of-this-name").replace("{token}", "x");
+        let path = route
+            .path
+            .replace("{id}", "theirs")
+            .replace("{name}", "nobody-of-this-name")
+            .replace("{token}", "x");
         let path = path.replace("{run}", "01ARZ3NDEKTSV4RRFFQ69G5FAV");
         let expected = |who: &str| match route.access {
-            Access::Open => true,
+            Access::Open | Access::Metrics | Access::Status => true,
             Access::Read | Access::Own => matches!(who, "root" | "owner" | "other" | "viewer"),
             Access::Create => matches!(who, "root" | "owner" | "other"),
             Access::Change if route.path.contains("{run}") => matches!(who, "root" | "owner" | "other"),
@@ -74,21 +80,31 @@ fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
         let body = json!({"nonsense": true});
         let outsider = nobody.request(method.clone(), server.url(&path)).json(&body);
         let status = outsider.send().unwrap().status().as_u16();
-        assert_eq!(status == 401, route.access != Access::Open, "{method} {path} without a login answered {status}");
-        if route.method == "get" && route.access != Access::Open {
+        assert_eq!(
+            status == 401,
+            !route.access.is_open(),
+            "{method} {path} without a login answered {status}"
+        );
+        if route.method == "get" && !route.access.is_open() {
             let head = nobody.head(server.url(&path)).send().unwrap().status().as_u16();
             assert_eq!(head, 401, "HEAD {path} without a login");
         }
         let options = nobody.request(Method::OPTIONS, server.url(&path)).send().unwrap().status().as_u16();
         assert!(matches!(options, 401 | 405), "OPTIONS {path} without a login answered {options}");
-        if route.access == Access::Open || matches!((route.method, route.path), ("delete", "/api/v1/projects/{id}")) {
+        if route.access.is_open() || matches!((route.method, route.path), ("delete", "/api/v1/projects/{id}"))
+        {
             continue;
         }
         for person in [&viewer, &other, &owner] {
             let (status, _) = person.ask(method.clone(), &path, &body);
             // Somebody else's password and token are refused by the handler, not by the row.
             let own = route.access == Access::Own && path.contains("nobody-of-this-name");
-            assert_eq!(status == 403, !expected(&person.name) || own, "{method} {path} as {} answered {status}", person.name);
+            assert_eq!(
+                status == 403,
+                !expected(&person.name) || own,
+                "{method} {path} as {} answered {status}",
+                person.name
+            );
         }
         let machine = nobody.request(method.clone(), server.url(&path)).bearer_auth(&token).json(&body);
         let status = machine.send().unwrap().status().as_u16();
@@ -146,18 +162,22 @@ fn accounts_outlive_a_kill_and_a_removed_user_is_out_at_once() {
     server.kill();
     server.launch();
     let client = crate::kit::client();
-    let list = |request: fn(reqwest::blocking::RequestBuilder, &str) -> reqwest::blocking::RequestBuilder, secret: &str| {
-        answer(request(client.get(server.url("/api/v1/projects")), secret)).0
-    };
-    let by_password = |request: reqwest::blocking::RequestBuilder, secret: &str| request.basic_auth("jane", Some(secret));
+    let list =
+        |request: fn(reqwest::blocking::RequestBuilder, &str) -> reqwest::blocking::RequestBuilder,
+         secret: &str| { answer(request(client.get(server.url("/api/v1/projects")), secret)).0 };
+    let by_password =
+        |request: reqwest::blocking::RequestBuilder, secret: &str| request.basic_auth("jane", Some(secret));
     let by_token = |request: reqwest::blocking::RequestBuilder, secret: &str| request.bearer_auth(secret);
     assert_eq!((list(by_password, &password), list(by_token, &token)), (200, 200));
-    let change = server.request(Method::PUT, "/api/v1/users/jane/password").json(&json!({"password": "another one"}));
+    let change =
+        server.request(Method::PUT, "/api/v1/users/jane/password").json(&json!({"password": "another one"}));
     assert_eq!(server.send(change).status, 204);
     assert_eq!((list(by_password, &password), list(by_password, "another one")), (401, 200));
     assert_eq!(server.send(server.request(Method::DELETE, "/api/v1/users/jane")).status, 204);
     assert_eq!((list(by_password, "another one"), list(by_token, &token)), (401, 401));
-    for file in walkdir::WalkDir::new(server.data()).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+    for file in
+        walkdir::WalkDir::new(server.data()).into_iter().flatten().filter(|entry| entry.file_type().is_file())
+    {
         let bytes = std::fs::read(file.path()).unwrap();
         for secret in [token.as_bytes(), password.as_bytes()] {
             assert!(!bytes.windows(secret.len()).any(|part| part == secret), "{}", file.path().display());
@@ -171,7 +191,11 @@ fn wrong_accounts_are_refused_field_by_field() {
     let wrong = server.post("/api/v1/users", &json!({"name": "a b", "role": "king", "passwort": "x"}));
     assert_eq!(wrong.status, 422);
     for field in ["name", "role", "password", "passwort"] {
-        assert!(wrong.json()["errors"].as_array().unwrap().iter().any(|error| error["field"] == field), "{}", wrong.text);
+        assert!(
+            wrong.json()["errors"].as_array().unwrap().iter().any(|error| error["field"] == field),
+            "{}",
+            wrong.text
+        );
     }
     let short = json!({"name": "jane", "role": "viewer", "password": "short"});
     assert!(server.post("/api/v1/users", &short).text.contains("8 to 1024"));
@@ -188,8 +212,10 @@ fn wrong_accounts_are_refused_field_by_field() {
 fn who_guesses_has_to_wait_and_who_knows_does_not() {
     let server = Server::start("");
     let client = crate::kit::client();
-    let guess = || client.get(server.url("/api/v1/projects")).basic_auth("root", Some("guess")).send().unwrap();
-    let refused = wait_for("the guesses to be too many", || Some(guess()).filter(|answer| answer.status() == 429));
+    let guess =
+        || client.get(server.url("/api/v1/projects")).basic_auth("root", Some("guess")).send().unwrap();
+    let refused =
+        wait_for("the guesses to be too many", || Some(guess()).filter(|answer| answer.status() == 429));
     assert!(refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() <= 61);
     assert_eq!(server.get("/api/v1/projects").status, 200);
 }
@@ -208,15 +234,22 @@ fn what_was_done_stands_in_the_audit_trail_without_secrets() {
     let trail = server.get("/api/v1/audit").json();
     let lines = trail["items"].as_array().unwrap();
     let actions: Vec<&str> = lines.iter().rev().map(|line| line["action"].as_str().unwrap()).collect();
-    let expected =
-        ["project.create", "project.update", "user.create", "project.disable", "project.sync", "project.delete"];
+    let expected = [
+        "project.create",
+        "project.update",
+        "user.create",
+        "project.disable",
+        "project.sync",
+        "project.delete",
+    ];
     assert_eq!(actions, expected);
     let update = &lines[lines.len() - 2];
     assert_eq!((&update["before"]["priority"], &update["after"]["priority"]), (&json!(0), &json!(7)));
     assert_eq!((&update["by"], &update["from"]), (&json!("root"), &json!("127.0.0.1")));
     assert!(!trail.to_string().contains("hunter2") && !trail.to_string().contains("jane's password"));
     let first = server.get("/api/v1/audit?limit=2").json();
-    let next = server.get(&format!("/api/v1/audit?limit=2&cursor={}", first["next"].as_str().unwrap())).json();
+    let next =
+        server.get(&format!("/api/v1/audit?limit=2&cursor={}", first["next"].as_str().unwrap())).json();
     assert_eq!(next["items"][0]["action"], "project.disable");
 }
 
@@ -231,7 +264,9 @@ fn people_and_machines_are_kept_on_the_command_line() {
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(run(&["user", "add", "jane", "--role", "upstreamuser", "--password-file", &file]).contains("added"));
+    assert!(
+        run(&["user", "add", "jane", "--role", "upstreamuser", "--password-file", &file]).contains("added")
+    );
     assert!(run(&["user", "list"]).contains("jane"));
     let token = run(&["token", "create", "for a test", "--role", "viewer", "--expires-in", "1h"]);
     let by_token = std::process::Command::new(crate::kit::heliostat())

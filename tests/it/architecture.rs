@@ -15,9 +15,8 @@ fn root() -> PathBuf {
 fn allowed() -> BTreeMap<String, Vec<String>> {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let table = text.split("<!-- imports -->").nth(1).unwrap();
-    let names = |cell: &str| -> Vec<String> {
-        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    };
+    let names =
+        |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
@@ -53,7 +52,8 @@ fn crates_know_only_whom_the_architecture_lets_them_know() {
 
 fn sources() -> Vec<PathBuf> {
     let folders = ["engine", "scheduler", "api", "fixtures", "tests"];
-    let files = folders.iter().flat_map(|folder| walkdir::WalkDir::new(root().join(folder)).into_iter().flatten());
+    let files =
+        folders.iter().flat_map(|folder| walkdir::WalkDir::new(root().join(folder)).into_iter().flatten());
     files
         .map(walkdir::DirEntry::into_path)
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
@@ -87,7 +87,11 @@ fn nothing_is_left_for_later() {
 fn no_module_leads_in_a_circle_between_the_crates_faces() {
     // The scheduler does not know HTTP, and the engine does not know projects: their sources do not even name them.
     for (folder, words) in [("engine/src", ["ProjectId", "axum"]), ("scheduler/src", ["axum", "hyper::"])] {
-        for entry in walkdir::WalkDir::new(root().join(folder)).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        for entry in walkdir::WalkDir::new(root().join(folder))
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.file_type().is_file())
+        {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
             for word in words {
                 assert!(!text.contains(word), "{} names {word}", entry.path().display());

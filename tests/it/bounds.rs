@@ -16,7 +16,8 @@ fn twelve_projects_at_once_stay_within_every_bound_and_all_arrive() {
     let mut runs = Vec::new();
     for number in 0..12 {
         let source = if number % 2 == 0 { upstream.url("data") } else { other.clone() };
-        let more = json!({"labels": {"array": (number % 3).to_string()}, "options": {"basic": ["--bwlimit=1000"]}});
+        let more =
+            json!({"labels": {"array": (number % 3).to_string()}, "options": {"basic": ["--bwlimit=1000"]}});
         server.project(&format!("p{number}"), &source, &more);
     }
     for number in 0..12 {
@@ -41,7 +42,10 @@ fn twelve_projects_at_once_stay_within_every_bound_and_all_arrive() {
     assert!(!reasons.is_empty());
     for (number, run) in runs.iter().enumerate() {
         assert_eq!(server.run(run)["state"], "succeeded");
-        assert_eq!(fingerprint(&server.path("mirrors").join(format!("p{number}"))), fingerprint(&upstream.tree()));
+        assert_eq!(
+            fingerprint(&server.path("mirrors").join(format!("p{number}"))),
+            fingerprint(&upstream.tree())
+        );
     }
 }
 

@@ -27,7 +27,13 @@ fn ended_with(server: &Server, words: &[&str], code: i32) -> String {
 /// Runs a command without a server.
 fn alone(words: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    Command::new(heliostat()).args(words).current_dir(folder.path()).env_clear().stdin(Stdio::null()).output().unwrap()
+    Command::new(heliostat())
+        .args(words)
+        .current_dir(folder.path())
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -35,15 +41,39 @@ fn a_project_lives_from_add_to_remove_on_the_command_line_alone() {
     let (server, upstream) = (Server::start(""), Upstream::start(30));
     let dest = server.path("mirrors/p");
     let place = dest.display().to_string();
-    let words = ["project", "add", "p", &upstream.url("data"), &place, "--minute", "*/5", "--label", "array=1",
-        "--option=--bwlimit=9000", "--priority", "-3", "--attempts", "2", "--max-delete", "77"];
+    let words = [
+        "project",
+        "add",
+        "p",
+        &upstream.url("data"),
+        &place,
+        "--minute",
+        "*/5",
+        "--label",
+        "array=1",
+        "--option=--bwlimit=9000",
+        "--priority",
+        "-3",
+        "--attempts",
+        "2",
+        "--max-delete",
+        "77",
+    ];
     let added = ok(&server, &words);
     assert!(added.contains("p is added: every 5 minutes, next run in"), "{added}");
     let followed = ok(&server, &["sync", "p", "--follow"]);
     assert!(followed.contains("succeeded in") && followed.contains("files of"), "{followed}");
     assert_eq!(fingerprint(&dest), fingerprint(&upstream.tree()));
     let shown = ok(&server, &["project", "show", "p"]);
-    for part in ["every 5 minutes", "--bwlimit=9000", "array=1", "77 files", "2 attempts", "--max-delete=", "priority    -3"] {
+    for part in [
+        "every 5 minutes",
+        "--bwlimit=9000",
+        "array=1",
+        "77 files",
+        "2 attempts",
+        "--max-delete=",
+        "priority    -3",
+    ] {
         assert!(shown.contains(part), "{part} is missing:\n{shown}");
     }
     let next = shown.split_once("next (UTC)").unwrap().1.lines().count();
@@ -115,7 +145,8 @@ fn every_kind_of_failure_has_its_exit_code() {
     ended_with(&server, &["project", "update", "none"], 2);
     ended_with(&server, &["--user", "root:wrong", "status"], 4);
     ended_with(&server, &["--server", &format!("http://127.0.0.1:{}", free_port()), "status"], 5);
-    let wrong = ended_with(&server, &["project", "add", "a b", "http://x", "/d", "--option=-e", "--every", "0s"], 2);
+    let wrong =
+        ended_with(&server, &["project", "add", "a b", "http://x", "/d", "--option=-e", "--every", "0s"], 2);
     for part in ["id:", "source:", "options.basic[0]:", "schedule.every:"] {
         assert!(wrong.contains(part), "{part} is missing:\n{wrong}");
     }
@@ -217,8 +248,22 @@ fn a_configuration_is_begun_checked_and_shown_without_a_server() {
 fn help_completions_and_manual_pages_cover_every_command() {
     let help = alone(&[]);
     assert_eq!(help.status.code(), Some(2));
-    let commands = ["serve", "demo", "config", "status", "project", "sync", "cancel", "runs", "run", "log", "store", "reload",
-        "completions", "man"];
+    let commands = [
+        "serve",
+        "demo",
+        "config",
+        "status",
+        "project",
+        "sync",
+        "cancel",
+        "runs",
+        "run",
+        "log",
+        "store",
+        "reload",
+        "completions",
+        "man",
+    ];
     for command in commands {
         assert!(said(&help).contains(command), "{command}");
         let own = alone(&[command, "--help"]);
@@ -240,10 +285,17 @@ fn help_completions_and_manual_pages_cover_every_command() {
 #[test]
 fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(heliostat()).arg("demo").env("TMPDIR", folder.path()).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(heliostat())
+        .arg("demo")
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let said = said(&output);
-    for part in ["still to check", "succeeded in", "the same, byte for byte", "unchanged in", "nothing is left"] {
+    for part in
+        ["still to check", "succeeded in", "the same, byte for byte", "unchanged in", "nothing is left"]
+    {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

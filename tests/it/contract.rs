@@ -1,7 +1,7 @@
 //! What the `OpenAPI` document says is what the server does: Schemathesis, an independent program, asks every route thousands of
 //! odd things and compares each answer with the document.
 //!
-//! It comes from PyPI when the test runs. Where that cannot be reached the test is left out, and says so; with
+//! It comes from `PyPI` when the test runs. Where that cannot be reached the test is left out, and says so; with
 //! `HELIOSTAT_REQUIRE_ORACLE` set it fails instead.
 
 use std::fs;
@@ -22,7 +22,10 @@ fn schemathesis() -> Option<PathBuf> {
             .arg("schemathesis==4.32.5")
             .output();
         if !installed.is_ok_and(|output| output.status.success()) {
-            assert!(std::env::var_os("HELIOSTAT_REQUIRE_ORACLE").is_none(), "schemathesis cannot be installed");
+            assert!(
+                std::env::var_os("HELIOSTAT_REQUIRE_ORACLE").is_none(),
+                "schemathesis cannot be installed"
+            );
             println!("left out: schemathesis cannot be installed here");
             return None;
         }
@@ -52,9 +55,21 @@ fn no_answer_is_outside_the_document_and_none_is_an_error_of_ours() {
         .arg(&config)
         .arg("run")
         .arg(server.url("/openapi.json"))
-        .args(["--auth", &format!("root:{PASSWORD}"), "--seed", "1", "--max-examples", "15", "--request-timeout", "20"])
+        .args([
+            "--auth",
+            &format!("root:{PASSWORD}"),
+            "--seed",
+            "1",
+            "--max-examples",
+            "15",
+            "--request-timeout",
+            "20",
+        ])
         .args(["--phases", "coverage,fuzzing", "--no-color"])
-        .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"])
+        .args([
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+        ])
         // A stream that never ends, text, and what writes wherever it is told to.
         .args(["--exclude-path", "/api/v1/events", "--exclude-path", "/api/v1/store/backup"])
         .args(["--exclude-path", "/api/v1/runs/{run}/log"])

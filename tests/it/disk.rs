@@ -15,7 +15,8 @@ impl Small {
     fn mount(megabytes: usize) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={megabytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(folder.path()).output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(folder));
         }
@@ -82,8 +83,12 @@ fn a_full_disk_refuses_writes_and_heals() {
     server.kill();
     server.launch();
     let known = server.get("/api/v1/projects?limit=1000").json();
-    let mut known: Vec<String> =
-        known["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+    let mut known: Vec<String> = known["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect();
     known.sort();
     taken.sort();
     assert_eq!(known, taken);
@@ -98,7 +103,11 @@ fn a_full_mirror_disk_is_said_and_not_tried_again() {
     let body = json!({"id": "p", "source": upstream.url("data"), "dest": disk.path().join("m")});
     assert_eq!(server.post("/api/v1/projects", &body).status, 201);
     let run = server.ended(&server.sync("p"));
-    assert_eq!((run["state"].as_str(), run["attempts"][0]["class"].as_str()), (Some("failed"), Some("no-space")), "{run}");
+    assert_eq!(
+        (run["state"].as_str(), run["attempts"][0]["class"].as_str()),
+        (Some("failed"), Some("no-space")),
+        "{run}"
+    );
     assert_eq!(run["attempts"].as_array().unwrap().len(), 1, "{run}");
 }
 
@@ -111,7 +120,8 @@ fn the_store_is_checked_backed_up_and_restored_beside_a_server_and_without_one()
     let folder = backups.display().to_string();
     let run = |server: &Server, words: &[&str]| {
         let output = server.command(&[&["store"], words, &["--config", &config]].concat());
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.code(), said)
     };
     let (code, said) = run(&server, &["check"]);
@@ -125,7 +135,10 @@ fn the_store_is_checked_backed_up_and_restored_beside_a_server_and_without_one()
     let (code, said) = run(&server, &["check"]);
     assert!(code == Some(0) && said.contains("is sound: 2 projects"), "{said}");
     let (code, said) = run(&server, &["restore", &folder]);
-    assert!(code == Some(0) && said.contains("set aside") || said.contains("that was there is now"), "{said}");
+    assert!(
+        code == Some(0) && said.contains("set aside") || said.contains("that was there is now"),
+        "{said}"
+    );
     server.launch();
     assert_eq!(server.get("/api/v1/projects/kept").status, 200);
     assert_eq!(server.get("/api/v1/projects/lost").status, 404);

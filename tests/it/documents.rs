@@ -73,7 +73,8 @@ fn every_configuration_key_is_in_the_configuration_document() {
 
 #[test]
 fn every_link_between_the_documents_leads_somewhere() {
-    let mut names: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
+    let mut names: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
     names.extend(fs::read_dir(root().join("docs")).unwrap().flatten().map(|entry| entry.path()));
     for name in names.iter().filter(|name| name.extension().is_some_and(|extension| extension == "md")) {
         let text = fs::read_to_string(name).unwrap();

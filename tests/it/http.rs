@@ -128,9 +128,11 @@ fn a_watcher_sees_a_run_from_its_queue_to_its_end_and_can_resume() {
         assert_eq!(data["type"], kind);
         seen.push((kind, id));
     }
-    let kinds: Vec<&str> = seen.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "run.progress").collect();
+    let kinds: Vec<&str> =
+        seen.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "run.progress").collect();
     assert_eq!(kinds, ["run.queued", "run.started", "run.ended"]);
-    let mut again = Watcher::new(&server, "/api/v1/events?project=p&types=run.started,run.ended", Some(&seen[0].1));
+    let mut again =
+        Watcher::new(&server, "/api/v1/events?project=p&types=run.started,run.ended", Some(&seen[0].1));
     assert_eq!(again.next().0, "run.started");
     assert_eq!(again.next().0, "run.ended");
     let mut lost = Watcher::new(&server, "/api/v1/events", Some("1"));
@@ -161,7 +163,8 @@ fn a_log_can_be_read_whole_from_its_end_and_as_it_grows() {
 fn a_reload_puts_live_keys_in_force_names_the_others_and_refuses_errors() {
     let server = Server::start("concurrent: 3");
     let config = std::fs::read_to_string(server.config()).unwrap();
-    let changed = config.replace("concurrent: 3", "concurrent: 7").replace("(data_dir", "(tls: None, data_dir");
+    let changed =
+        config.replace("concurrent: 3", "concurrent: 7").replace("(data_dir", "(tls: None, data_dir");
     std::fs::write(server.config(), changed.replace(&format!(":{}\"", server.port()), ":1\"")).unwrap();
     let answer = server.post("/api/v1/reload", &json!({}));
     assert_eq!(answer.status, 200, "{}", answer.text);

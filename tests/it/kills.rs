@@ -69,8 +69,12 @@ fn kills_at_random_moments_lose_no_acknowledged_write_and_leave_nothing_stuck() 
         server.kill();
         server.launch();
         let known = server.get("/api/v1/projects?limit=1000").json();
-        let known: Vec<&str> =
-            known["items"].as_array().unwrap().iter().map(|project| project["id"].as_str().unwrap()).collect();
+        let known: Vec<&str> = known["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|project| project["id"].as_str().unwrap())
+            .collect();
         for id in &ledger {
             assert!(known.contains(&id.as_str()), "round {round}: acknowledged project {id} was lost");
         }

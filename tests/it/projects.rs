@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 use crate::kit::Server;
 
 fn wrong_fields(answer: &Value) -> Vec<String> {
-    answer["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
+    answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -53,9 +58,22 @@ fn every_wrong_field_is_named_at_once_and_nothing_is_stored() {
     assert_eq!(answer.header("content-type"), "application/problem+json");
     let fields = wrong_fields(&answer.json());
     for field in [
-        "source.module", "source.port", "source.colour", "dest", "enabled", "priority", "timeout", "options.basic[0]",
-        "options.basic[1]", "options.delete", "schedule.cron.minute", "schedule.timezone", "retry.attempts",
-        "guard.max_delete_percent", "labels.a", "prioritty",
+        "source.module",
+        "source.port",
+        "source.colour",
+        "dest",
+        "enabled",
+        "priority",
+        "timeout",
+        "options.basic[0]",
+        "options.basic[1]",
+        "options.delete",
+        "schedule.cron.minute",
+        "schedule.timezone",
+        "retry.attempts",
+        "guard.max_delete_percent",
+        "labels.a",
+        "prioritty",
     ] {
         assert!(fields.iter().any(|found| found == field), "{field} is not among {fields:?}");
     }
@@ -77,10 +95,18 @@ fn destinations_that_are_the_same_nested_or_linked_are_refused() {
     let dest = server.project("a", "rsync://h/m", &json!({}));
     fs::create_dir_all(&dest).unwrap();
     std::os::unix::fs::symlink(&dest, server.path("alias")).unwrap();
-    let places = [dest.clone(), dest.join("inside"), dest.parent().unwrap().to_owned(), server.path("alias"),
-        server.path("alias/deep/inside"), server.data().join("x"), server.path("data")];
+    let places = [
+        dest.clone(),
+        dest.join("inside"),
+        dest.parent().unwrap().to_owned(),
+        server.path("alias"),
+        server.path("alias/deep/inside"),
+        server.data().join("x"),
+        server.path("data"),
+    ];
     for place in places {
-        let answer = server.post("/api/v1/projects", &json!({"id": "b", "source": "rsync://h/m", "dest": place}));
+        let answer =
+            server.post("/api/v1/projects", &json!({"id": "b", "source": "rsync://h/m", "dest": place}));
         assert_eq!(answer.status, 422, "{}: {}", place.display(), answer.text);
         assert_eq!(wrong_fields(&answer.json()), ["dest"]);
     }

@@ -62,6 +62,10 @@ fn a_wrong_password_is_said_without_being_shown() {
     let body = json!({"id": "p", "source": source, "dest": server.path("p")});
     assert_eq!(server.post("/api/v1/projects", &body).status, 201);
     let run = server.ended(&server.sync("p"));
-    assert_eq!((run["state"].as_str(), run["attempts"][0]["class"].as_str()), (Some("failed"), Some("auth")), "{run}");
+    assert_eq!(
+        (run["state"].as_str(), run["attempts"][0]["class"].as_str()),
+        (Some("failed"), Some("auth")),
+        "{run}"
+    );
     assert!(!run.to_string().contains("canary-wrong"));
 }

@@ -1,5 +1,6 @@
 //! One master, its slaves, and real rsync between them: following, healing, and being told.
 
+mod by_change;
 mod strangers;
 
 use std::fs;

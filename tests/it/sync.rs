@@ -30,7 +30,8 @@ fn a_tree_arrives_whole_and_a_second_sync_moves_only_the_change_and_a_third_noth
     let changes = server.get(&format!("/api/v1/runs/{second}/changes")).json();
     let changed = |op: &str| -> Vec<PathBuf> {
         let items = changes["items"].as_array().unwrap().iter();
-        items.filter(|item| item["op"] == op && item["type"] != "directory")
+        items
+            .filter(|item| item["op"] == op && item["type"] != "directory")
             .map(|item| item["path"].as_str().unwrap().into())
             .collect()
     };
@@ -92,7 +93,11 @@ fn a_module_that_is_not_there_is_not_tried_again() {
     let (server, upstream) = (Server::start(""), Upstream::start(1));
     server.project("p", &upstream.url("nonsense"), &json!({}));
     let run = server.ended(&server.sync("p"));
-    assert_eq!((run["state"].as_str(), run["attempts"].as_array().unwrap().len()), (Some("failed"), 1), "{run}");
+    assert_eq!(
+        (run["state"].as_str(), run["attempts"].as_array().unwrap().len()),
+        (Some("failed"), 1),
+        "{run}"
+    );
 }
 
 #[test]

@@ -32,7 +32,8 @@ fn a_certificate_is_served_and_renewed_without_a_restart() {
     };
     let old = server.path("old.pem");
     fs::copy(&cert, &old).unwrap();
-    let first = wait_for("the server to answer", || Some(list(&old)).filter(|output| output.status.success()));
+    let first =
+        wait_for("the server to answer", || Some(list(&old)).filter(|output| output.status.success()));
     assert!(String::from_utf8_lossy(&first.stdout).contains("PROJECT"));
     certificate(&cert, &key);
     assert_eq!(list(&cert).status.code(), Some(5), "the new certificate is not in force yet");
@@ -61,8 +62,14 @@ fn a_public_address_needs_a_certificate_and_the_files_must_fit() {
     for (keys, expected) in cases {
         let file = folder.path().join("heliostat.ron");
         fs::write(&file, format!("(data_dir: {data:?}, {keys}, role: Master())")).unwrap();
-        let output = Command::new(heliostat()).args(["serve", "--config"]).arg(&file).stdin(Stdio::null()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let output = Command::new(heliostat())
+            .args(["serve", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success() && said.contains(expected), "{said}");
     }
 }

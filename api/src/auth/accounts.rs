@@ -3,6 +3,7 @@
 
 mod members;
 mod nodes;
+mod stamp;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::OpenOptions;
@@ -116,7 +117,8 @@ impl Accounts {
             nodes: stored.nodes,
             ..Known::default()
         };
-        let from = match std::env::var(super::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()) {
+        let from = match std::env::var(super::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty())
+        {
             Some(password) => {
                 known.root = Some(Secret::new(password));
                 known.fixed_root = true;
@@ -206,12 +208,19 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no such user, or the password is not one, or the environment says root's.
-    pub async fn set_password(&self, name: &str, password: Secret, line: AuditEntry) -> Result<(), AccountError> {
+    pub async fn set_password(
+        &self,
+        name: &str,
+        password: Secret,
+        line: AuditEntry,
+    ) -> Result<(), AccountError> {
         let _turn = self.changing.lock().await;
         let mut user = {
             let known = self.known();
             if name == UserName::ROOT && known.fixed_root {
-                return Err(AccountError::Forbidden("root's password comes from the environment: change it there"));
+                return Err(AccountError::Forbidden(
+                    "root's password comes from the environment: change it there",
+                ));
             }
             match known.users.get(name) {
                 Some(user) => user.clone(),
@@ -314,7 +323,13 @@ impl Accounts {
         let writes: Vec<AccountWrite> = {
             let mut known = self.known();
             let used = std::mem::take(&mut known.used);
-            known.tokens.values().filter(|token| used.contains(&token.id)).cloned().map(AccountWrite::Token).collect()
+            known
+                .tokens
+                .values()
+                .filter(|token| used.contains(&token.id))
+                .cloned()
+                .map(AccountWrite::Token)
+                .collect()
         };
         if let Err(error) = self.store.commit_accounts(writes).await {
             tracing::warn!("the last use of some tokens was not stored: {error}");
@@ -363,7 +378,13 @@ impl Accounts {
     /// What a login is remembered by.
     fn digest(&self, name: &str, password: &str) -> [u8; 32] {
         let length = (name.len() as u64).to_le_bytes();
-        Sha256::new().chain_update(self.salt).chain_update(length).chain_update(name).chain_update(password).finalize().into()
+        Sha256::new()
+            .chain_update(self.salt)
+            .chain_update(length)
+            .chain_update(name)
+            .chain_update(password)
+            .finalize()
+            .into()
     }
 
     async fn hash(&self, password: Secret) -> Result<Secret, AccountError> {
@@ -395,11 +416,14 @@ fn root() -> User {
 /// Root's password from its file, which is made where there is none.
 fn root_password(path: &Path) -> io::Result<(Secret, PasswordFrom)> {
     match std::fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => Ok((Secret::new(text.trim()), PasswordFrom::File(path.to_owned()))),
+        Ok(text) if !text.trim().is_empty() => {
+            Ok((Secret::new(text.trim()), PasswordFrom::File(path.to_owned())))
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => {
             let password = Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()));
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
             writeln!(file, "{}", password.expose())?;
             file.sync_all()?;
             Ok((password.clone(), PasswordFrom::Made(password, path.to_owned())))

@@ -108,7 +108,8 @@ pub(super) async fn user(client: &Client, command: UserCommand) -> Result<(), Fa
         UserCommand::List => {
             let page = client.get("/api/v1/users").await?;
             let rows = page["items"].as_array().into_iter().flatten();
-            let rows = rows.map(|user| vec![text(&user["name"]), text(&user["role"]), distance(&user["created"])]);
+            let rows =
+                rows.map(|user| vec![text(&user["name"]), text(&user["role"]), distance(&user["created"])]);
             told(client, &page, &table(&["user", "role", "added"], rows))
         }
         UserCommand::Remove { name } => {

@@ -20,8 +20,23 @@ use super::terminal::{plain, say};
 
 /// What a project's document holds beside what can be set.
 const NOT_SETTINGS: [&str; 17] = [
-    "owner", "state", "generation", "next_run", "last_run", "last_success", "running", "queued", "failures", "skipped",
-    "size_bytes", "files", "schedule_text", "created", "updated", "next_runs", "command",
+    "owner",
+    "state",
+    "generation",
+    "next_run",
+    "last_run",
+    "last_success",
+    "running",
+    "queued",
+    "failures",
+    "skipped",
+    "size_bytes",
+    "files",
+    "schedule_text",
+    "created",
+    "updated",
+    "next_runs",
+    "command",
 ];
 
 /// What is to be done with one project.
@@ -79,15 +94,19 @@ fn read(file: &Path) -> Result<BTreeMap<String, Value>, Failure> {
         _ => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     reading.map_err(|error| wrong(error.to_string()))?;
-    let is_json = text.trim_start().starts_with('{') || file.extension().is_some_and(|extension| extension == "json");
+    let is_json =
+        text.trim_start().starts_with('{') || file.extension().is_some_and(|extension| extension == "json");
     let document: Value = if is_json {
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
     } else {
-        let options = ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+        let options =
+            ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
         options.from_str(&text).map_err(|error| wrong(error.to_string()))?
     };
     let items = document.as_array().or_else(|| document["items"].as_array());
-    let items = items.ok_or_else(|| wrong("must be a list of projects: [(id: \"debian\", source: …, dest: …)]".to_owned()))?;
+    let items = items.ok_or_else(|| {
+        wrong("must be a list of projects: [(id: \"debian\", source: …, dest: …)]".to_owned())
+    })?;
     let mut projects = BTreeMap::new();
     for (index, project) in items.iter().enumerate() {
         let id = project["id"].as_str().or(project["name"].as_str());
@@ -123,7 +142,11 @@ async fn plan(
             Err(failure) => return Err(failure),
         }
     }
-    if wrong.is_empty() { Ok(steps) } else { Err(Failure::Usage(format!("nothing was changed:\n{}", wrong.join("\n")))) }
+    if wrong.is_empty() {
+        Ok(steps)
+    } else {
+        Err(Failure::Usage(format!("nothing was changed:\n{}", wrong.join("\n"))))
+    }
 }
 
 fn target(id: &str, exists: bool) -> (Method, String) {
@@ -172,7 +195,8 @@ async fn carry_out(client: &Client, step: &Step) -> Result<(), Failure> {
 }
 
 fn tell(client: &Client, steps: &[Step], dry_run: bool) -> Result<(), Failure> {
-    let ids = |action: Action| steps.iter().filter(move |step| step.action == action).map(|step| step.id.clone());
+    let ids =
+        |action: Action| steps.iter().filter(move |step| step.action == action).map(|step| step.id.clone());
     if client.output == Output::Json {
         let list = |action| ids(action).collect::<Vec<_>>();
         return document(&serde_json::json!({
@@ -191,7 +215,9 @@ fn tell(client: &Client, steps: &[Step], dry_run: bool) -> Result<(), Failure> {
         lines.push(format!("{sign} {}", plain(&step.id)));
         if step.action == Action::Update {
             let changes = step.changes.iter();
-            lines.extend(changes.map(|(key, before, after)| format!("    {}: {} → {}", plain(key), text(before), text(after))));
+            lines.extend(changes.map(|(key, before, after)| {
+                format!("    {}: {} → {}", plain(key), text(before), text(after))
+            }));
         }
     }
     let would = if dry_run { "would be " } else { "" };

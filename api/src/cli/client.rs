@@ -35,15 +35,21 @@ enum Credentials {
 impl Client {
     /// A client of the server that the command line names.
     pub(super) fn new(connection: &Connection) -> Result<Self, Failure> {
-        let server = Url::parse(&connection.server).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let server = Url::parse(&connection.server)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let server = server.ok_or_else(|| {
-            Failure::Usage(format!("--server `{}` is not an address such as http://127.0.0.1:5000", connection.server))
+            Failure::Usage(format!(
+                "--server `{}` is not an address such as http://127.0.0.1:5000",
+                connection.server
+            ))
         })?;
         let credentials = match (&connection.token, &connection.user) {
             (Some(token), _) => Credentials::Token(token.clone()),
             (None, Some(user)) => {
-                let (name, password) =
-                    user.split_once(':').ok_or_else(|| Failure::Usage("--user needs NAME:PASSWORD".to_owned()))?;
+                let (name, password) = user
+                    .split_once(':')
+                    .ok_or_else(|| Failure::Usage("--user needs NAME:PASSWORD".to_owned()))?;
                 Credentials::User(name.to_owned(), password.to_owned())
             }
             (None, None) => root_of_this_machine(&server),
@@ -53,7 +59,8 @@ impl Client {
         if let Some(file) = &connection.ca {
             let wrong = |error: String| Failure::Usage(format!("--ca {}: {error}", file.display()));
             let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
-            let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
+            let roots =
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
             builder = builder.tls_certs_only(roots);
         }
         let http = builder.build();
@@ -86,7 +93,8 @@ impl Client {
         let limit = PAGE.to_string();
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let request = self.request(Method::GET, path).timeout(ANSWER).query(query).query(&[("limit", &limit)]);
+            let request =
+                self.request(Method::GET, path).timeout(ANSWER).query(query).query(&[("limit", &limit)]);
             let request = cursor.iter().fold(request, |request, cursor| request.query(&[("cursor", cursor)]));
             let mut page = document(self.send(request).await?).await?;
             items.extend(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
@@ -98,7 +106,12 @@ impl Client {
     }
 
     /// A stream that goes on for as long as it likes.
-    pub(super) async fn stream(&self, path: &str, query: &[(&str, &str)], last: Option<&str>) -> Result<Response, Failure> {
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        last: Option<&str>,
+    ) -> Result<Response, Failure> {
         let request = self.request(Method::GET, path).query(query);
         self.send(last.into_iter().fold(request, |request, id| request.header("Last-Event-ID", id))).await
     }
@@ -156,9 +169,13 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 async fn document(response: Response) -> Result<Value, Failure> {
-    let body = response.bytes().await.map_err(|error| Failure::Unreachable(format!("the answer broke off: {error}")))?;
-    serde_json::from_slice(&body)
-        .map_err(|_| Failure::Failed("the server's answer is not JSON: is this the address of a Heliostat?".to_owned()))
+    let body = response
+        .bytes()
+        .await
+        .map_err(|error| Failure::Unreachable(format!("the answer broke off: {error}")))?;
+    serde_json::from_slice(&body).map_err(|_| {
+        Failure::Failed("the server's answer is not JSON: is this the address of a Heliostat?".to_owned())
+    })
 }
 
 /// Root's password where the server of this machine left it, for whoever may read it.
@@ -166,7 +183,9 @@ fn root_of_this_machine(server: &Url) -> Credentials {
     let here = matches!(server.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     let password = || {
         let Ok(loaded) = Config::load(None) else {
-            eprintln!("note: the configuration here has errors (`heliostat config check`), so root's password is not known");
+            eprintln!(
+                "note: the configuration here has errors (`heliostat config check`), so root's password is not known"
+            );
             return None;
         };
         let data_dir = loaded.config.data_dir;

@@ -63,5 +63,6 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
 }
 
 fn load(explicit: Option<&Path>) -> Result<Loaded, Failure> {
-    Config::load(explicit).map_err(|errors| Failure::Usage(config::check_report(&errors).trim_end().to_owned()))
+    Config::load(explicit)
+        .map_err(|errors| Failure::Usage(config::check_report(&errors).trim_end().to_owned()))
 }

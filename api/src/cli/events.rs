@@ -37,7 +37,9 @@ impl Events {
                 return Ok(Some(event));
             }
             match self.response.chunk().await? {
-                Some(chunk) if self.lines.waiting.len() < LONGEST => self.lines.waiting.extend_from_slice(&chunk),
+                Some(chunk) if self.lines.waiting.len() < LONGEST => {
+                    self.lines.waiting.extend_from_slice(&chunk);
+                }
                 _ => return Ok(None),
             }
         }
@@ -88,7 +90,8 @@ mod tests {
 
     #[test]
     fn events_come_out_whole_however_the_bytes_arrive() {
-        let text = b": alive\n\nid: 7\nevent: run.ended\ndata: {\"run\":\"x\"}\n\nevent: resync\r\ndata:{}\r\n\r\n";
+        let text =
+            b": alive\n\nid: 7\nevent: run.ended\ndata: {\"run\":\"x\"}\n\nevent: resync\r\ndata:{}\r\n\r\n";
         let mut lines = Lines::default();
         let mut events = Vec::new();
         for byte in text {

@@ -38,7 +38,9 @@ impl Failure {
             text.push_str(&format!("\n  {}: {}", part("field"), part("message")));
         }
         match status {
-            401 => Self::NotAllowed(format!("{text}\nGive --user NAME:PASSWORD or --token, or set HELIOSTAT_USER")),
+            401 => Self::NotAllowed(format!(
+                "{text}\nGive --user NAME:PASSWORD or --token, or set HELIOSTAT_USER"
+            )),
             403 => Self::NotAllowed(text),
             404 => Self::NotFound(text),
             400 | 422 => Self::Usage(text),

@@ -157,7 +157,11 @@ pub(super) fn shown(progress: &Value) -> String {
     )
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for the eye: whole bytes do")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for the eye: whole bytes do"
+)]
 fn rounded(rate: f64) -> u64 {
     rate.max(0.0) as u64
 }
@@ -170,6 +174,9 @@ mod tests {
     fn progress_is_one_line_with_files_bytes_rate_and_what_is_left() {
         let progress = json!({"files": 1204, "bytes": 12_300_000, "rate": 8_000_000.0, "percent": 40,
             "checked": 1160, "total": 1500, "total_known": true});
-        assert_eq!(super::shown(&progress), "1,204 files · 12.30 MB · 8.00 MB/s · 340 of 1,500 still to check");
+        assert_eq!(
+            super::shown(&progress),
+            "1,204 files · 12.30 MB · 8.00 MB/s · 340 of 1,500 still to check"
+        );
     }
 }

@@ -12,13 +12,15 @@ use super::project_flags::Settings;
 use super::runs::document;
 use super::table::{bytes, count, distance, seconds, table, text, time};
 use super::terminal::{plain, say, state};
-use super::{Output, apply};
+use super::{Output, apply, probe};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProjectCommand {
     /// Begin to mirror a tree
-    #[command(after_help = "Example: heliostat project add debian rsync://ftp.example.org/debian /srv/mirror/debian \
-                            --cron '*/30 * * * *' --option=--exclude=/dists/sid/")]
+    #[command(
+        after_help = "Example: heliostat project add debian rsync://ftp.example.org/debian /srv/mirror/debian \
+                            --cron '*/30 * * * *' --option=--exclude=/dists/sid/"
+    )]
     Add {
         /// A short name, such as debian
         id: String,
@@ -84,8 +86,10 @@ pub(super) enum ProjectCommand {
         id: String,
     },
     /// Bring the server's projects in line with a file
-    #[command(after_help = "Example: heliostat project apply -f projects.ron --dry-run\n\nThe file is a list of \
-                            projects in RON or JSON (docs/projects.md). Nothing is changed unless all of it is right.")]
+    #[command(
+        after_help = "Example: heliostat project apply -f projects.ron --dry-run\n\nThe file is a list of \
+                            projects in RON or JSON (docs/projects.md). Nothing is changed unless all of it is right."
+    )]
     Apply {
         /// The file; - is the standard input
         #[arg(short, long, value_name = "FILE")]
@@ -106,6 +110,9 @@ pub(super) async fn run(client: &Client, command: ProjectCommand) -> Result<(), 
             body.insert("id".to_owned(), json!(id));
             body.insert("dest".to_owned(), json!(absolute(&dest)?));
             body.insert("enabled".to_owned(), json!(!disabled));
+            if !settings.no_probe {
+                probe::before(client, &body["source"], false).await?;
+            }
             let project = client.submit(Method::POST, "/api/v1/projects", &Value::Object(body)).await?;
             told(client, &project, "added")
         }
@@ -121,6 +128,9 @@ pub(super) async fn run(client: &Client, command: ProjectCommand) -> Result<(), 
             let mut body = settings.document(source.as_deref())?;
             if let Some(dest) = dest {
                 body.insert("dest".to_owned(), json!(absolute(&dest)?));
+            }
+            if let Some(source) = body.get("source").filter(|_| !settings.no_probe) {
+                probe::before(client, source, true).await?;
             }
             update(client, &id, body).await
         }
@@ -143,7 +153,9 @@ pub(super) async fn run(client: &Client, command: ProjectCommand) -> Result<(), 
 
 async fn update(client: &Client, id: &str, body: Map<String, Value>) -> Result<(), Failure> {
     if body.is_empty() {
-        return Err(Failure::Usage("nothing to change: give at least one setting (--help lists them)".to_owned()));
+        return Err(Failure::Usage(
+            "nothing to change: give at least one setting (--help lists them)".to_owned(),
+        ));
     }
     let project = client.submit(Method::PATCH, &path(id), &Value::Object(body)).await?;
     told(client, &project, "updated")
@@ -180,7 +192,8 @@ async fn list(
     q: Option<String>,
 ) -> Result<(), Failure> {
     let given = [("state", &wanted), ("label", &label), ("q", &q)];
-    let query: Vec<(&str, &str)> = given.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
+    let query: Vec<(&str, &str)> =
+        given.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
     let page = client.all("/api/v1/projects", &query).await?;
     if client.output == Output::Json {
         return document(&page);
@@ -208,7 +221,8 @@ pub(super) fn address(source: &Value) -> String {
         None | Some(873) => String::new(),
         Some(port) => format!(":{port}"),
     };
-    let path = source["path"].as_str().filter(|path| !path.is_empty()).map(|path| format!("/{}", plain(path)));
+    let path =
+        source["path"].as_str().filter(|path| !path.is_empty()).map(|path| format!("/{}", plain(path)));
     format!(
         "rsync://{user}{}{port}/{}{}",
         text(&source["host"]),
@@ -219,8 +233,13 @@ pub(super) fn address(source: &Value) -> String {
 
 fn in_full(project: &Value) -> String {
     let words = |list: &Value| list.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ");
-    let labels = project["labels"].as_object().into_iter().flatten().map(|(key, value)| format!("{}={}", plain(key), text(value)));
-    let (options, retry, guard, last) = (&project["options"], &project["retry"], &project["guard"], &project["last_run"]);
+    let labels = project["labels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{}={}", plain(key), text(value)));
+    let (options, retry, guard, last) =
+        (&project["options"], &project["retry"], &project["guard"], &project["last_run"]);
     let password = if project["source"]["has_password"] == true { " (with a password)" } else { "" };
     let mut lines = vec![
         format!("project     {} ({})", text(&project["id"]), text(&project["name"])),
@@ -228,14 +247,23 @@ fn in_full(project: &Value) -> String {
         format!("source      {}{password}", address(&project["source"])),
         format!("dest        {}", text(&project["dest"])),
         format!("schedule    {}", text(&project["schedule_text"])),
-        format!("options     {} {} {}", words(&options["defaults"]), words(&options["basic"]), text(&options["delete"])),
+        format!(
+            "options     {} {} {}",
+            words(&options["defaults"]),
+            words(&options["basic"]),
+            text(&options["delete"])
+        ),
         format!(
             "retry       {} attempts, {} to {} apart",
             text(&retry["attempts"]),
             seconds(&retry["base"]),
             seconds(&retry["cap"])
         ),
-        format!("bounds      {} in all, {} of silence", seconds(&project["timeout"]), seconds(&project["stall"])),
+        format!(
+            "bounds      {} in all, {} of silence",
+            seconds(&project["timeout"]),
+            seconds(&project["stall"])
+        ),
         format!(
             "guard       at most {}% of the files and {} files deleted in a run",
             text(&guard["max_delete_percent"]),
@@ -253,7 +281,10 @@ fn in_full(project: &Value) -> String {
         format!("last run    {}", last_run(last)),
     ];
     if let Some(failures) = project["failures"].as_u64().filter(|failures| *failures > 0) {
-        lines.push(format!("failures    {failures} in a row, last success {}", distance(&project["last_success"])));
+        lines.push(format!(
+            "failures    {failures} in a row, last success {}",
+            distance(&project["last_success"])
+        ));
     }
     lines.push(format!("command     {}", text(&project["command"])));
     let next: Vec<String> = project["next_runs"].as_array().into_iter().flatten().map(time).collect();
@@ -268,5 +299,10 @@ fn last_run(last: &Value) -> String {
         return "none yet".to_owned();
     }
     let reason = last["reason"].as_str().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
-    format!("{} {} ({}){reason}", state(last["state"].as_str().unwrap_or_default()), distance(&last["ended"]), text(&last["id"]))
+    format!(
+        "{} {} ({}){reason}",
+        state(last["state"].as_str().unwrap_or_default()),
+        distance(&last["ended"]),
+        text(&last["id"])
+    )
 }

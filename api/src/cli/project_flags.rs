@@ -34,6 +34,9 @@ pub(super) struct Settings {
     /// Higher ones go first, -1000 to 1000
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<i64>,
+    /// Do not ask the upstream first whether it has the module and lets us in
+    #[arg(long)]
+    pub(super) no_probe: bool,
     #[command(flatten)]
     schedule: ScheduleFlags,
     #[command(flatten)]
@@ -131,7 +134,8 @@ impl Settings {
     /// What was typed, as the API takes it. In an update, an address in full may stand in `source`.
     pub(super) fn document(&self, source: Option<&str>) -> Result<Map<String, Value>, Failure> {
         let mut document = Map::new();
-        let mut set = |key: &str, value: Option<Value>| value.map(|value| document.insert(key.to_owned(), value));
+        let mut set =
+            |key: &str, value: Option<Value>| value.map(|value| document.insert(key.to_owned(), value));
         set("name", self.name.as_ref().map(|name| json!(name)));
         set("source", self.source(source)?);
         set("options", self.options());
@@ -152,10 +156,12 @@ impl Settings {
         let Some(file) = &self.password_file else { return Ok(address.map(|address| json!(address))) };
         let mut parts = Map::new();
         if let Some(address) = address {
-            let source: engine::Source = address.parse().map_err(|errors: engine::source::SourceErrors| {
-                let errors: Vec<String> = errors.0.iter().map(|error| format!("source: {error}")).collect();
-                Failure::Usage(errors.join("\n"))
-            })?;
+            let source: engine::Source =
+                address.parse().map_err(|errors: engine::source::SourceErrors| {
+                    let errors: Vec<String> =
+                        errors.0.iter().map(|error| format!("source: {error}")).collect();
+                    Failure::Usage(errors.join("\n"))
+                })?;
             parts.insert("host".to_owned(), json!(source.host()));
             parts.insert("port".to_owned(), json!(source.port()));
             parts.insert("module".to_owned(), json!(source.module()));
@@ -183,9 +189,9 @@ impl Settings {
     fn labels(&self) -> Result<Option<Value>, Failure> {
         let mut labels = Map::new();
         for label in &self.labels {
-            let (key, value) = label
-                .split_once('=')
-                .ok_or_else(|| Failure::Usage(format!("--label `{label}` is not KEY=VALUE, such as array=1")))?;
+            let (key, value) = label.split_once('=').ok_or_else(|| {
+                Failure::Usage(format!("--label `{label}` is not KEY=VALUE, such as array=1"))
+            })?;
             let value = if value.is_empty() { Value::Null } else { json!(value) };
             labels.insert(key.to_owned(), value);
         }

@@ -19,7 +19,11 @@ pub(super) async fn sync(client: &Client, id: &str, follow: bool) -> Result<(), 
     if !follow {
         return match json {
             true => document(&run),
-            false => say(&format!("run {} is {}", text(&run["id"]), state(run["state"].as_str().unwrap_or_default()))),
+            false => say(&format!(
+                "run {} is {}",
+                text(&run["id"]),
+                state(run["state"].as_str().unwrap_or_default())
+            )),
         };
     }
     let ended = follow::follow(client, id, run_id, json).await?;
@@ -74,7 +78,12 @@ pub(super) async fn cancel(client: &Client, run: &str) -> Result<(), Failure> {
     }
 }
 
-pub(super) async fn list(client: &Client, id: Option<String>, wanted: Option<String>, limit: usize) -> Result<(), Failure> {
+pub(super) async fn list(
+    client: &Client,
+    id: Option<String>,
+    wanted: Option<String>,
+    limit: usize,
+) -> Result<(), Failure> {
     let path = match &id {
         Some(id) => format!("/api/v1/projects/{}/runs", segment(id)),
         None => "/api/v1/runs".to_owned(),
@@ -106,7 +115,10 @@ pub(super) fn runs_table<'a>(runs: impl Iterator<Item = &'a Value>) -> String {
             run["reason"].as_str().map(|reason| shortened(reason, 60)).unwrap_or_default(),
         ]
     });
-    table(&["run", "project", "state", "trigger", "when", ">took", ">moved", ">received", "changes", "reason"], rows)
+    table(
+        &["run", "project", "state", "trigger", "when", ">took", ">moved", ">received", "changes", "reason"],
+        rows,
+    )
 }
 
 /// The beginning of a text that would fill the line.
@@ -135,9 +147,10 @@ pub(super) async fn show(client: &Client, run: &str, with_changes: bool) -> Resu
 }
 
 fn changes_table(page: &Value) -> String {
-    let rows = page["items"].as_array().into_iter().flatten().map(|item| {
-        vec![text(&item["op"]), text(&item["type"]), bytes(&item["size"]), text(&item["path"])]
-    });
+    let rows =
+        page["items"].as_array().into_iter().flatten().map(|item| {
+            vec![text(&item["op"]), text(&item["type"]), bytes(&item["size"]), text(&item["path"])]
+        });
     table(&["change", "type", ">size", "path"], rows)
 }
 
@@ -146,7 +159,11 @@ fn in_full(run: &Value) -> String {
         format!("run        {}", text(&run["id"])),
         format!("project    {}", text(&run["project"])),
         format!("state      {}", state(run["state"].as_str().unwrap_or_default())),
-        format!("trigger    {} {}", text(&run["trigger"]), run["requested_by"].as_str().map(plain).unwrap_or_default()),
+        format!(
+            "trigger    {} {}",
+            text(&run["trigger"]),
+            run["requested_by"].as_str().map(plain).unwrap_or_default()
+        ),
         format!("queued     {}", time(&run["queued"])),
         format!("started    {}", time(&run["started"])),
         format!("ended      {}", time(&run["ended"])),
@@ -187,7 +204,12 @@ fn exit(exit: &Value) -> String {
     }
 }
 
-pub(super) async fn log(client: &Client, run: &str, follow: bool, tail: Option<usize>) -> Result<(), Failure> {
+pub(super) async fn log(
+    client: &Client,
+    run: &str,
+    follow: bool,
+    tail: Option<usize>,
+) -> Result<(), Failure> {
     let tail = tail.map(|lines| lines.to_string());
     let mut query: Vec<(&str, &str)> = tail.iter().map(|lines| ("tail", lines.as_str())).collect();
     if follow {

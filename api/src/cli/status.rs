@@ -46,7 +46,8 @@ pub(super) async fn schedule(client: &Client) -> Result<(), Failure> {
 fn heat_map(load: &Value) -> String {
     let starts: Vec<u64> = items(&load["starts"]).filter_map(Value::as_u64).collect();
     let most = starts.iter().copied().max().unwrap_or(0);
-    let mut lines = vec![format!("starts in each ten minutes, from {} UTC; at most {most}", time(&load["from"]))];
+    let mut lines =
+        vec![format!("starts in each ten minutes, from {} UTC; at most {most}", time(&load["from"]))];
     for (hour, slots) in starts.chunks(6).enumerate() {
         let cells: String = slots.iter().map(|starts| shade(*starts, most).repeat(2)).collect();
         lines.push(format!("+{hour:>2}h {cells} {:>5}", slots.iter().sum::<u64>()));
@@ -115,8 +116,9 @@ fn running_table(status: &Value) -> Option<String> {
 }
 
 fn waiting_table(status: &Value) -> Option<String> {
-    let rows = items(&status["queued"])
-        .map(|item| vec![text(&item["project"]), text(&item["run"]), distance(&item["queued"]), text(&item["waits"])]);
+    let rows = items(&status["queued"]).map(|item| {
+        vec![text(&item["project"]), text(&item["run"]), distance(&item["queued"]), text(&item["waits"])]
+    });
     filled(&["project", "run", "since", "why"], rows.collect())
 }
 
@@ -131,11 +133,17 @@ fn failing_table(status: &Value) -> Option<String> {
 
 fn disk_table(status: &Value) -> Option<String> {
     let rows = items(&status["disk"]).map(|disk| {
-        let (free, total) = (disk["free_bytes"].as_u64().unwrap_or(0), disk["total_bytes"].as_u64().unwrap_or(0));
+        let (free, total) =
+            (disk["free_bytes"].as_u64().unwrap_or(0), disk["total_bytes"].as_u64().unwrap_or(0));
         let percent = free.saturating_mul(100).checked_div(total).unwrap_or(0);
         let colour = if percent < TIGHT_PERCENT { Colour::Bad } else { Colour::Good };
         let share = painted(&format!("{percent}% free"), colour);
-        vec![text(&disk["path"]), bytes(&disk["free_bytes"]), share, items(&disk["projects"]).count().to_string()]
+        vec![
+            text(&disk["path"]),
+            bytes(&disk["free_bytes"]),
+            share,
+            items(&disk["projects"]).count().to_string(),
+        ]
     });
     filled(&["path", ">free", "share", ">projects"], rows.collect())
 }
@@ -148,7 +156,8 @@ mod tests {
     fn the_heat_map_is_darker_where_more_starts() {
         let mut starts = vec![0; 144];
         (starts[0], starts[5], starts[6]) = (8, 4, 1);
-        let map = super::heat_map(&json!({"from": "2026-11-24T00:00:00Z", "starts": starts, "truncated": false}));
+        let map =
+            super::heat_map(&json!({"from": "2026-11-24T00:00:00Z", "starts": starts, "truncated": false}));
         let lines: Vec<&str> = map.lines().collect();
         assert_eq!(lines.len(), 25);
         assert_eq!(lines[1], "+ 0h ██········▒▒    12");

@@ -10,12 +10,12 @@ use reqwest::Method;
 use scheduler::store::{self, Store, StoreError};
 use serde_json::{Value, json};
 
+use super::Output;
 use super::client::Client;
 use super::failure::Failure;
 use super::runs::document;
 use super::table::{count, text, time};
 use super::terminal::say;
-use super::Output;
 use crate::config::Config;
 use crate::routes::CheckedView;
 
@@ -29,8 +29,10 @@ pub(super) enum StoreCommand {
         config: Option<PathBuf>,
     },
     /// Write the whole store, as it is at this moment, into a file in this folder
-    #[command(after_help = "Example: heliostat store backup /var/backups/heliostat\n\nThe file holds upstreams' \
-                            passwords and can be read by nobody else. A running server goes on meanwhile.")]
+    #[command(
+        after_help = "Example: heliostat store backup /var/backups/heliostat\n\nThe file holds upstreams' \
+                            passwords and can be read by nobody else. A running server goes on meanwhile."
+    )]
     Backup {
         /// Where the file is made
         folder: PathBuf,
@@ -39,7 +41,9 @@ pub(super) enum StoreCommand {
         config: Option<PathBuf>,
     },
     /// Put a backup in the place of the store, while no server runs; the store that was there is set aside
-    #[command(after_help = "Example: heliostat store restore /var/backups/heliostat   (the newest one there)")]
+    #[command(
+        after_help = "Example: heliostat store restore /var/backups/heliostat   (the newest one there)"
+    )]
     Restore {
         /// The backup, or a folder of which the newest is taken
         backup: PathBuf,
@@ -63,8 +67,10 @@ pub(super) async fn run(client: &Client, command: StoreCommand) -> Result<(), Fa
 /// The store's folder.
 fn folder(config: Option<&Path>) -> Result<PathBuf, Failure> {
     let loaded = Config::load(config);
-    let loaded = loaded.map_err(|errors| Failure::Usage(crate::config::check_report(&errors).trim_end().to_owned()))?;
-    let data_dir = std::path::absolute(&loaded.config.data_dir).map_err(|error| Failure::Usage(error.to_string()))?;
+    let loaded = loaded
+        .map_err(|errors| Failure::Usage(crate::config::check_report(&errors).trim_end().to_owned()))?;
+    let data_dir =
+        std::path::absolute(&loaded.config.data_dir).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(data_dir.join("store"))
 }
 
@@ -110,7 +116,10 @@ async fn check(client: &Client, folder: &Path) -> Result<(), Failure> {
     }
     match problems.is_empty() {
         true => Ok(()),
-        false => Err(Failure::Failed(format!("{} problems; `heliostat store restore` puts a backup in place", problems.len()))),
+        false => Err(Failure::Failed(format!(
+            "{} problems; `heliostat store restore` puts a backup in place",
+            problems.len()
+        ))),
     }
 }
 
@@ -129,7 +138,8 @@ async fn backup(client: &Client, folder: &Path, to: &Path) -> Result<(), Failure
 }
 
 fn restore(client: &Client, folder: &Path, backup: &Path) -> Result<(), Failure> {
-    let restored = store::restore(backup, folder, Utc::now()).map_err(|error| Failure::Failed(error.to_string()))?;
+    let restored =
+        store::restore(backup, folder, Utc::now()).map_err(|error| Failure::Failed(error.to_string()))?;
     let shown = json!({
         "from": restored.from, "made": crate::view::time(restored.made), "records": restored.records,
         "set_aside": restored.set_aside,
@@ -139,7 +149,9 @@ fn restore(client: &Client, folder: &Path, backup: &Path) -> Result<(), Failure>
     }
     say(&format!("{} records of {} are in place", count(&shown["records"]), time(&shown["made"])))?;
     match restored.set_aside {
-        Some(aside) => say(&format!("the store that was there is now {}: remove it once all is well", aside.display())),
+        Some(aside) => {
+            say(&format!("the store that was there is now {}: remove it once all is well", aside.display()))
+        }
         None => Ok(()),
     }
 }

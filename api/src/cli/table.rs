@@ -16,14 +16,19 @@ const NOTHING: &str = "-";
 pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(headings.iter().map(|heading| Cell::new(heading.trim_start_matches('>').to_uppercase())));
+    table
+        .set_header(headings.iter().map(|heading| Cell::new(heading.trim_start_matches('>').to_uppercase())));
     for row in rows {
         table.add_row(row);
     }
     for (index, heading) in headings.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {
             column.set_padding((0, 2));
-            column.set_cell_alignment(if heading.starts_with('>') { CellAlignment::Right } else { CellAlignment::Left });
+            column.set_cell_alignment(if heading.starts_with('>') {
+                CellAlignment::Right
+            } else {
+                CellAlignment::Left
+            });
         }
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
@@ -52,7 +57,10 @@ pub(super) fn count(value: &Value) -> String {
 
 /// A duration in seconds.
 pub(super) fn seconds(value: &Value) -> String {
-    value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map_or_else(|| NOTHING.to_owned(), span)
+    value
+        .as_f64()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .map_or_else(|| NOTHING.to_owned(), span)
 }
 
 /// A duration in words: `350ms`, `12.3s`, `2h 5m`.

@@ -82,7 +82,9 @@ impl Checker<'_, '_> {
         self.positive("history.max_log", config.history.max_log.0);
         self.positive("history.max_bytes", config.history.max_bytes.0);
         let short = config.stop_grace <= LONGEST_GRACE;
-        self.need(short, &["stop_grace"], || "stop_grace: must be at most 15s: a stop takes 20 seconds in all".to_owned());
+        self.need(short, &["stop_grace"], || {
+            "stop_grace: must be at most 15s: a stop takes 20 seconds in all".to_owned()
+        });
         let kept = !config.history.max_age.is_zero();
         self.need(kept, &["history.max_age"], || "history.max_age: must be more than 0".to_owned());
         if config.listen.ip().is_loopback() || config.tls.is_some() || config.insecure {

@@ -59,6 +59,18 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //public_status: true,
     ),
 
+    // What the site says of itself in /status/mirrorz.json; empty: nothing.
+    site: (
+        // Address below which the trees are served to people: "https://mirror.example.org".
+        //url: "",
+        // Short name, and the whole one.
+        //abbr: "",
+        //name: "",
+        // Page about the site, and the address of the people who run it.
+        //homepage: "",
+        //email: "",
+    ),
+
     // The rsync program and how much of it runs at once.
     rsync: (
         // Name or path.
@@ -180,6 +192,18 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //public_status: true,
     ),
 
+    // What the site says of itself in /status/mirrorz.json; empty: nothing.
+    site: (
+        // Address below which the trees are served to people: "https://mirror.example.org".
+        //url: "",
+        // Short name, and the whole one.
+        //abbr: "",
+        //name: "",
+        // Page about the site, and the address of the people who run it.
+        //homepage: "",
+        //email: "",
+    ),
+
     // The rsync program and how much of it runs at once.
     rsync: (
         // Name or path.
@@ -214,7 +238,7 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
     // How long a child may take to end after TERM, before KILL; at most 15s.
     //stop_grace: "5s",
 
-    // These four have no default.
+    // Four of these have no default.
     role: Slave(
         // Address of the master.
         master: "https://master.example.org:5000",
@@ -222,6 +246,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         name: "mirror-1",
         // Folder below which the projects land.
         public_dir: "/data/ftp",
+        // How often every path is looked at, and not only what has changed.
+        //whole_every: "24h",
         // The secret that lets this node join; the master has the same one.
         enrolment: File("/etc/heliostat/enrolment.secret"),
     ),

@@ -25,6 +25,8 @@ pub struct Config {
     pub log: Log,
     /// Bounds of the HTTP server, and what it shows without a login.
     pub http: Http,
+    /// What the site says of itself in documents for other machines.
+    pub site: Site,
     /// The rsync program and how much of it runs at once.
     pub rsync: Rsync,
     /// Folders below which projects may land; empty: anywhere below no other project.
@@ -44,6 +46,7 @@ record!(Config {
     insecure = false,
     log = Log::default(),
     http = Http::default(),
+    site = Site::default(),
     rsync = Rsync::default(),
     allowed_roots = Vec::new(),
     history = History::default(),
@@ -118,6 +121,29 @@ record!(default Http {
     max_connections = 4096,
     public_metrics = true,
     public_status = true;
+});
+
+/// What the site says of itself in documents for other machines; empty: nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// Address below which the trees are served to people.
+    pub url: String,
+    /// Short name.
+    pub abbr: String,
+    /// Name.
+    pub name: String,
+    /// Page about the site.
+    pub homepage: String,
+    /// Address of the people who run it.
+    pub email: String,
+}
+
+record!(default Site {
+    url = String::new(),
+    abbr = String::new(),
+    name = String::new(),
+    homepage = String::new(),
+    email = String::new();
 });
 
 /// The rsync program and how much of it runs at once.
@@ -312,11 +338,13 @@ pub struct Slave {
     pub name: String,
     /// Folder below which the projects land.
     pub public_dir: PathBuf,
+    /// How often every path is looked at, and not only what has changed.
+    pub whole_every: Duration,
     /// The secret that lets this node join.
     pub enrolment: SecretSource,
 }
 
-record!(Slave {;
+record!(Slave { whole_every = Duration::from_hours(24);
     master = String::new(),
     name = String::new(),
     public_dir = PathBuf::new(),

@@ -25,7 +25,8 @@ impl<'a> Fields<'a> {
     }
 
     fn new(value: &'a Value, prefix: String) -> Self {
-        let mut fields = Self { object: value.as_object(), prefix, asked: BTreeSet::new(), errors: Vec::new() };
+        let mut fields =
+            Self { object: value.as_object(), prefix, asked: BTreeSet::new(), errors: Vec::new() };
         if fields.object.is_none() {
             let field = fields.prefix.trim_end_matches('.').to_owned();
             fields.errors.push(FieldError::new(field, "must be an object"));
@@ -63,7 +64,9 @@ impl<'a> Fields<'a> {
         let value = self.given(key)?;
         match value.as_str() {
             Some(text) if text.len() > longest => self.error(key, format!("is longer than {longest} bytes")),
-            Some(text) if text.chars().any(char::is_control) => self.error(key, "contains a control character"),
+            Some(text) if text.chars().any(char::is_control) => {
+                self.error(key, "contains a control character");
+            }
             Some(text) => return Some(text.to_owned()),
             None => self.error(key, format!("must be a text, not {}", kind(value))),
         }

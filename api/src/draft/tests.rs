@@ -57,11 +57,33 @@ fn every_wrong_field_is_named_at_once() {
         "fan_out": 1, "colour": "red", "desst": "/d"
     });
     let fields: Vec<String> = errors(&input).into_iter().map(|(field, _)| field).collect();
-    for field in ["id", "name", "source.host", "source.port", "dest", "enabled", "labels.a=b", "labels.d",
-        "options.basic[0]", "options.delete", "schedule.cron.hour", "schedule.timezone", "schedule.start_date",
-        "schedule.jitter", "retry.attempts", "retry.cap", "timeout", "stall", "guard.max_delete_percent",
-        "guard.max_delete", "hooks", "priority", "fan_out", "colour", "desst"]
-    {
+    for field in [
+        "id",
+        "name",
+        "source.host",
+        "source.port",
+        "dest",
+        "enabled",
+        "labels.a=b",
+        "labels.d",
+        "options.basic[0]",
+        "options.delete",
+        "schedule.cron.hour",
+        "schedule.timezone",
+        "schedule.start_date",
+        "schedule.jitter",
+        "retry.attempts",
+        "retry.cap",
+        "timeout",
+        "stall",
+        "guard.max_delete_percent",
+        "guard.max_delete",
+        "hooks",
+        "priority",
+        "fan_out",
+        "colour",
+        "desst",
+    ] {
         assert!(fields.iter().any(|found| found == field), "{field} is missing in {fields:?}");
     }
     let said = errors(&with(json!({"desst": "/d"})));
@@ -76,9 +98,13 @@ fn what_is_no_object_is_said_in_one_line() {
 
 #[test]
 fn a_schedule_comes_in_every_form() {
-    let described = |schedule: Value| read(&with(json!({ "schedule": schedule }))).unwrap().schedule.describe();
+    let described =
+        |schedule: Value| read(&with(json!({ "schedule": schedule }))).unwrap().schedule.describe();
     assert_eq!(described(json!({"cron": {"minute": "*/5"}})), "every 5 minutes");
-    assert_eq!(described(json!({"cron": {"minute": 5, "second": null}})), described(json!({"cron": {"minute": "5"}})));
+    assert_eq!(
+        described(json!({"cron": {"minute": 5, "second": null}})),
+        described(json!({"cron": {"minute": "5"}}))
+    );
     assert_eq!(described(json!({"cron": "*/5 * * * *"})), "every 5 minutes");
     assert_eq!(described(json!("*/5 * * * *")), "every 5 minutes");
     assert_eq!(described(json!({"every": "30m"})), "30 minutes after the end of the last run");

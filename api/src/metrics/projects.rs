@@ -108,7 +108,12 @@ fn write(text: &mut Text, rows: &[Row]) {
     each(text, rows, "heliostat_project_files", |row| Some(row.entry.standing.files));
 }
 
-fn each<T: std::fmt::Display>(text: &mut Text, rows: &[Row], name: &'static str, value: impl Fn(&Row) -> Option<T>) {
+fn each<T: std::fmt::Display>(
+    text: &mut Text,
+    rows: &[Row],
+    name: &'static str,
+    value: impl Fn(&Row) -> Option<T>,
+) {
     text.family(name);
     for row in rows {
         if let Some(value) = value(row) {

@@ -28,7 +28,9 @@ impl Tally {
             match stop.run_until_cancelled(live.recv()).await {
                 Some(Ok(event)) => self.note(&event.kind),
                 // Counting is far quicker than what it counts; if it ever is not, the log says that some are missing.
-                Some(Err(RecvError::Lagged(missed))) => tracing::warn!(missed, "some events are not in the metrics"),
+                Some(Err(RecvError::Lagged(missed))) => {
+                    tracing::warn!(missed, "some events are not in the metrics");
+                }
                 Some(Err(RecvError::Closed)) | None => return,
             }
         }

@@ -29,20 +29,35 @@ pub const FAMILIES: &[Family] = &[
     gauge("heliostat_build_info", "Always 1; the version is its label."),
     gauge("process_start_time_seconds", "When this process started, in Unix time."),
     gauge("heliostat_store_writable", "1 when the last write to the store went well."),
-    gauge("heliostat_queue_length", "Runs that wait: for a slot, for another attempt, or behind a run of their project."),
+    gauge(
+        "heliostat_queue_length",
+        "Runs that wait: for a slot, for another attempt, or behind a run of their project.",
+    ),
     gauge("heliostat_runs_running", "Runs that an rsync works for."),
     gauge("heliostat_runs_running_limit", "The most runs at once (`rsync.concurrent`)."),
     gauge("heliostat_projects", "Projects by state."),
     gauge("heliostat_project_enabled", "1 when the project's schedule fires."),
     gauge("heliostat_project_running", "1 while an rsync works for the project."),
-    gauge("heliostat_project_last_success_timestamp_seconds", "When the newest good run ended; absent before the first."),
-    gauge("heliostat_project_last_run_timestamp_seconds", "When the newest run ended; absent before the first."),
+    gauge(
+        "heliostat_project_last_success_timestamp_seconds",
+        "When the newest good run ended; absent before the first.",
+    ),
+    gauge(
+        "heliostat_project_last_run_timestamp_seconds",
+        "When the newest run ended; absent before the first.",
+    ),
     gauge("heliostat_project_last_run_success", "1 when the newest run that ended was good."),
-    gauge("heliostat_project_last_run_duration_seconds", "From the first attempt of the newest ended run to its end."),
+    gauge(
+        "heliostat_project_last_run_duration_seconds",
+        "From the first attempt of the newest ended run to its end.",
+    ),
     gauge("heliostat_project_last_run_received_bytes", "What rsync received in the newest ended run."),
     gauge("heliostat_project_last_run_transferred_files", "Files that the newest ended run transferred."),
     gauge("heliostat_project_consecutive_failures", "Runs that failed since the last good one."),
-    gauge("heliostat_project_next_run_timestamp_seconds", "The next schedule time; absent when there is none."),
+    gauge(
+        "heliostat_project_next_run_timestamp_seconds",
+        "The next schedule time; absent when there is none.",
+    ),
     gauge("heliostat_project_generation", "Grows by one with each run that brings something new."),
     gauge("heliostat_project_size_bytes", "Bytes in the tree, by the newest statistics."),
     gauge("heliostat_project_files", "Entries in the tree, by the newest statistics."),
@@ -50,8 +65,14 @@ pub const FAMILIES: &[Family] = &[
     gauge("heliostat_disk_size_bytes", "Bytes of that file system."),
     gauge("heliostat_disk_free_inodes", "Inodes free on that file system."),
     gauge("heliostat_disk_inodes", "Inodes of that file system; 0 where it has no such bound."),
-    counter("heliostat_runs_total", "Runs that ended since the start, by result and by the class of their last attempt."),
-    counter("heliostat_run_retries_total", "Attempts that failed and are followed by another, since the start."),
+    counter(
+        "heliostat_runs_total",
+        "Runs that ended since the start, by result and by the class of their last attempt.",
+    ),
+    counter(
+        "heliostat_run_retries_total",
+        "Attempts that failed and are followed by another, since the start.",
+    ),
     counter("heliostat_schedule_skipped_total", "Schedule times that were passed over, since the start."),
     counter("heliostat_received_bytes_total", "What rsync received in runs that ended since the start."),
     counter("heliostat_http_requests_total", "Requests by method, route and status, since the start."),
@@ -116,7 +137,10 @@ impl Text {
 }
 
 /// A time in Unix seconds, with its fraction.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 52 bits until the year 142000")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 fit into 52 bits until the year 142000"
+)]
 pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_millis() as f64 / 1000.0
 }
@@ -129,7 +153,11 @@ mod tests {
     fn names_have_their_prefix_their_unit_and_no_twin() {
         let mut names: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
         for family in FAMILIES {
-            assert!(family.name.starts_with("heliostat_") || family.name.starts_with("process_"), "{}", family.name);
+            assert!(
+                family.name.starts_with("heliostat_") || family.name.starts_with("process_"),
+                "{}",
+                family.name
+            );
             assert_eq!(family.kind == "counter", family.name.ends_with("_total"), "{}", family.name);
         }
         names.sort_unstable();

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use engine::rsyncd::service::Share;
 use engine::{Secret, Source};
@@ -18,7 +20,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::NodesError;
-use crate::config::{Config, Rsyncd};
+use crate::config::{Config, Rsyncd, SecretSource};
 use crate::view::time;
 
 /// The offer of one moment.
@@ -64,7 +66,7 @@ impl Offer {
         // Plain texts and numbers always have a JSON form.
         offer.projects = serde_json::value::to_raw_value(&items).unwrap_or_default();
         let digest = Sha256::digest(offer.projects.get());
-        offer.tag = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        offer.tag = URL_SAFE_NO_PAD.encode(digest);
         offer
     }
 
@@ -159,7 +161,7 @@ impl Place {
                     .url
                     .parse()
                     .map_err(|error: engine::source::SourceErrors| NodesError::Url(error.to_string()))?;
-                let password = external.password.as_ref().map(|source| source.resolve()).transpose();
+                let password = external.password.as_ref().map(SecretSource::resolve).transpose();
                 let password =
                     password.map_err(|source| NodesError::Secret { key: "rsyncd.password", source })?;
                 let user = external.user.as_deref();

@@ -67,7 +67,7 @@ impl Daemon {
                 *written = Some(served);
             }
             Err(error) => {
-                tracing::error!("the rsync daemon's files cannot be written, the old ones stay: {error}")
+                tracing::error!("the rsync daemon's files cannot be written, the old ones stay: {error}");
             }
         }
     }

@@ -121,7 +121,10 @@ impl TokenView {
     }
 }
 
-pub(super) async fn tokens(State(app): State<App>, Extension(actor): Extension<Actor>) -> Json<Page<TokenView>> {
+pub(super) async fn tokens(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+) -> Json<Page<TokenView>> {
     let tokens = app.gate.accounts.tokens();
     let own = tokens.iter().filter(|token| actor.is_root() || token.owner.as_str() == actor.name);
     Json(Page { items: own.map(|token| TokenView::of(token, None)).collect(), next: None })
@@ -150,10 +153,17 @@ pub(super) async fn make_token(
     let errors = fields.finish();
     let (Some(scope), true) = (scope, errors.is_empty()) else { return Err(Problem::invalid(errors)) };
     may_give(&app, &actor, &scope)?;
-    let expires = lifetime.and_then(|lifetime| Utc::now().checked_add_signed(chrono::Duration::from_std(lifetime).ok()?));
+    let expires = lifetime
+        .and_then(|lifetime| Utc::now().checked_add_signed(chrono::Duration::from_std(lifetime).ok()?));
     let owner: UserName = actor.name.parse().map_err(|_| Problem::internal(&"an actor without a name"))?;
     let line = |token: &Token| {
-        audit::line(&actor, "token.create", &token.id, None, serde_json::to_value(TokenView::of(token, None)).ok())
+        audit::line(
+            &actor,
+            "token.create",
+            &token.id,
+            None,
+            serde_json::to_value(TokenView::of(token, None)).ok(),
+        )
     };
     let (token, text) = app.gate.accounts.make_token(name, scope, owner, expires, line).await?;
     let location = format!("/api/v1/tokens/{}", token.id);
@@ -229,7 +239,8 @@ pub(super) async fn audit(
     let limit = page_size(query.limit)?;
     let before: Option<u128> = cursor(query.cursor.as_deref())?;
     let found = tokio::task::spawn_blocking(move || app.scheduler.store().audit(before, limit)).await;
-    let found = found.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let found =
+        found.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
     let next = (found.len() == limit).then(|| found.last().map(|line| line.id.to_string())).flatten();
     let view = |line: AuditEntry| AuditView {
         id: line.id.to_string(),

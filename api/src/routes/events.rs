@@ -71,7 +71,8 @@ pub(super) async fn events(
 /// The types that a client names; an unknown one would silence it for ever.
 fn types(given: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
     let Some(given) = given else { return Ok(None) };
-    let types: Vec<String> = given.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let types: Vec<String> =
+        given.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     if types.is_empty() {
         return Ok(None);
     }

@@ -23,7 +23,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(query)) => Ok(Self(query)),
-            Err(error) => Err(Problem::bad_request(format!("the query cannot be read: {}", error.body_text()))),
+            Err(error) => {
+                Err(Problem::bad_request(format!("the query cannot be read: {}", error.body_text())))
+            }
         }
     }
 }
@@ -94,7 +96,8 @@ pub(super) fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
 
 /// A cursor of ours.
 pub(super) fn cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
-    let parse = |text: &str| text.parse().map_err(|_| Problem::bad_request("`cursor` is not a `next` of ours"));
+    let parse =
+        |text: &str| text.parse().map_err(|_| Problem::bad_request("`cursor` is not a `next` of ours"));
     cursor.map(parse).transpose()
 }
 

@@ -53,10 +53,13 @@ pub(super) async fn log(
         }
         None => 0,
     };
-    let place = Place { app, run, file: Follow::new(&path, start), follow: query.follow, over: !query.follow };
+    let place =
+        Place { app, run, file: Follow::new(&path, start), follow: query.follow, over: !query.follow };
     let body = Body::from_stream(stream::try_unfold(place, next));
-    let headers =
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     Ok((headers, body).into_response())
 }
 

@@ -25,6 +25,7 @@ use crate::audit;
 use crate::auth::{Actor, Power};
 use crate::draft::fields::Fields;
 use crate::http::body;
+use crate::nodes::changes::between;
 use crate::nodes::offer::Address;
 use crate::nodes::proof::Nonce;
 use crate::nodes::{NodeError, Nodes, Shown};
@@ -269,6 +270,29 @@ pub(super) async fn generations(
     let (offer, wish) = answer?;
     let projects = offer.projects().to_owned();
     Ok(Json(OfferView { tag: offer.tag_for(wish), wish, rsync: nodes.place().address(), projects }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangesQuery {
+    project: String,
+    created: DateTime<Utc>,
+    from: u64,
+    to: u64,
+}
+
+pub(super) async fn changes(
+    State(app): State<App>,
+    Asked(query): Asked<ChangesQuery>,
+) -> Result<Response, Problem> {
+    let unknown = || Problem::not_found("what has changed in between is not known whole: look at everything");
+    let project: ProjectId = query.project.parse().map_err(|_| unknown())?;
+    // Another project of the same name has another history.
+    nodes(&app)?.offer().generation(&project, query.created).ok_or_else(unknown)?;
+    let (from, to) = (query.from, query.to);
+    let found = tokio::task::spawn_blocking(move || between(&app.scheduler, &project, from, to)).await;
+    let list = found.map_err(|error| Problem::internal(&error))?.ok_or_else(unknown)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], list).into_response())
 }
 
 /// What a slave says of one project.

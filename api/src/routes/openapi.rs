@@ -51,7 +51,7 @@ fn operation(route: &Route) -> Value {
         "parameters": parameters(route),
         "responses": responses,
     });
-    if route.access == Access::Open {
+    if route.access.is_open() {
         operation["security"] = json!([]);
     }
     if let Some(schema) = route.body {
@@ -63,13 +63,15 @@ fn operation(route: &Route) -> Value {
 
 /// `get /api/v1/projects/{id}/runs` is `get_projects_id_runs`.
 fn operation_id(route: &Route) -> String {
-    let words = route.path.trim_start_matches("/api/v1").split(['/', '{', '}', '.']).filter(|word| !word.is_empty());
+    let words =
+        route.path.trim_start_matches("/api/v1").split(['/', '{', '}', '.']).filter(|word| !word.is_empty());
     std::iter::once(route.method).chain(words).collect::<Vec<_>>().join("_")
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let in_path = in_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let in_path = in_path
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
     let in_query = route.query.iter().map(|query| {
         json!({"name": query.name, "in": "query", "description": query.about, "schema": {"type": query.kind}})
     });
@@ -91,6 +93,13 @@ fn good(answer: Answer) -> Value {
                 },
             }),
         ),
+        Answer::Media(kinds) => {
+            let kinds: Map<String, Value> = kinds
+                .iter()
+                .map(|kind| ((*kind).to_owned(), json!({"schema": {"type": "string"}})))
+                .collect();
+            return json!({"description": "done", "content": kinds});
+        }
         Answer::Text => ("text/plain", json!({"type": "string"})),
         Answer::Events => ("text/event-stream", json!({"type": "string"})),
     };

@@ -21,7 +21,7 @@ use crate::auth::Actor;
 use crate::http::body;
 use crate::problem::Problem;
 use crate::view::{self, Page, ProjectView};
-use crate::{draft, patch};
+use crate::{draft, patch, probe};
 
 /// How often a merge patch is applied anew when the project changes in between.
 const PATCH_TRIES: usize = 5;
@@ -116,6 +116,8 @@ fn in_full(app: &App, entry: &Entry, status: StatusCode) -> Response {
 pub(super) struct WriteQuery {
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    probe: bool,
 }
 
 pub(super) async fn create(
@@ -126,6 +128,9 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let input = json(&body(input, app.max_body).await?)?;
     let project = read(&app, &actor, &input, None)?;
+    if query.probe {
+        probe::check(&project).await?;
+    }
     if query.dry_run {
         return check(&app, project, true, None).await;
     }
@@ -151,6 +156,9 @@ pub(super) async fn replace(
     let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
     let input = json(&body(input, app.max_body).await?)?;
     let project = read(&app, &actor, &input, Some(&known.project))?;
+    if query.probe {
+        probe::check(&project).await?;
+    }
     if query.dry_run {
         return check(&app, project, false, if_version).await;
     }
@@ -173,6 +181,9 @@ pub(super) async fn change(
         let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
         let patched = patch::apply(view::settings(&known.project), &given);
         let project = read(&app, &actor, &patched, Some(&known.project))?;
+        if query.probe {
+            probe::check(&project).await?;
+        }
         // A patch is made on the version that was read; when that is no longer the newest, it is made anew.
         let if_version = Some(wanted.unwrap_or(known.project.version));
         if query.dry_run {
@@ -219,7 +230,12 @@ pub(super) async fn disable(
 }
 
 /// Lets a project's schedule fire, or not.
-pub(super) async fn set_enabled(app: &App, actor: &Actor, id: ProjectId, enabled: bool) -> Result<Response, Problem> {
+pub(super) async fn set_enabled(
+    app: &App,
+    actor: &Actor,
+    id: ProjectId,
+    enabled: bool,
+) -> Result<Response, Problem> {
     let action = if enabled { "project.enable" } else { "project.disable" };
     let line = audit::line(actor, action, id.as_str(), None, None);
     noted(app, Command::Enable { id: id.clone(), enabled }, line).await?;

@@ -5,8 +5,8 @@ use axum::{Extension, Json};
 use scheduler::{Answer, Command, ProjectId, Run, RunId, journal};
 use serde::Deserialize;
 
-use super::projects::noted;
 use super::input::{Asked, InPath, cursor, no_project, page_size};
+use super::projects::noted;
 use crate::app::App;
 use crate::audit;
 use crate::auth::Actor;
@@ -44,7 +44,11 @@ pub(super) async fn of_project(
     page(app, Some(id), query).await
 }
 
-async fn page(app: App, project: Option<ProjectId>, query: RunsQuery) -> Result<Json<Page<RunView>>, Problem> {
+async fn page(
+    app: App,
+    project: Option<ProjectId>,
+    query: RunsQuery,
+) -> Result<Json<Page<RunView>>, Problem> {
     let limit = page_size(query.limit)?;
     let mut before: Option<RunId> = cursor(query.cursor.as_deref())?;
     let found = tokio::task::spawn_blocking(move || {
@@ -74,7 +78,10 @@ async fn page(app: App, project: Option<ProjectId>, query: RunsQuery) -> Result<
     }
 }
 
-pub(super) async fn show(State(app): State<App>, InPath(id): InPath<RunId>) -> Result<Json<RunView>, Problem> {
+pub(super) async fn show(
+    State(app): State<App>,
+    InPath(id): InPath<RunId>,
+) -> Result<Json<RunView>, Problem> {
     Ok(run_answer(&app, &known(&app, id)?))
 }
 

@@ -64,7 +64,10 @@ pub(super) struct LoadView {
     truncated: bool,
 }
 
-pub(super) async fn load(State(app): State<App>, Asked(query): Asked<LoadQuery>) -> Result<Json<LoadView>, Problem> {
+pub(super) async fn load(
+    State(app): State<App>,
+    Asked(query): Asked<LoadQuery>,
+) -> Result<Json<LoadView>, Problem> {
     let hours = query.hours.unwrap_or(24);
     if !(1..=MOST_HOURS).contains(&hours) {
         return Err(Problem::bad_request(format!("`hours` is {hours}: give 1 to {MOST_HOURS}")));

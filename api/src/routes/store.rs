@@ -41,7 +41,8 @@ pub(super) struct BackupView {
 
 pub(super) async fn check(State(app): State<App>) -> Result<Json<CheckedView>, Problem> {
     let checked = tokio::task::spawn_blocking(move || app.scheduler.store().check()).await;
-    let checked = checked.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let checked =
+        checked.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
     Ok(Json(checked.into()))
 }
 
@@ -49,7 +50,10 @@ pub(super) async fn backup(State(app): State<App>, input: Body) -> Result<Json<B
     let input = json(&body(input, app.max_body).await?)?;
     let folder = input["folder"].as_str().map(PathBuf::from).filter(|folder| folder.is_absolute());
     let folder = folder.ok_or_else(|| {
-        Problem::invalid(vec![FieldError::new("folder", "must be the absolute path of a folder on the server")])
+        Problem::invalid(vec![FieldError::new(
+            "folder",
+            "must be the absolute path of a folder on the server",
+        )])
     })?;
     let made = tokio::task::spawn_blocking(move || app.scheduler.store().backup(&folder, Utc::now())).await;
     match made.map_err(|error| Problem::internal(&error))? {
@@ -57,7 +61,9 @@ pub(super) async fn backup(State(app): State<App>, input: Body) -> Result<Json<B
             let path = made.path.display().to_string();
             Ok(Json(BackupView { path, records: made.records, commit: made.commit }))
         }
-        Err(error @ BackupError::File { .. }) => Err(Problem::invalid(vec![FieldError::new("folder", error.to_string())])),
+        Err(error @ BackupError::File { .. }) => {
+            Err(Problem::invalid(vec![FieldError::new("folder", error.to_string())]))
+        }
         Err(error) => Err(Problem::internal(&error)),
     }
 }

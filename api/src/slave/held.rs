@@ -47,6 +47,9 @@ struct Item {
     targets: BTreeMap<String, Target>,
     report: Option<Report>,
     told: bool,
+    /// When everything was looked at last.
+    #[serde(default)]
+    whole_at: Option<DateTime<Utc>>,
 }
 
 /// The file and what is in it.
@@ -103,7 +106,14 @@ impl Held {
     }
 
     /// Notes how a run ended. What was cut off, its heir brings.
-    pub(crate) fn settle(&mut self, project: &ProjectId, run: &Run, target: &Target, heir: Option<RunId>) {
+    pub(crate) fn settle(
+        &mut self,
+        project: &ProjectId,
+        run: &Run,
+        target: &Target,
+        heir: Option<RunId>,
+        whole: bool,
+    ) {
         let RunState::Ended { at, outcome, reason, .. } = &run.state else { return };
         let item = self.item(project);
         item.targets.remove(&run.id.to_string());
@@ -114,6 +124,9 @@ impl Held {
             && item.held.as_ref().is_none_or(|held| held.created != target.created || *held != *target)
         {
             item.held = Some(target.clone());
+        }
+        if outcome.is_good() && whole {
+            item.whole_at = Some(*at);
         }
         let took = run.started().map_or(0, |started| (*at - started).num_milliseconds());
         let held = item.held.as_ref().filter(|held| held.created == target.created);
@@ -134,6 +147,18 @@ impl Held {
     /// Whether this is held.
     pub(crate) fn has(&self, project: &ProjectId, target: &Target) -> bool {
         self.items.get(project.as_str()).and_then(|item| item.held.as_ref()) == Some(target)
+    }
+
+    /// When a whole sync of this project was done last.
+    pub(crate) fn whole_at(&self, project: &ProjectId) -> Option<DateTime<Utc>> {
+        self.items.get(project.as_str())?.whole_at
+    }
+
+    /// The generation from which a list of changes leads to this target; none where only a whole sync does.
+    pub(crate) fn base(&self, project: &ProjectId, target: &Target) -> Option<u64> {
+        let held = self.items.get(project.as_str())?.held.as_ref()?;
+        let same = held.created == target.created && held.wish == target.wish;
+        (same && held.generation < target.generation).then_some(held.generation)
     }
 
     /// Whether this was the last that was tried.

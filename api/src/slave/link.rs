@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use engine::Secret;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use scheduler::{Project, Scheduler};
@@ -20,6 +21,7 @@ use super::held::{Report, replace};
 use super::master::{self, Login, News, Remote};
 use crate::config;
 use crate::nodes::proof::{Meeting, Nonce, SHORTEST, same};
+use crate::view::time;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -223,6 +225,32 @@ impl Link {
             Ok(_) | Err(LinkError::Answer(_)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// What has changed of a project between two generations; none when the master does not know it whole, or does not
+    /// answer.
+    pub(super) async fn changes(
+        &self,
+        project: &str,
+        created: DateTime<Utc>,
+        from: u64,
+        to: u64,
+    ) -> Option<Vec<u8>> {
+        let identity = self.identity().filter(|_| self.proved.load(Ordering::Acquire))?;
+        let request =
+            self.request(Method::GET, "/api/v1/nodes/self/changes").bearer_auth(identity.token.expose());
+        let query = [
+            ("project", project.to_owned()),
+            ("created", time(created)),
+            ("from", from.to_string()),
+            ("to", to.to_string()),
+        ];
+        let answer = self.send(request.query(&query).timeout(ANSWER)).await.ok()?;
+        let short = answer.content_length().is_some_and(|length| length <= LONGEST as u64);
+        if !short {
+            return None;
+        }
+        answer.bytes().await.ok().map(|bytes| bytes.to_vec())
     }
 
     /// The slave's project for one of the master's.

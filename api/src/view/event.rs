@@ -62,7 +62,10 @@ pub fn event(event: &Event) -> EventView {
             view.run = Some(run.to_string());
             view.progress = Some(progress.into());
         }
-        EventKind::RunQueued(run) | EventKind::RunStarted(run) | EventKind::RunRetry(run) | EventKind::RunEnded(run) => {
+        EventKind::RunQueued(run)
+        | EventKind::RunStarted(run)
+        | EventKind::RunRetry(run)
+        | EventKind::RunEnded(run) => {
             tell(&mut view, run);
         }
     }

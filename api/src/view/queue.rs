@@ -34,7 +34,11 @@ pub fn queue(board: &Board) -> Vec<QueueView> {
             waiting.extend(active.iter().map(|run| item_view(run, entry.project.priority, waits.clone())));
         }
         if let (Some(active), Some(next)) = (&active, run(entry.waiting)) {
-            waiting.push(item_view(&next, entry.project.priority, format!("run {} of this project goes first", active.id)));
+            waiting.push(item_view(
+                &next,
+                entry.project.priority,
+                format!("run {} of this project goes first", active.id),
+            ));
         }
     }
     waiting

@@ -103,7 +103,9 @@ pub fn run(run: &Run, progress: Option<Progress>, log_bytes: u64) -> RunView {
     let (ended, retry_at, reason, generation) = match &run.state {
         RunState::Queued | RunState::Running => (None, None, None, None),
         RunState::BackingOff { until, reason } => (None, Some(time(*until)), Some(reason.clone()), None),
-        RunState::Ended { at, reason, generation, .. } => (Some(time(*at)), None, reason.clone(), *generation),
+        RunState::Ended { at, reason, generation, .. } => {
+            (Some(time(*at)), None, reason.clone(), *generation)
+        }
     };
     RunView {
         id: run.id.to_string(),

@@ -1,10 +1,10 @@
 //! One screen: what runs, what waits, what ended last, and how full the disks are.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use scheduler::{Scheduler, StoreError};
+use scheduler::{Board, Scheduler, StoreError};
 use serde::Serialize;
 
 use super::{QueueView, RunView, queue, run, time};
@@ -51,11 +51,14 @@ struct FailingView {
     reason: Option<String>,
 }
 
+/// A file system below destinations.
 #[derive(Debug, Serialize)]
-struct DiskView {
-    path: String,
-    free_bytes: u64,
-    total_bytes: u64,
+pub(crate) struct DiskView {
+    pub(crate) path: String,
+    pub(crate) free_bytes: u64,
+    pub(crate) total_bytes: u64,
+    pub(crate) free_inodes: u64,
+    pub(crate) total_inodes: u64,
     projects: Vec<String>,
 }
 
@@ -98,13 +101,15 @@ pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusVie
                 reason: entry.standing.last_run.as_ref().and_then(|last| last.reason.clone()),
             })
             .collect(),
-        disk: disks(projects.iter().map(|entry| (entry.project.place.as_path(), entry.project.id.as_str()))),
+        disk: disks(board),
     })
 }
 
 /// The file systems below the destinations, each once.
-fn disks<'a>(places: impl Iterator<Item = (&'a Path, &'a str)>) -> Vec<DiskView> {
+pub(crate) fn disks(board: &Board) -> Vec<DiskView> {
     use std::os::unix::fs::MetadataExt;
+    let projects = board.projects();
+    let places = projects.iter().map(|entry| (entry.project.place.as_path(), entry.project.id.as_str()));
     let mut by_device: BTreeMap<u64, (PathBuf, Vec<String>)> = BTreeMap::new();
     for (place, project) in places {
         let existing = place.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?)));
@@ -119,6 +124,8 @@ fn disks<'a>(places: impl Iterator<Item = (&'a Path, &'a str)>) -> Vec<DiskView>
             path: path.display().to_string(),
             free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
             total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
+            free_inodes: system.f_favail,
+            total_inodes: system.f_files,
             projects,
         })
     };

@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use super::reader::Reader;
 use super::Changes;
 use super::pipes::Piece;
+use super::reader::Reader;
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::exit::{Class, Exit, Judgement, judge};
 use crate::rsync::output::{Change, Progress, Record, Splitter};

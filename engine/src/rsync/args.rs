@@ -61,6 +61,11 @@ pub fn arguments(
     arguments.extend_from_slice(options.defaults());
     arguments.extend_from_slice(options.basic());
     arguments.extend(options.delete().map(|mode| mode.to_string()));
+    if let Some(list) = options.list() {
+        arguments.extend([format!("--files-from={list}"), "--from0".to_owned()]);
+        // A directory that is gone goes with all that it held, as in a whole sync.
+        arguments.extend(["--delete-missing-args", "--force"].map(str::to_owned));
+    }
     push_safety(&mut arguments, options, limits);
     push_bounds(&mut arguments, options, limits);
     push_output(&mut arguments);

@@ -18,6 +18,8 @@ pub struct Options {
     basic: Vec<String>,
     delete: Option<DeleteMode>,
     facts: Facts,
+    /// A file with the paths to look at.
+    only: Option<String>,
 }
 
 /// One option that is refused.
@@ -48,7 +50,7 @@ impl Options {
             check_together(&facts, delete, &mut errors);
         }
         if errors.is_empty() {
-            Ok(Self { defaults: defaults.to_vec(), basic: basic.to_vec(), delete, facts })
+            Ok(Self { defaults: defaults.to_vec(), basic: basic.to_vec(), delete, facts, only: None })
         } else {
             Err(errors)
         }
@@ -72,6 +74,18 @@ impl Options {
         self.delete
     }
 
+    /// The same for the paths in this file only, each with a zero byte at its end. What is not at the source is deleted;
+    /// nothing else is looked at. The file is ours: no project may name one.
+    #[must_use]
+    pub fn only(self, list: String) -> Self {
+        Self { delete: None, only: Some(list), ..self }
+    }
+
+    /// The file with the paths to look at; none: everything.
+    pub(super) fn list(&self) -> Option<&str> {
+        self.only.as_deref()
+    }
+
     /// What the lists say about settings that the engine would otherwise choose.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
@@ -83,7 +97,7 @@ impl Default for Options {
     fn default() -> Self {
         let facts = Facts { recursive: true, ..Facts::default() };
         let defaults = vec!["-avH".to_owned()];
-        Self { defaults, basic: Vec::new(), delete: Some(DeleteMode::Delete), facts }
+        Self { defaults, basic: Vec::new(), delete: Some(DeleteMode::Delete), facts, only: None }
     }
 }
 

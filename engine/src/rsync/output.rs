@@ -229,6 +229,14 @@ impl<'a> Change<'a> {
         })
     }
 
+    /// What a link leads to or is linked to, its own bytes; none when it is no link, or when the line can be read in two
+    /// ways because a name holds the arrow too.
+    #[must_use]
+    pub fn linked(&self) -> Option<Vec<u8>> {
+        let arrow: &[u8] = if self.entry == EntryKind::Symlink { b" -> " } else { b" => " };
+        self.link.filter(|_| memchr::memmem::find(self.name, arrow).is_none()).map(unescape)
+    }
+
     /// The name's own bytes.
     #[must_use]
     pub fn path(&self) -> Vec<u8> {

@@ -93,8 +93,10 @@ impl Files {
                 None => left_out.push(share.module.clone()),
             }
         }
-        let secrets: String =
-            offer.users.iter().map(|(user, password)| format!("{user}:{}\n", password.expose())).collect();
+        let secrets: String = offer
+            .users
+            .iter()
+            .fold(String::new(), |all, (user, password)| all + user + ":" + password.expose() + "\n");
         // Secrets first: a removed user must be out even if the second file cannot be written.
         self.replace("secrets", &secrets)?;
         self.replace("rsyncd.conf", &config)?;

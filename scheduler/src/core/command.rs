@@ -115,7 +115,9 @@ pub enum Refusal {
     #[error("project `{0}` has a run, or is being renamed: wait for its end, or cancel it, then repeat this")]
     Unsettled(ProjectId),
     /// The project has its new name, and its tree is where it was.
-    #[error("project `{id}` has its new name, but its tree could not move ({why}); the next sync tries again first")]
+    #[error(
+        "project `{id}` has its new name, but its tree could not move ({why}); the next sync tries again first"
+    )]
     NotMoved {
         /// The new name.
         id: ProjectId,

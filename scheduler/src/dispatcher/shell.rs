@@ -175,7 +175,9 @@ impl Shell {
                 }
                 Effect::Answer(ticket, answer) => {
                     let why = answer.as_ref().as_ref().ok().and_then(|answer| match answer {
-                        Answer::Project(project) => Some((project.id.clone(), unmoved.get(&project.id)?.clone())),
+                        Answer::Project(project) => {
+                            Some((project.id.clone(), unmoved.get(&project.id)?.clone()))
+                        }
                         _ => None,
                     });
                     self.answer(ticket, why.map_or(*answer, |(id, why)| Err(Refusal::NotMoved { id, why })));

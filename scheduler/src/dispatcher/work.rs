@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress, Verdict};
+use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress, Verdict};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,7 @@ use super::Shared;
 use crate::core::Start;
 use crate::event::EventKind;
 use crate::journal::Journal;
+use crate::lists::Lists;
 use crate::project::ProjectId;
 use crate::run::{AttemptEnd, AttemptExit, Counts, RunId};
 
@@ -41,8 +42,9 @@ pub(super) async fn attempt(
         Some(why) => (refused(why), true),
         None => {
             let watch = Watch { shared: &shared, journal: &journal, project: &project, run };
-            journal.say(&format!("attempt {}: {}", start.number, shared.engine.command(&start.attempt)));
-            let report = shared.engine.attempt(&start.attempt, &watch, &cancel).await;
+            let attempt = narrowed(&shared, &start);
+            journal.say(&format!("attempt {}: {}", start.number, shared.engine.command(&attempt)));
+            let report = shared.engine.attempt(&attempt, &watch, &cancel).await;
             let clean = report.clean;
             (ended(report), clean)
         }
@@ -66,6 +68,17 @@ async fn not_moved(start: &Start) -> Option<String> {
         Err(error) => error.to_string(),
     };
     Some(format!("the tree could not move from {from} to {to}: {why}"))
+}
+
+/// The attempt, which looks at some paths only where a list of them was left.
+fn narrowed(shared: &Shared, start: &Start) -> Attempt {
+    let mut attempt = start.attempt.clone();
+    let whole = start.number > 1 || attempt.unclean_since.is_some();
+    let list = Lists::new(&shared.settings().data_dir).take(&start.project.id, start.run, whole);
+    if let Some(list) = list.and_then(|list| list.into_os_string().into_string().ok()) {
+        attempt.options = attempt.options.only(list);
+    }
+    attempt
 }
 
 /// A destination that leads elsewhere than when it was accepted could nest in another project's.

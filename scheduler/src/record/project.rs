@@ -288,10 +288,10 @@ impl From<&Standing> for StandingRecord {
             size_bytes: standing.size_bytes,
             files: standing.files,
             unclean_since: standing.unclean_since,
-            moving: standing.moving.as_ref().map(|Relocation { from, to }| RelocationRecord {
-                from: from.clone(),
-                to: to.clone(),
-            }),
+            moving: standing
+                .moving
+                .as_ref()
+                .map(|Relocation { from, to }| RelocationRecord { from: from.clone(), to: to.clone() }),
         }
     }
 }

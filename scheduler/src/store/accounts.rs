@@ -56,9 +56,13 @@ impl Store {
         self.open.read(|tables| {
             let mut found = Vec::new();
             for key in tables.newest_keys(Table::Audit, (Unbounded, end), limit)? {
-                let Some(id) = key.last_chunk::<16>().map(|bytes| u128::from_be_bytes(*bytes)) else { continue };
+                let Some(id) = key.last_chunk::<16>().map(|bytes| u128::from_be_bytes(*bytes)) else {
+                    continue;
+                };
                 let Some(value) = tables.get(Table::Audit, &key)? else { continue };
-                found.push(readable(record::decode_audit(id, &value), || "a line of the audit trail".to_owned())?);
+                found.push(readable(record::decode_audit(id, &value), || {
+                    "a line of the audit trail".to_owned()
+                })?);
             }
             Ok(found)
         })
@@ -72,9 +76,13 @@ fn entry(write: &AccountWrite) -> Entry {
             (Table::Users, user.name.as_str().as_bytes().to_vec(), Some(record::encode_user(user)))
         }
         AccountWrite::ForgetUser(name) => (Table::Users, name.as_str().as_bytes().to_vec(), None),
-        AccountWrite::Token(token) => (Table::Tokens, token.id.as_bytes().to_vec(), Some(record::encode_token(token))),
+        AccountWrite::Token(token) => {
+            (Table::Tokens, token.id.as_bytes().to_vec(), Some(record::encode_token(token)))
+        }
         AccountWrite::ForgetToken(id) => (Table::Tokens, id.as_bytes().to_vec(), None),
-        AccountWrite::Node(node) => (Table::Nodes, node.id.to_be_bytes().to_vec(), Some(record::encode_node(node))),
+        AccountWrite::Node(node) => {
+            (Table::Nodes, node.id.to_be_bytes().to_vec(), Some(record::encode_node(node)))
+        }
         AccountWrite::ForgetNode(id) => (Table::Nodes, id.to_be_bytes().to_vec(), None),
         AccountWrite::Member(member) => {
             (Table::Members, member.name.as_str().as_bytes().to_vec(), Some(record::encode_member(member)))

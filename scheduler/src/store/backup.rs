@@ -105,7 +105,8 @@ impl Store {
         if !folder.exists() {
             super::private_folder(folder).map_err(failed(folder))?;
         }
-        let name = format!("heliostat-{}", now.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-"));
+        let name =
+            format!("heliostat-{}", now.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-"));
         let path = folder.join(format!("{name}.{EXTENSION}"));
         let unfinished = folder.join(format!("{name}.unfinished"));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
@@ -126,13 +127,15 @@ impl Store {
         let mut out = Summed { file: BufWriter::new(file), sum: Sha256::new() };
         let counted = self.open.read(|tables| {
             let still = tables.still();
-            let head = Head { heliostat_backup: 1, schema: SCHEMA, commit: still.newest_commit()?, made: now };
+            let head =
+                Head { heliostat_backup: 1, schema: SCHEMA, commit: still.newest_commit()?, made: now };
             let mut records = 0;
             let mut wrote = out.line(&head);
             for table in Table::ALL {
                 for pair in still.all(table) {
                     let (key, value) = pair?;
-                    wrote = wrote.and_then(|()| out.line(&(table.name(), BASE64.encode(key), BASE64.encode(value))));
+                    wrote = wrote
+                        .and_then(|()| out.line(&(table.name(), BASE64.encode(key), BASE64.encode(value))));
                     records += 1;
                 }
             }
@@ -215,7 +218,8 @@ fn read(
     let mut sum = Sha256::new();
     let mut line = String::new();
     lines.read_line(&mut line).map_err(failed)?;
-    let head: Head = serde_json::from_str(&line).map_err(|_| damaged("its first line is not one of ours".to_owned()))?;
+    let head: Head =
+        serde_json::from_str(&line).map_err(|_| damaged("its first line is not one of ours".to_owned()))?;
     if head.heliostat_backup != 1 || head.schema != SCHEMA {
         return Err(damaged(format!("it has layout {}, and this program knows {SCHEMA}", head.schema)));
     }
@@ -228,7 +232,11 @@ fn read(
         }
         if let Ok(tail) = serde_json::from_str::<Tail>(&line) {
             let whole = tail.records == records && tail.sha256 == hex(sum);
-            return if whole { Ok((head, records)) } else { Err(damaged("its checksum is wrong".to_owned())) };
+            return if whole {
+                Ok((head, records))
+            } else {
+                Err(damaged("its checksum is wrong".to_owned()))
+            };
         }
         records += 1;
         sum.update(&line);
@@ -245,7 +253,8 @@ fn entry(line: &str) -> Option<Entry> {
 
 /// The newest backup in a folder: their names are in the order of time.
 fn newest_in(folder: &Path) -> Result<PathBuf, BackupError> {
-    let entries = fs::read_dir(folder).map_err(|source| BackupError::File { path: folder.to_owned(), source })?;
+    let entries =
+        fs::read_dir(folder).map_err(|source| BackupError::File { path: folder.to_owned(), source })?;
     let backups = entries.flatten().map(|entry| entry.path());
     let backups = backups.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
     backups.max().ok_or_else(|| BackupError::None(folder.to_owned()))

@@ -67,9 +67,12 @@ impl Store {
                 (Table::ByProject, "the list of runs by project", listed),
                 (Table::Live, "the list of runs that go on", live),
             ] {
-                let there: BTreeSet<_> = still.all(table).map(|pair| pair.map(|(key, _)| key)).collect::<Result<_, _>>()?;
+                let there: BTreeSet<_> =
+                    still.all(table).map(|pair| pair.map(|(key, _)| key)).collect::<Result<_, _>>()?;
                 let lacks = wanted.difference(&there).map(|key| format!("{what} lacks {}", name(key)));
-                let dangles = there.difference(&wanted).map(|key| format!("{what} names {}, which is not one", name(key)));
+                let dangles = there
+                    .difference(&wanted)
+                    .map(|key| format!("{what} names {}, which is not one", name(key)));
                 found.problems.extend(lacks.chain(dangles));
             }
             Ok(found)

@@ -101,7 +101,11 @@ fn entry(write: &Write) -> Vec<Entry> {
 /// What forgetting a run means in keys.
 pub(super) fn forget_run(project: &ProjectId, run: RunId) -> Vec<Entry> {
     let id = run.to_bytes().to_vec();
-    vec![(Table::Runs, id.clone(), None), (Table::ByProject, of_project(project, run), None), (Table::Live, id, None)]
+    vec![
+        (Table::Runs, id.clone(), None),
+        (Table::ByProject, of_project(project, run), None),
+        (Table::Live, id, None),
+    ]
 }
 
 /// The run that a key names: its last 16 bytes.

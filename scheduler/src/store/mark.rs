@@ -20,7 +20,8 @@ impl Mark {
     /// Opens the mark beside the database in `folder`; a missing one stands at zero.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("high-water");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let mut bytes = [0; 8];
         let value = match file.read_exact_at(&mut bytes, 0) {
             Ok(()) => u64::from_be_bytes(bytes),

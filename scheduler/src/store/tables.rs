@@ -90,7 +90,12 @@ impl Tables {
     }
 
     /// Keys within a range, the greatest first.
-    pub(super) fn newest_keys(&self, table: Table, range: keys::Range, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub(super) fn newest_keys(
+        &self,
+        table: Table,
+        range: keys::Range,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
         let keys = self.keyspace(table).range(range).rev().take(limit).map(fjall::Guard::key);
         keys.map(|key| key.map(|key| key.to_vec()).map_err(|error| self.failed("reading", &error))).collect()
     }

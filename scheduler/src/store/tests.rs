@@ -157,7 +157,10 @@ async fn a_backup_is_put_back_whole_and_the_store_before_it_is_set_aside() {
     assert_eq!((restored.records, restored.made), (7, at(100)));
     assert!(restored.set_aside.unwrap().exists());
     let store = Store::open(&path).unwrap();
-    assert_eq!(store.check().unwrap(), Checked { commit: 1, projects: 1, runs: 2, live: 1, problems: Vec::new() });
+    assert_eq!(
+        store.check().unwrap(),
+        Checked { commit: 1, projects: 1, runs: 2, live: 1, problems: Vec::new() }
+    );
     assert_eq!(store.load().unwrap().projects[0].1.generation, 3);
 }
 
@@ -172,7 +175,9 @@ async fn a_backup_that_is_not_whole_changes_nothing() {
     let whole = std::fs::read_to_string(&made.path).unwrap();
     let last = whole.trim_end().rfind('\n').unwrap();
     let flipped = whole.replacen("runs", "runz", 1);
-    for damaged in [&whole[..=last], &whole[..whole.len() / 2], &flipped, "", "{}\n", &whole[..whole.len() - 20]] {
+    for damaged in
+        [&whole[..=last], &whole[..whole.len() / 2], &flipped, "", "{}\n", &whole[..whole.len() - 20]]
+    {
         std::fs::write(&made.path, damaged).unwrap();
         let refused = restore(&made.path, &path, at(101)).unwrap_err();
         assert!(matches!(refused, BackupError::NotWhole { .. }), "{refused}");
@@ -191,7 +196,12 @@ fn keyspaces_stand_in_the_order_of_their_names() {
 async fn accounts_and_the_audit_trail_outlive_a_restart() {
     use crate::account::{AccountWrite, AuditEntry, Node, Role, Scope, Token, User};
     let folder = tempfile::tempdir().unwrap();
-    let user = User { name: "jane".parse().unwrap(), role: Role::Viewer, hash: engine::Secret::new("$argon2id$x"), created: at(1) };
+    let user = User {
+        name: "jane".parse().unwrap(),
+        role: Role::Viewer,
+        hash: engine::Secret::new("$argon2id$x"),
+        created: at(1),
+    };
     let token = Token {
         id: "t1".into(),
         name: "push".into(),
@@ -226,7 +236,10 @@ async fn accounts_and_the_audit_trail_outlive_a_restart() {
     }
     let store = Store::open(folder.path()).unwrap();
     let accounts = store.accounts().unwrap();
-    assert_eq!((accounts.users, accounts.tokens, accounts.nodes), (vec![user.clone()], vec![token], vec![node]));
+    assert_eq!(
+        (accounts.users, accounts.tokens, accounts.nodes),
+        (vec![user.clone()], vec![token], vec![node])
+    );
     assert_eq!(store.audit(None, 2).unwrap(), [line(3), line(2)]);
     assert_eq!(store.audit(Some(2), 9).unwrap(), [line(1)]);
     assert!(!format!("{user:?}").contains("argon2id"));

@@ -36,14 +36,19 @@ enum Job {
 }
 
 impl Writer {
-    pub(super) fn start(open: Arc<Open>, folder: PathBuf, mark: Mark, commit: u64) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        open: Arc<Open>,
+        folder: PathBuf,
+        mark: Mark,
+        commit: u64,
+    ) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::channel(WAITING);
         let path = folder.clone();
         let work = Work { open, folder, mark, commit, broken: None };
-        let thread = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || work.run(inbox))
-            .map_err(|error| StoreError::Failed { path, doing: "starting its thread", why: error.to_string() })?;
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || work.run(inbox)).map_err(
+                |error| StoreError::Failed { path, doing: "starting its thread", why: error.to_string() },
+            )?;
         Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 

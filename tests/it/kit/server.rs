@@ -222,7 +222,9 @@ impl Server {
 
     /// Waits until a run is in this state, and gives it.
     pub(crate) fn in_state(&self, run: &str, state: &str) -> Value {
-        wait_for(&format!("run {run} to be {state}"), || Some(self.run(run)).filter(|run| run["state"] == state))
+        wait_for(&format!("run {run} to be {state}"), || {
+            Some(self.run(run)).filter(|run| run["state"] == state)
+        })
     }
 
     /// Waits until a run has moved some bytes.

@@ -11,7 +11,8 @@ pub(crate) fn grow(root: &Path, files: usize) {
     for number in 0..files {
         let folder = root.join(format!("d{:02}", number % 20));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("file-{number}")), format!("{number} ").repeat(50 + number % 100)).unwrap();
+        fs::write(folder.join(format!("file-{number}")), format!("{number} ").repeat(50 + number % 100))
+            .unwrap();
     }
     fs::write(root.join("a name with spaces, ümläuts and \u{1b}[31m"), "x").unwrap();
     let _ = std::os::unix::fs::symlink("d00", root.join("link"));

@@ -52,7 +52,7 @@ fn a_wrong_secret_joins_nothing_and_a_fake_master_learns_nothing() {
     let master = master();
     let stranger = slave_with(&master.url(""), "stranger", "another secret, which is wrong", "");
     wait_for("the slave to refuse", || {
-        slave.log().contains("does not know the enrolment secret").then_some(())
+        stranger.log().contains("does not know the enrolment secret").then_some(())
     });
     assert_eq!(master.get("/api/v1/nodes").json()["items"], json!([]));
     // Somebody at the master's address, who answers everything with what looks right.

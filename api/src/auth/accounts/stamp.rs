@@ -14,6 +14,15 @@ impl Accounts {
             Some(root) => (Role::Root, root.expose()),
             None => known.users.get(name).map(|user| (user.role, user.hash.expose()))?,
         };
-        Some((role, Sha256::new().chain_update(self.salt).chain_update(name).chain_update([0]).chain_update(secret).finalize().into()))
+        Some((
+            role,
+            Sha256::new()
+                .chain_update(self.salt)
+                .chain_update(name)
+                .chain_update([0])
+                .chain_update(secret)
+                .finalize()
+                .into(),
+        ))
     }
 }

@@ -38,6 +38,15 @@ pub(super) fn rows() -> Vec<Route> {
             errors: &[400, 403, 408, 409, 413, 422, 507],
             ..row("post", "/api/v1/nodes/join", "a slave proves who it is, and joins", || post(nodes::join))
         },
+    ];
+    rows.extend(self_rows());
+    rows.extend(one_rows());
+    rows
+}
+
+/// What a slave asks and says for itself.
+fn self_rows() -> Vec<Route> {
+    vec![
         Route {
             access: Access::Node,
             query: &[
@@ -65,15 +74,34 @@ pub(super) fn rows() -> Vec<Route> {
         },
         Route {
             access: Access::Node,
+            query: &[
+                Query { name: "project", kind: "string", about: "of which project" },
+                Query {
+                    name: "created",
+                    kind: "string",
+                    about: "when that project was created, as `generations` says",
+                },
+                Query { name: "from", kind: "integer", about: "the generation that is held" },
+                Query { name: "to", kind: "integer", about: "the generation that is wanted" },
+            ],
+            answer: (200, Answer::Text),
+            errors: &[400, 404],
+            ..row(
+                "get",
+                "/api/v1/nodes/self/changes",
+                "the paths that changed in between, divided by zero bytes",
+                || get(nodes::changes),
+            )
+        },
+        Route {
+            access: Access::Node,
             body: Some("NodeReport"),
             errors: &[400, 404, 408, 413, 422, 507],
             ..row("post", "/api/v1/nodes/self/report", "how a pull has ended, and what is held now", || {
                 post(nodes::report)
             })
         },
-    ];
-    rows.extend(one_rows());
-    rows
+    ]
 }
 
 /// One node.

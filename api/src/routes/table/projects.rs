@@ -2,8 +2,8 @@
 
 use axum::routing::{delete, get, patch, post, put};
 
-use super::{CURSOR, DRY_RUN, LIMIT, STATE};
-use crate::routes::{Access, Answer, Query, Route, projects, row, runs};
+use super::{CURSOR, DRY_RUN, LIMIT, PROBE, STATE};
+use crate::routes::{Access, Answer, Query, Route, probe, projects, row, runs};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -26,11 +26,20 @@ pub(super) fn rows() -> Vec<Route> {
         },
         Route {
             access: Access::Create,
-            query: &[DRY_RUN],
+            query: &[DRY_RUN, PROBE],
             body: Some("ProjectInput"),
             answer: (201, Answer::Json("Project")),
-            errors: &[400, 408, 409, 413, 422, 507],
+            errors: &[400, 408, 409, 413, 422, 503, 507],
             ..row("post", "/api/v1/projects", "begin to mirror a tree", || post(projects::create))
+        },
+        Route {
+            access: Access::Create,
+            body: Some("ProbeInput"),
+            answer: (200, Answer::Json("Probe")),
+            errors: &[400, 408, 413, 422, 503],
+            ..row("post", "/api/v1/probe", "ask an upstream what it has, and whether it lets us in", || {
+                post(probe::ask)
+            })
         },
         Route {
             answer: (200, Answer::Json("Project")),
@@ -39,18 +48,18 @@ pub(super) fn rows() -> Vec<Route> {
         },
         Route {
             access: Access::Change,
-            query: &[DRY_RUN],
+            query: &[DRY_RUN, PROBE],
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
-            errors: &[400, 404, 408, 409, 412, 413, 422, 507],
+            errors: &[400, 404, 408, 409, 412, 413, 422, 503, 507],
             ..row("put", "/api/v1/projects/{id}", "replace its settings", || put(projects::replace))
         },
         Route {
-            query: &[DRY_RUN],
+            query: &[DRY_RUN, PROBE],
             access: Access::Change,
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
-            errors: &[400, 404, 408, 409, 412, 413, 422, 507],
+            errors: &[400, 404, 408, 409, 412, 413, 422, 503, 507],
             ..row("patch", "/api/v1/projects/{id}", "change some settings (RFC 7396 merge patch)", || {
                 patch(projects::change)
             })

@@ -1,0 +1,52 @@
+//! `POST /api/v1/probe`: what an upstream says of itself.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use engine::Secret;
+use serde_json::Value;
+
+use super::input::json;
+use crate::app::App;
+use crate::draft::{self, fields::Fields};
+use crate::http::body;
+use crate::probe::{self, ProbeView, Target};
+use crate::problem::Problem;
+
+/// The longest password that is read.
+const LONGEST_PASSWORD: usize = 1024;
+
+pub(super) async fn ask(State(app): State<App>, input: Body) -> Result<Json<ProbeView>, Problem> {
+    let input = json(&body(input, app.max_body).await?)?;
+    let (target, password) = read(&input)?;
+    probe::ask(&target, password.as_ref()).await.map(Json)
+}
+
+fn read(input: &Value) -> Result<(Target, Option<Secret>), Problem> {
+    let host = input["source"].as_str().and_then(host_alone);
+    let mut fields = Fields::root(input);
+    let password = fields.text("password", LONGEST_PASSWORD).filter(|password| !password.is_empty());
+    let password = password.map(|password| Secret::new(password.as_str()));
+    if let Some(source) = host {
+        fields.pass_over(&["source"]);
+        let errors = fields.finish();
+        return if errors.is_empty() {
+            Ok((Target::Host(source), None))
+        } else {
+            Err(Problem::invalid(errors))
+        };
+    }
+    let (source, inner) = draft::source(&mut fields, None);
+    let errors = fields.finish();
+    match source {
+        Some(source) if errors.is_empty() => Ok((Target::Module(source), password.or(inner))),
+        _ => Err(Problem::invalid(errors)),
+    }
+}
+
+/// `rsync://host`, which names no module.
+fn host_alone(text: &str) -> Option<engine::Source> {
+    let authority = text.strip_prefix("rsync://")?.trim_end_matches('/');
+    // A source has a module; which one does not matter where none is entered.
+    (!authority.contains('/')).then(|| format!("rsync://{authority}/modules").parse().ok())?
+}

@@ -1,0 +1,99 @@
+//! What other machines read without being users: metrics, the status documents of mirror sites, badges.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use chrono::Utc;
+use scheduler::ProjectId;
+use serde_json::Value;
+
+use super::input::{InPath, no_project};
+use super::{Access, Answer, Route, row};
+use crate::app::App;
+use crate::metrics::CONTENT_TYPE;
+use crate::problem::Problem;
+use crate::view::{Published, badge};
+
+pub(super) fn rows() -> Vec<Route> {
+    vec![
+        Route {
+            access: Access::Metrics,
+            answer: (200, Answer::Text),
+            errors: &[401, 403, 429],
+            ..row("get", "/metrics", "the site as Prometheus reads it", || get(metrics))
+        },
+        Route {
+            access: Access::Status,
+            answer: (200, Answer::Json("Object")),
+            errors: &[401, 403, 429],
+            ..row("get", "/status.json", "how each project stands, for everybody", || get(status))
+        },
+        Route {
+            access: Access::Status,
+            answer: (200, Answer::Json("TunasyncJobs")),
+            errors: &[401, 403, 429],
+            ..row("get", "/status/tunasync.json", "the same in the form of tunasync", || get(tunasync))
+        },
+        Route {
+            access: Access::Status,
+            answer: (200, Answer::Json("Object")),
+            errors: &[401, 403, 429],
+            ..row("get", "/status/mirrorz.json", "the same in the form of MirrorZ 1.7", || get(mirrorz))
+        },
+        Route {
+            access: Access::Status,
+            answer: (200, Answer::Media(&["image/svg+xml"])),
+            errors: &[401, 403, 404, 429],
+            ..row("get", "/status/badge/{id}", "a picture of how one project stands", || get(picture))
+        },
+    ]
+}
+
+async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let text = tokio::task::spawn_blocking(move || app.metrics.render(&app.scheduler, app.started)).await;
+    let text = text.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+async fn status(State(app): State<App>) -> Response {
+    document(&Published::of(app.scheduler.board(), Utc::now()).status(&app.reloader.site()))
+}
+
+async fn tunasync(State(app): State<App>) -> Response {
+    document(&Published::of(app.scheduler.board(), Utc::now()).tunasync())
+}
+
+async fn mirrorz(State(app): State<App>) -> Response {
+    document(&Published::of(app.scheduler.board(), Utc::now()).mirrorz(&app.reloader.site()))
+}
+
+async fn picture(
+    State(app): State<App>,
+    InPath(id): InPath<ProjectId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let published = Published::of(app.scheduler.board(), Utc::now());
+    let picture = badge(&published, id.as_str()).ok_or_else(|| no_project(id.as_str()))?;
+    let tag = format!("\"{:x}\"", crc(&picture));
+    let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Ok((axum::http::StatusCode::NOT_MODIFIED, fresh).into_response());
+    }
+    Ok((fresh, [(header::CONTENT_TYPE, "image/svg+xml")], picture).into_response())
+}
+
+/// A short name for a text.
+fn crc(text: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A document that pages of other sites may read: it holds no secret, and no cookie comes with their request.
+fn document(value: &Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    let everyone = [(HeaderName::from_static("access-control-allow-origin"), "*")];
+    (headers, everyone, value.to_string()).into_response()
+}

@@ -1,0 +1,99 @@
+//! Lists of paths for runs that need not look at a whole tree: whoever knows what has changed leaves a list for the
+//! project's next run, and the first attempt of that run takes it.
+//!
+//! A list is good for one attempt. One that follows a failure, or that finds a destination in which an attempt was cut
+//! off, looks at everything.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::project::ProjectId;
+use crate::run::RunId;
+
+/// Where the lists are.
+#[derive(Debug, Clone)]
+pub struct Lists {
+    folder: PathBuf,
+}
+
+impl Lists {
+    /// Those of a server with this folder.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self { folder: data_dir.join("lists") }
+    }
+
+    /// Leaves a list for the project's next run, in the place of an older one: paths below its destination, each with a
+    /// zero byte at its end.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn leave(&self, project: &ProjectId, paths: &[u8]) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        // No project is called so: names begin with a letter or a digit.
+        let fresh = self.folder.join(format!(".{project}"));
+        fs::write(&fresh, paths)?;
+        fs::rename(fresh, self.of_project(project))
+    }
+
+    /// Takes back what no run has taken.
+    pub fn withdraw(&self, project: &ProjectId) {
+        // There is none most of the time.
+        let _ = fs::remove_file(self.of_project(project));
+    }
+
+    /// Takes the project's list for the first attempt of a run; `whole` says that the tree must be looked at whole.
+    pub(crate) fn take(&self, project: &ProjectId, run: RunId, whole: bool) -> Option<PathBuf> {
+        if whole {
+            self.withdraw(project);
+            self.forget(run);
+            return None;
+        }
+        let taken = self.of_run(run);
+        fs::rename(self.of_project(project), &taken).is_ok().then_some(taken)
+    }
+
+    /// Whether a run that has ended looked at a list only.
+    #[must_use]
+    pub fn was_used(&self, run: RunId) -> bool {
+        self.of_run(run).exists()
+    }
+
+    /// Removes the list of a run.
+    pub fn forget(&self, run: RunId) {
+        let _ = fs::remove_file(self.of_run(run));
+    }
+
+    fn of_project(&self, project: &ProjectId) -> PathBuf {
+        self.folder.join(format!("next-{project}"))
+    }
+
+    fn of_run(&self, run: RunId) -> PathBuf {
+        self.folder.join(format!("run-{run}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_taken_once_and_not_when_everything_must_be_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let lists = Lists::new(folder.path());
+        let (id, run): (ProjectId, RunId) =
+            ("p".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap());
+        assert_eq!(lists.take(&id, run, false), None);
+        lists.leave(&id, b"./a\0").unwrap();
+        let taken = lists.take(&id, run, false).unwrap();
+        assert_eq!(fs::read(taken).unwrap(), b"./a\0");
+        assert!(lists.was_used(run));
+        assert_eq!(lists.take(&id, run, true), None);
+        assert!(!lists.was_used(run));
+        lists.leave(&id, b"./b\0").unwrap();
+        assert_eq!(lists.take(&id, run, true), None);
+        assert_eq!(lists.take(&id, run, false), None, "it was for an attempt that could not use it");
+    }
+}

@@ -1,0 +1,112 @@
+//! What people and monitoring systems look at: the page and its session, metrics, and the documents for everybody.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::kit::{PASSWORD, Server, Upstream, wait_for};
+
+/// The words in a text that look like metrics of ours, without what a histogram adds.
+fn names(text: &str) -> BTreeSet<String> {
+    let word = |c: char| !(c.is_ascii_lowercase() || c == '_');
+    let ours =
+        text.split(word).filter(|word| word.starts_with("heliostat_") && word.len() > "heliostat_".len());
+    ours.map(|name| {
+        name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count").to_owned()
+    })
+    .collect()
+}
+
+#[test]
+fn every_metric_in_rules_boards_and_documents_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let known: BTreeSet<String> =
+        api::metrics::FAMILIES.iter().map(|family| family.name.to_owned()).collect();
+    for name in ["deploy/prometheus/alerts.yml", "deploy/grafana/heliostat.json", "docs/metrics.md"] {
+        let text = std::fs::read_to_string(root.join(name)).unwrap();
+        let strangers: Vec<_> = names(&text).into_iter().filter(|found| !known.contains(found)).collect();
+        assert!(strangers.is_empty(), "{name} names {strangers:?}");
+    }
+    let document = std::fs::read_to_string(root.join("docs/metrics.md")).unwrap();
+    for name in known {
+        assert!(document.contains(&format!("`{name}`")), "docs/metrics.md lacks {name}");
+    }
+}
+
+#[test]
+fn metrics_tell_of_runs_and_the_newest_success_survives_a_kill() {
+    let (mut server, upstream) = (Server::start(""), Upstream::start(3));
+    server.project("p", &upstream.url("data"), &json!({}));
+    let run = server.sync("p");
+    server.ended(&run);
+    let read = |server: &Server| server.send(server.request(Method::GET, "/metrics")).text;
+    let text = wait_for("the run to be counted", || {
+        Some(read(&server)).filter(|text| text.contains("heliostat_runs_total{result=\"succeeded\""))
+    });
+    let value = |text: &str, name: &str| {
+        text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+    };
+    let success = value(&text, "heliostat_project_last_success_timestamp_seconds{project=\"p\"}");
+    assert!(success.is_some(), "{text}");
+    assert_eq!(value(&text, "heliostat_project_generation{project=\"p\"}").as_deref(), Some("1"));
+    server.kill();
+    server.launch();
+    let text = read(&server);
+    assert_eq!(value(&text, "heliostat_project_last_success_timestamp_seconds{project=\"p\"}"), success);
+    assert!(text.contains("heliostat_project_last_run_duration_seconds{project=\"p\"}"), "{text}");
+}
+
+#[test]
+fn a_session_signs_in_changes_things_only_from_the_page_and_ends() {
+    let (server, client) = (Server::start(""), crate::kit::client());
+    server.project("p", "rsync://h/m", &json!({}));
+    let sign = |password: &str| {
+        let request = client.post(server.url("/api/v1/session")).header("X-Heliostat", "1");
+        request.json(&json!({"user": "root", "password": password})).send().unwrap()
+    };
+    let wrong = sign("wrong");
+    assert_eq!(wrong.status(), 401);
+    assert!(!wrong.headers().contains_key("www-authenticate"), "the browser would ask too");
+    let right = sign(PASSWORD);
+    assert_eq!(right.status(), 201);
+    let cookie = right.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap();
+    let ask = |method: Method, path: &str| client.request(method, server.url(path)).header("Cookie", cookie);
+    let status = |request: reqwest::blocking::RequestBuilder| request.send().unwrap().status().as_u16();
+    assert_eq!(status(ask(Method::GET, "/api/v1/session")), 200);
+    assert_eq!(status(ask(Method::POST, "/api/v1/projects/p/disable")), 403);
+    assert_eq!(status(ask(Method::POST, "/api/v1/projects/p/disable").header("X-Heliostat", "1")), 200);
+    assert_eq!(status(ask(Method::DELETE, "/api/v1/session").header("X-Heliostat", "1")), 204);
+    assert_eq!(status(ask(Method::GET, "/api/v1/session")), 401);
+}
+
+#[test]
+fn the_page_is_open_strict_and_small_and_the_status_documents_are_for_everybody() {
+    let (server, client) = (Server::start(""), crate::kit::client());
+    server.project("p", "rsync://h/m", &json!({}));
+    let get = |path: &str| client.get(server.url(path)).send().unwrap();
+    let page = get("/");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    let mut size = page.text().unwrap().len();
+    for file in api::dashboard::FILES {
+        let answer = get(&format!("/assets/{}", file.name));
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()),
+            (200, file.kind)
+        );
+        size += answer.text().unwrap().len();
+    }
+    assert!(size < 80_000, "the dashboard has grown to {size} bytes");
+    assert_eq!(get("/assets/none.js").status(), 404);
+    let jobs: serde_json::Value = get("/status/tunasync.json").json().unwrap();
+    assert_eq!((&jobs[0]["name"], &jobs[0]["last_update_ts"]), (&json!("p"), &json!(-62_135_596_800_i64)));
+    let mirrors: serde_json::Value = get("/status/mirrorz.json").json().unwrap();
+    assert_eq!(mirrors["mirrors"][0]["url"], "/p");
+    assert_eq!(get("/status.json").json::<serde_json::Value>().unwrap()["projects"][0]["status"], "none");
+    assert!(get("/status/badge/p").text().unwrap().contains("not yet"));
+    assert_eq!(get("/status/badge/none").status(), 404);
+}

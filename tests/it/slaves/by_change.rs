@@ -1,0 +1,208 @@
+//! Pulling by change: random trees and random histories come out as a sync of the whole tree would leave them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{current, master, public, runs, slave, sync};
+use crate::kit::{Server, Upstream, wait_for};
+
+/// How many generations the histories have; the long part of CI sets more.
+fn rounds() -> usize {
+    std::env::var("HELIOSTAT_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
+}
+
+/// xorshift: the histories differ from seed to seed, and repeat in the next run of this test.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
+    }
+
+    fn name(&mut self) -> &'static OsStr {
+        const NAMES: [&[u8]; 12] = [
+            b"plain",
+            b"with space",
+            b"new\nline",
+            b"\xff\xfe not utf-8",
+            b"#hash",
+            b";semi",
+            b"-dash",
+            b"a -> b",
+            b"c => d",
+            b"back\\slash \\#134",
+            b"tab\tand \x1b[31m",
+            b"[glob]*?",
+        ];
+        OsStr::from_bytes(NAMES[self.roll(NAMES.len())])
+    }
+}
+
+/// Everything below a folder, itself not included, folders first.
+fn entries(root: &Path) -> Vec<PathBuf> {
+    let found = walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name().into_iter();
+    found.map(|entry| entry.unwrap().into_path()).collect()
+}
+
+/// Does one random thing to a tree.
+fn change(root: &Path, dice: &mut Dice) {
+    let all = entries(root);
+    let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let folders: Vec<&PathBuf> = all.iter().filter(|path| is_dir(path)).collect();
+    let files: Vec<&PathBuf> =
+        all.iter().filter(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_file())).collect();
+    let folder = if folders.is_empty() { root } else { folders[dice.roll(folders.len())] };
+    let place = folder.join(dice.name());
+    let gone = |path: &Path| {
+        if is_dir(path) {
+            fs::remove_dir_all(path).unwrap();
+        } else if path.symlink_metadata().is_ok() {
+            fs::remove_file(path).unwrap();
+        }
+    };
+    let file = (!files.is_empty()).then(|| files[dice.roll(files.len().max(1))]);
+    match (dice.roll(12), file) {
+        (0..=2, _) => {
+            gone(&place);
+            fs::write(&place, vec![u8::try_from(dice.roll(256)).unwrap(); dice.roll(5000)]).unwrap();
+        }
+        (3, _) => {
+            gone(&place);
+            fs::create_dir(&place).unwrap();
+        }
+        (4, _) => {
+            gone(&place);
+            symlink(["plain", "../up", "gone", "a -> b"][dice.roll(4)], &place).unwrap();
+        }
+        (5, Some(file)) if *file != place && !file.starts_with(&place) => {
+            gone(&place);
+            fs::hard_link(file, &place).unwrap();
+        }
+        (6, Some(file)) => {
+            fs::set_permissions(file, fs::Permissions::from_mode([0o644, 0o664, 0o755][dice.roll(3)]))
+                .unwrap();
+        }
+        (7, Some(file)) => fs::write(file, format!("changed {}", dice.roll(1000))).unwrap(),
+        (8, Some(file)) if *file != place && !file.starts_with(&place) => {
+            gone(&place);
+            fs::rename(file, &place).unwrap();
+        }
+        (9, _) if !folders.is_empty() => {
+            let folder = folders[dice.roll(folders.len())];
+            let to = root.join(dice.name());
+            if !folder.starts_with(&to) && !to.starts_with(folder) {
+                gone(&to);
+                fs::rename(folder, to).unwrap();
+            }
+        }
+        (10, _) if all.len() > 15 => gone(&all[dice.roll(all.len())]),
+        (11, _) if !folders.is_empty() => {
+            let mode = [0o755, 0o775][dice.roll(2)];
+            fs::set_permissions(folders[dice.roll(folders.len())], fs::Permissions::from_mode(mode)).unwrap();
+        }
+        _ => {}
+    }
+}
+
+/// What a sync of the whole tree by checksum would still do.
+fn missing(from: &Path, to: &Path) -> String {
+    let with_slash = |path: &Path| format!("{}/", path.display());
+    let output = Command::new("rsync")
+        .args(["-aHnci", "--delete", "--exclude=.~tmp~/"])
+        .args([with_slash(from), with_slash(to)])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// How many of a slave's runs looked at a list only.
+fn narrow(slave: &Server, project: &str) -> usize {
+    let log = |run: &serde_json::Value| {
+        slave.get(&format!("/api/v1/runs/{}/log", run["id"].as_str().unwrap())).text
+    };
+    runs(slave, project).iter().filter(|run| log(run).contains("--files-from")).count()
+}
+
+#[test]
+fn random_histories_come_out_as_a_whole_sync_would_leave_them() {
+    let (master, upstream) = (master(), Upstream::start(12));
+    let guard = json!({"guard": {"max_delete_percent": 100, "max_delete": 100_000}});
+    let dest = master.project("p", &upstream.url("data"), &guard);
+    sync(&master, "p");
+    let mut slave = slave(&master.url(""), "one");
+    current(&master, "one", "p");
+    let mut dice = Dice(0x2545_F491_4F6C_DD1D);
+    for round in 0..rounds() {
+        let away = round % 5 == 4;
+        if away {
+            slave.terminate();
+        }
+        for _ in 0..if away { 3 } else { 1 } {
+            for _ in 0..=dice.roll(6) {
+                change(&upstream.tree(), &mut dice);
+            }
+            // A mirror is a generation older than a file that changes within the second, so times are told apart.
+            sync(&master, "p");
+        }
+        if away {
+            slave.launch();
+        }
+        current(&master, "one", "p");
+        let difference = missing(&dest, &public(&slave, "p"));
+        assert!(difference.is_empty(), "round {round}:\n{difference}");
+    }
+    let narrow = narrow(&slave, "p");
+    // A page of the list holds a hundred runs.
+    assert!(narrow * 2 >= rounds().min(100), "only {narrow} runs were by change");
+}
+
+#[test]
+fn what_is_not_known_whole_is_looked_at_whole() {
+    let (master, upstream) = (master(), Upstream::start(12));
+    let dest = master.project("p", &upstream.url("data"), &json!({}));
+    sync(&master, "p");
+    let mut slave = slave(&master.url(""), "one");
+    current(&master, "one", "p");
+    // A list that was cut short.
+    slave.terminate();
+    for number in 0..4 {
+        fs::write(upstream.tree().join(format!("new-{number}")), "x").unwrap();
+    }
+    let run = sync(&master, "p")["id"].as_str().unwrap().to_owned();
+    let list = master.data().join(format!("runs/{run}.changes"));
+    let text = fs::read(&list).unwrap();
+    fs::write(&list, &text[..text.len() / 2]).unwrap();
+    slave.launch();
+    current(&master, "one", "p");
+    assert_eq!(missing(&dest, &public(&slave, "p")), "");
+    assert_eq!(narrow(&slave, "p"), 0);
+    // A slave that was killed in the middle.
+    fs::write(upstream.tree().join("large"), vec![7; 20_000_000]).unwrap();
+    sync(&master, "p");
+    let going = || {
+        let newest = runs(&slave, "p").remove(0);
+        (newest["state"] == "running").then_some(())
+    };
+    let caught = wait_for("the slave to pull or to have pulled", || {
+        going().map(|()| true).or_else(|| (runs(&slave, "p").len() > 2).then_some(false))
+    });
+    slave.kill();
+    slave.launch();
+    current(&master, "one", "p");
+    assert_eq!(missing(&dest, &public(&slave, "p")), "");
+    let newest = runs(&slave, "p").remove(0);
+    if caught && newest["trigger"] == "recovery" {
+        let log = slave.get(&format!("/api/v1/runs/{}/log", newest["id"].as_str().unwrap())).text;
+        assert!(!log.contains("--files-from"), "{log}");
+    }
+}
