@@ -58,6 +58,12 @@ const READ_ONLY: [&str; 15] = [
 ];
 /// The same, for what only a single project shows.
 const READ_ONLY_IN_FULL: [&str; 2] = ["next_runs", "command"];
+/// Whether only the server writes this field of a project.
+#[must_use]
+pub fn is_read_only(field: &str) -> bool {
+    READ_ONLY.contains(&field) || READ_ONLY_IN_FULL.contains(&field)
+}
+
 /// The longest name and label.
 const MAX_TEXT: usize = 200;
 /// The most labels.

@@ -17,27 +17,7 @@ use super::failure::Failure;
 use super::runs::document;
 use super::table::text;
 use super::terminal::{plain, say};
-
-/// What a project's document holds beside what can be set.
-const NOT_SETTINGS: [&str; 17] = [
-    "owner",
-    "state",
-    "generation",
-    "next_run",
-    "last_run",
-    "last_success",
-    "running",
-    "queued",
-    "failures",
-    "skipped",
-    "size_bytes",
-    "files",
-    "schedule_text",
-    "created",
-    "updated",
-    "next_runs",
-    "command",
-];
+use crate::draft;
 
 /// What is to be done with one project.
 struct Step {
@@ -160,7 +140,7 @@ fn target(id: &str, exists: bool) -> (Method, String) {
 fn differences(before: &Value, after: &Value, given: &Value) -> Vec<(String, Value, Value)> {
     let mut found = Vec::new();
     for (key, value) in after.as_object().into_iter().flatten() {
-        if !NOT_SETTINGS.contains(&key.as_str()) {
+        if !draft::is_read_only(key) {
             compare(key, &before[key], value, &mut found);
         }
     }

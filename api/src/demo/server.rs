@@ -93,7 +93,7 @@ impl Server {
 
     /// Types a command, and lets it speak for itself.
     pub(super) fn heliostat(&self, words: &[&str]) -> anyhow::Result<()> {
-        println!("  $ heliostat {}", words.join(" "));
+        println!("  $ heliostat {}", typed(words));
         let status = self.command(words).status()?;
         ensure!(status.success(), "this command failed ({status})");
         Ok(())
@@ -141,4 +141,10 @@ impl Drop for Server {
 /// A port that is free now; nobody else asks for it in the next moment.
 fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// The words as a person would type them.
+fn typed(words: &[&str]) -> String {
+    let quoted = |word: &&str| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
