@@ -107,7 +107,8 @@ async fn more_deletions_than_allowed_are_stopped_and_told() {
 async fn a_folder_that_the_upstream_cannot_read_itself_deletes_nothing_here() {
     let site = Site::new().await;
     let attempt = site.attempt("small");
-    site.run(&attempt).await;
+    let (report, _) = site.run(&attempt).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
     let pool = site.path("small/pool");
     fs::set_permissions(&pool, Permissions::from_mode(0o000)).unwrap();
     fs::remove_file(site.path("small/link")).unwrap();
