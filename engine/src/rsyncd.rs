@@ -11,12 +11,15 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::guardian::{Guarded, Said, Spec};
 use crate::secret::Secret;
 
+/// How an rsync daemon begins.
+const GREETING: &[u8; 8] = b"@RSYNCD:";
 /// How often another port is tried when one turns out to be taken.
 const TRIES: usize = 10;
 /// How long a daemon may take until it answers.
@@ -134,13 +137,25 @@ async fn answers(guarded: &mut Guarded, address: SocketAddr) -> Answer {
             said = guarded.said() => if !matches!(said, Said::Started(_)) {
                 return Answer::Ended(said);
             },
-            connected = TcpStream::connect(address) => match connected {
-                Ok(_) => return Answer::Yes,
-                Err(_) if Instant::now() > deadline => return Answer::No,
-                Err(_) => sleep(ASK_EVERY).await,
+            greeted = greeted(address) => match greeted {
+                true => return Answer::Yes,
+                false if Instant::now() > deadline => return Answer::No,
+                false => sleep(ASK_EVERY).await,
             }
         }
     }
+}
+
+/// Whether an rsync daemon answers there. A connection alone says nothing: it may be to somebody else who has the port,
+/// or, since the port is one that clients are given too, to itself.
+async fn greeted(address: SocketAddr) -> bool {
+    let greeting = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let mut start = [0; GREETING.len()];
+        stream.read_exact(&mut start).await?;
+        io::Result::Ok(start == *GREETING)
+    };
+    matches!(timeout(READY_WITHIN, greeting).await, Ok(Ok(true)))
 }
 
 fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Spec {

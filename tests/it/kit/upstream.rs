@@ -37,7 +37,14 @@ impl Upstream {
     }
 
     fn wait(&self) {
-        wait_for("the upstream to listen", || std::net::TcpStream::connect(("127.0.0.1", self.port)).ok());
+        // A connection alone may be to itself: the port is one that clients are given too.
+        wait_for("the upstream to greet", || {
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+            stream.set_read_timeout(Some(std::time::Duration::from_secs(1))).ok()?;
+            let mut start = [0; 8];
+            std::io::Read::read_exact(&mut stream, &mut start).ok()?;
+            (start == *b"@RSYNCD:").then_some(())
+        });
     }
 
     /// Where a module is.
