@@ -51,7 +51,7 @@ fn crates_know_only_whom_the_architecture_lets_them_know() {
 }
 
 fn sources() -> Vec<PathBuf> {
-    let folders = ["engine", "scheduler", "api", "fixtures", "tests"];
+    let folders = ["engine", "scheduler", "plugins", "api", "fixtures", "tests"];
     let files =
         folders.iter().flat_map(|folder| walkdir::WalkDir::new(root().join(folder)).into_iter().flatten());
     files

@@ -1,0 +1,1 @@
+//! WASM components as hooks and policies: the only crate that names wasmtime.
