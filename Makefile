@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint build install-deps bench clean
+.PHONY: demo test lint build package install-deps bench clean
 
 demo: install-deps  ## the main job, shown on real rsync in under 15 seconds
 	$(CARGO) build --quiet --workspace --bin heliostat
@@ -19,6 +19,9 @@ lint:  ## format and clippy, warnings denied
 
 build: install-deps  ## the program, optimised
 	$(CARGO) build --release --bin heliostat
+
+package: build  ## a Debian package, in target/package
+	scripts/package
 
 install-deps:  ## rsync, and what the tests need
 	@scripts/install-deps

@@ -12,6 +12,7 @@ mod bounds;
 mod command_line;
 mod contract;
 mod dashboard;
+mod deploy;
 mod disk;
 mod documents;
 mod guard;
