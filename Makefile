@@ -10,6 +10,7 @@ demo: install-deps  ## the main job, shown on real rsync in under 15 seconds
 	./target/debug/heliostat demo
 
 test: install-deps lint  ## everything that is checked
+	@scripts/install-deps browser
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
 

@@ -5,11 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::kit::{Server, Upstream, fingerprint, free_port, heliostat};
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
+use crate::kit::{Server, Upstream, fingerprint, free_port, heliostat, said};
 
 /// Runs a command that must succeed, and gives what it printed.
 fn ok(server: &Server, words: &[&str]) -> String {

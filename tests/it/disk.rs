@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::kit::{Server, Upstream, fingerprint, wait_for};
+use crate::kit::{Server, Upstream, fingerprint, said, wait_for};
 
 /// A small file system of its own, where the system lets us make one.
 struct Small(tempfile::TempDir);
@@ -120,8 +120,7 @@ fn the_store_is_checked_backed_up_and_restored_beside_a_server_and_without_one()
     let folder = backups.display().to_string();
     let run = |server: &Server, words: &[&str]| {
         let output = server.command(&[&["store"], words, &["--config", &config]].concat());
-        let said =
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let said = said(&output);
         (output.status.code(), said)
     };
     let (code, said) = run(&server, &["check"]);

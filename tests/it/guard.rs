@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::{Server, Upstream, free_port, processes_with};
+use crate::kit::{Server, Upstream, free_port, processes_with, said};
 
 fn probe(server: &Server, body: &Value) -> Value {
     let answer = server.post("/api/v1/probe", body);
@@ -109,8 +109,7 @@ fn the_command_line_probes_by_default_and_only_notes_what_does_not_answer() {
     let place = server.path("m").display().to_string();
     let run = |words: &[&str]| {
         let output = server.command(words);
-        let said =
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let said = said(&output);
         (output.status.code().unwrap(), said)
     };
     let (code, said) = run(&["project", "add", "p", &upstream.url("dta"), &place]);

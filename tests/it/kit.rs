@@ -1,9 +1,11 @@
 //! What the tests stand on: a server as a process, an upstream daemon, trees, and waiting for a condition.
 
+mod browser;
 mod server;
 mod tree;
 mod upstream;
 
+pub(crate) use browser::Browser;
 pub(crate) use server::{Answer, PASSWORD, Server};
 pub(crate) use tree::{fingerprint, grow};
 pub(crate) use upstream::Upstream;
@@ -29,6 +31,11 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
         assert!(Instant::now() < deadline, "gave up waiting for {what}");
         std::thread::park_timeout(Duration::from_millis(10));
     }
+}
+
+/// All that a command said.
+pub(crate) fn said(output: &std::process::Output) -> String {
+    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat()
 }
 
 /// A client for requests.

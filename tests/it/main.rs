@@ -9,6 +9,7 @@ mod kit;
 mod access;
 mod architecture;
 mod bounds;
+mod browser;
 mod command_line;
 mod contract;
 mod dashboard;

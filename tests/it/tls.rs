@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::{PASSWORD, Server, free_port, heliostat, wait_for};
+use crate::kit::{PASSWORD, Server, free_port, heliostat, said, wait_for};
 
 /// Writes a certificate for this machine that signs itself.
 fn certificate(cert: &Path, key: &Path) {
@@ -68,8 +68,7 @@ fn a_public_address_needs_a_certificate_and_the_files_must_fit() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let said =
-            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let said = said(&output);
         assert!(!output.status.success() && said.contains(expected), "{said}");
     }
 }
