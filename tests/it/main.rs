@@ -8,6 +8,7 @@ mod kit;
 
 mod access;
 mod architecture;
+mod book;
 mod bounds;
 mod browser;
 mod command_line;
