@@ -160,10 +160,8 @@ fn rsyncd(document: &Document) -> String {
 }
 
 fn trees(document: &Document) -> String {
-    std::iter::once("book")
-        .chain(document.paths.iter().map(String::as_str))
-        .map(|path| format!("{path}\n"))
-        .collect()
+    let paths: Vec<&str> = std::iter::once("book").chain(document.paths.iter().map(String::as_str)).collect();
+    format!("{}\n", paths.join("\n"))
 }
 
 /// The whole story for one shell: the machine's services, then the document's commands.
