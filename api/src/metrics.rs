@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use scheduler::{ProjectId, RunId, Scheduler, StoreError};
+use scheduler::{ProjectId, RunId, RunState, Scheduler, StoreError};
 
 use crate::view;
 use projects::{Last, projects};
@@ -62,7 +62,7 @@ fn site(text: &mut Text, scheduler: &Scheduler, started: DateTime<Utc>) {
     text.family("heliostat_store_writable").sample(&[], u8::from(scheduler.store().is_writable()));
     let board = scheduler.board();
     text.family("heliostat_queue_length").sample(&[], view::queue(board).len());
-    let running = board.runs().iter().filter(|run| run.state.as_str() == "running").count();
+    let running = board.runs().iter().filter(|run| run.state == RunState::Running).count();
     text.family("heliostat_runs_running").sample(&[], running);
     text.family("heliostat_runs_running_limit").sample(&[], scheduler.settings().bounds.concurrent);
 }

@@ -186,6 +186,7 @@ async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
         retention: Retention::default(),
         max_log: config.history.max_log.0,
         data_dir,
+        hooks: None,
     };
     reload::apply(&mut settings, config);
     Ok(Scheduler::start(settings, engine).await?)

@@ -14,7 +14,7 @@ pub use event::event;
 pub use project::{ProjectView, project, settings};
 pub use published::{Published, badge};
 pub use queue::{QueueView, queue};
-pub use run::{ChangeView, RunView, change, run};
+pub use run::{ChangeView, Live, RunView, change, run};
 pub(crate) use status::{DiskView, disks};
 pub use status::{StatusView, status};
 

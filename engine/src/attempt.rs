@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guardian::{self, Guarded, Said, Spec};
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::args::{Limits, arguments, shown};
+use crate::rsync::edits::{self, Edit, EditError};
 use crate::rsync::exit::{Exit, Judgement, Verdict, judge};
 use crate::rsync::options::Options;
 use crate::rsync::stats::Stats;
@@ -76,6 +77,14 @@ impl Attempt {
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
         arguments(&self.source, &self.dest, &self.options, &self.limits, self.password.is_some())
+    }
+
+    /// Changes this attempt as hooks ask.
+    ///
+    /// # Errors
+    /// At the first edit that cannot be made; those before it were.
+    pub fn edit(&mut self, edits: &[Edit]) -> Result<(), EditError> {
+        edits.iter().try_for_each(|edit| edits::apply(edit, &mut self.options, &mut self.limits))
     }
 
     /// The whole command line as a person would type it.

@@ -32,6 +32,7 @@ pub use attempt::{Attempt, AttemptReport, Changes, Engine};
 pub use monitor::{Monitor, Phase};
 pub use retry::RetryPolicy;
 pub use rsync::args::Limits;
+pub use rsync::edits::{Edit, EditError};
 pub use rsync::exit::{Class, Exit, Judgement, Verdict};
 pub use rsync::options::{DeleteMode, Options, OptionsError};
 pub use rsync::output::{Change, ChangeKind, EntryKind, Progress};

@@ -4,6 +4,7 @@
 //! `fixtures/rsync/`.
 
 pub mod args;
+pub mod edits;
 pub mod exit;
 pub mod messages;
 pub mod options;

@@ -10,7 +10,7 @@ use divan::{Bencher, black_box};
 use engine::{Limits, Options, RetryPolicy, Verdict};
 use scheduler::core::{Core, Effect, Input, Step, Tool};
 use scheduler::cron::CronText;
-use scheduler::run::{AttemptEnd, AttemptExit};
+use scheduler::run::{AttemptEnd, AttemptExit, Ending, Told};
 use scheduler::store::Loaded;
 use scheduler::{
     Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rule, RunId, Schedule, Standing,
@@ -108,7 +108,10 @@ impl Clockwork {
     fn turn(&mut self) {
         self.now += TimeDelta::milliseconds(1);
         let (run, id) = self.going.swap_remove(0);
-        self.input(Input::AttemptEnded { run, end: Box::new(end()), clean: true });
+        self.input(Input::AttemptEnded {
+            run,
+            told: Box::new(Told { ending: Ending::ran(end()), decisions: Vec::new(), clean: true }),
+        });
         self.ask(Command::Sync { id, by: "ann".to_owned() });
     }
 

@@ -12,7 +12,7 @@ use engine::Progress;
 use crate::core::{Core, Entry};
 use crate::project::ProjectId;
 use crate::queue::QueueItem;
-use crate::run::{Run, RunId};
+use crate::run::{Run, RunId, RunPhase, RunState};
 
 /// How many waiting runs the board shows, with their reasons.
 const QUEUE_SHOWN: usize = 1000;
@@ -22,6 +22,7 @@ const QUEUE_SHOWN: usize = 1000;
 pub struct Board {
     picture: RwLock<Picture>,
     progress: RwLock<HashMap<RunId, Progress>>,
+    phases: RwLock<HashMap<RunId, RunPhase>>,
     version: AtomicU64,
 }
 
@@ -82,6 +83,30 @@ impl Board {
         let mut all = self.progress.write().unwrap_or_else(PoisonError::into_inner);
         match progress {
             Some(progress) => all.insert(run, progress),
+            None => all.remove(&run),
+        };
+    }
+
+    /// What work is done for a run that is going.
+    #[must_use]
+    pub fn phase(&self, run: RunId) -> RunPhase {
+        self.phases.read().unwrap_or_else(PoisonError::into_inner).get(&run).copied().unwrap_or_default()
+    }
+
+    /// A run's state as the API spells it: that of its record, with the phase of one that is going.
+    #[must_use]
+    pub fn state(&self, run: &Run) -> &'static str {
+        match &run.state {
+            RunState::Running => self.phase(run.id).as_str(),
+            other => other.as_str(),
+        }
+    }
+
+    /// Notes what work is done for a run; none: it goes no more.
+    pub(crate) fn set_phase(&self, run: RunId, phase: Option<RunPhase>) {
+        let mut all = self.phases.write().unwrap_or_else(PoisonError::into_inner);
+        match phase {
+            Some(phase) => all.insert(run, phase),
             None => all.remove(&run),
         };
     }

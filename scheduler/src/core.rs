@@ -32,7 +32,7 @@ use crate::event::EventKind;
 use crate::project::{Project, ProjectId, Standing};
 use crate::queue::{Bounds, Queue, QueueItem};
 use crate::relocation::Relocation;
-use crate::run::{AttemptEnd, Run, RunId, RunState};
+use crate::run::{Run, RunId, RunState, Told};
 use crate::timetable::Timetable;
 
 /// The scheduler's whole state of mind.
@@ -98,10 +98,8 @@ pub enum Input {
     AttemptEnded {
         /// Whose attempt.
         run: RunId,
-        /// How it ended.
-        end: Box<AttemptEnd>,
-        /// Whether it can have left nothing behind in the destination.
-        clean: bool,
+        /// What its task tells.
+        told: Box<Told>,
     },
     /// The tree of this project is where it was to move.
     TreeMoved(ProjectId),
@@ -175,6 +173,10 @@ pub struct Start {
     pub attempt: Attempt,
     /// Where the project's tree is to move first, if it was not seen to have.
     pub relocation: Option<Relocation>,
+    /// The run as it was stored when this started.
+    pub record: Arc<Run>,
+    /// How the project stood then.
+    pub standing: Standing,
 }
 
 impl Core {
@@ -206,7 +208,7 @@ impl Core {
                 let answer = self.command(now, command, step);
                 step.effects.push(Effect::Answer(ticket, Box::new(answer)));
             }
-            Input::AttemptEnded { run, end, clean } => self.attempt_ended(now, run, *end, clean, step),
+            Input::AttemptEnded { run, told } => self.attempt_ended(now, run, *told, step),
             Input::TreeMoved(id) => self.tree_moved(id, step),
             Input::Site(bounds, tool) => {
                 self.queue.set_bounds(bounds);

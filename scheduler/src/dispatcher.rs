@@ -25,6 +25,7 @@ use crate::board::Board;
 use crate::core::{Answer, Command, Core, Refusal, Tool};
 use crate::destination::Landing;
 use crate::event::EventBus;
+use crate::hooks::Hooks;
 use crate::journal::Journals;
 use crate::lists::Lists;
 use crate::project::ProjectId;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub retention: Retention,
     /// The largest log of one run, in bytes.
     pub max_log: u64,
+    /// The plugins, if there are any.
+    pub hooks: Option<Arc<dyn Hooks>>,
 }
 
 /// A running scheduler; clones share it.

@@ -13,7 +13,7 @@ use engine::Progress;
 use tokio::sync::broadcast;
 
 use crate::project::ProjectId;
-use crate::run::{Run, RunId};
+use crate::run::{Run, RunId, RunPhase};
 
 /// How many events are kept for those who come back.
 const KEPT: usize = 4096;
@@ -53,6 +53,8 @@ pub enum EventKind {
     RunQueued(Arc<Run>),
     /// An attempt of a run started.
     RunStarted(Arc<Run>),
+    /// Other work is done for a run that is going.
+    RunPhase(RunId, RunPhase),
     /// How far a run is.
     RunProgress(RunId, Progress),
     /// An attempt failed and another follows.
@@ -97,6 +99,7 @@ impl EventKind {
             Self::ScheduleSkipped { .. } => "schedule.skipped",
             Self::RunQueued(_) => "run.queued",
             Self::RunStarted(_) => "run.started",
+            Self::RunPhase(..) => "run.phase",
             Self::RunProgress(..) => "run.progress",
             Self::RunRetry(_) => "run.retry",
             Self::RunEnded(_) => "run.ended",
@@ -104,13 +107,14 @@ impl EventKind {
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 9] = [
+    pub const TYPES: [&'static str; 10] = [
         "project.created",
         "project.updated",
         "project.deleted",
         "schedule.skipped",
         "run.queued",
         "run.started",
+        "run.phase",
         "run.progress",
         "run.retry",
         "run.ended",

@@ -1,5 +1,7 @@
 //! A run: one time that a project is brought up to date, from its trigger to its verdict.
 
+mod ending;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use engine::{Stats, Verdict};
 use ulid::Ulid;
+
+pub use ending::{Ending, HookDecision, RunPhase, Told};
 
 use crate::project::ProjectId;
 
@@ -29,15 +33,31 @@ pub struct Run {
     pub state: RunState,
     /// Who asked to stop it, if anyone did: kept, so that not even a crash forgets the wish.
     pub cancelled_by: Option<String>,
+    /// When work for it began.
+    pub began: Option<DateTime<Utc>>,
     /// The rsync processes that it started, oldest first.
     pub attempts: Vec<AttemptRecord>,
+    /// What hooks said about it, oldest first; at most [`Run::MAX_DECISIONS`].
+    pub decisions: Vec<HookDecision>,
+    /// How often hooks have delayed it.
+    pub delays: u32,
 }
 
 impl Run {
-    /// When its first attempt started.
+    /// How many of the newest decisions of hooks are kept.
+    pub const MAX_DECISIONS: usize = 200;
+
+    /// When work for it began. Records of old know only when its first attempt did.
     #[must_use]
     pub fn started(&self) -> Option<DateTime<Utc>> {
-        self.attempts.first().map(|attempt| attempt.started)
+        self.began.or_else(|| self.attempts.first().map(|attempt| attempt.started))
+    }
+
+    /// Notes what hooks said.
+    pub fn note(&mut self, decisions: Vec<HookDecision>) {
+        self.decisions.extend(decisions);
+        let surplus = self.decisions.len().saturating_sub(Self::MAX_DECISIONS);
+        self.decisions.drain(..surplus);
     }
 
     /// What it has created, updated and deleted in all its attempts.
@@ -122,14 +142,23 @@ pub enum Outcome {
     Failed,
     /// A person stopped it.
     Cancelled,
+    /// A hook said that it is not to be.
+    Skipped,
     /// The server ended while it was going.
     Interrupted,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Succeeded, Self::Unchanged, Self::Partial, Self::Failed, Self::Cancelled, Self::Interrupted];
+    pub const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::Unchanged,
+        Self::Partial,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Interrupted,
+    ];
 
     /// The outcome as the API spells it.
     #[must_use]
@@ -140,6 +169,7 @@ impl Outcome {
             Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
             Self::Interrupted => "interrupted",
         }
     }

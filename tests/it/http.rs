@@ -130,7 +130,7 @@ fn a_watcher_sees_a_run_from_its_queue_to_its_end_and_can_resume() {
     }
     let kinds: Vec<&str> =
         seen.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "run.progress").collect();
-    assert_eq!(kinds, ["run.queued", "run.started", "run.ended"]);
+    assert_eq!(kinds, ["run.queued", "run.started", "run.phase", "run.ended"]);
     let mut again =
         Watcher::new(&server, "/api/v1/events?project=p&types=run.started,run.ended", Some(&seen[0].1));
     assert_eq!(again.next().0, "run.started");

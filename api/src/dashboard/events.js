@@ -1,7 +1,7 @@
 // What happens, as it happens: one stream for the whole page, which comes back by itself and misses nothing.
 
 const TYPES = ["project.created", "project.updated", "project.deleted", "schedule.skipped", "run.queued",
-  "run.started", "run.progress", "run.retry", "run.ended", "resync"];
+  "run.started", "run.phase", "run.progress", "run.retry", "run.ended", "resync"];
 const listeners = new Set();
 let source = null;
 

@@ -50,6 +50,7 @@ impl Tally {
             | EventKind::ProjectDeleted
             | EventKind::RunQueued(_)
             | EventKind::RunStarted(_)
+            | EventKind::RunPhase(..)
             | EventKind::RunProgress(..) => {}
         }
     }

@@ -95,8 +95,10 @@ fn wanted(query: &ListQuery, project: &Project) -> bool {
 }
 
 fn view_of(app: &App, entry: &Entry) -> ProjectView {
-    let active = entry.active.and_then(|run| app.scheduler.board().run(run));
-    view::project(entry, active.as_ref().map(|run| &run.state))
+    let board = app.scheduler.board();
+    let active = entry.active.and_then(|run| board.run(run));
+    let live = active.as_ref().map(|run| view::Live::of(board, run)).unwrap_or_default();
+    view::project(entry, active.as_deref(), live)
 }
 
 pub(super) async fn show(State(app): State<App>, InPath(id): InPath<ProjectId>) -> Result<Response, Problem> {

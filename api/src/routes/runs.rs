@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::audit;
 use crate::auth::Actor;
 use crate::problem::Problem;
-use crate::view::{self, ChangeView, Page, RunView};
+use crate::view::{self, ChangeView, Live, Page, RunView};
 
 /// How many runs one request looks through when it filters by state.
 const LOOKED_THROUGH: usize = 20_000;
@@ -57,7 +57,8 @@ async fn page(
         for _ in 0..LOOKED_THROUGH / CHUNK {
             let runs = store.runs(project.as_ref(), before, CHUNK.min(limit + 1))?;
             before = runs.last().map(|run| run.id);
-            let wanted = |run: &Run| query.state.as_ref().is_none_or(|state| run.state.as_str() == state);
+            let board = app.scheduler.board();
+            let wanted = |run: &Run| query.state.as_ref().is_none_or(|state| board.state(run) == state);
             found.extend(runs.into_iter().filter(wanted));
             if before.is_none() || found.len() > limit {
                 break;
@@ -135,5 +136,5 @@ pub(super) fn run_answer(app: &App, run: &Run) -> Json<RunView> {
 }
 
 fn seen(app: &App, run: &Run) -> RunView {
-    view::run(run, app.scheduler.board().progress(run.id), app.scheduler.journals().log_bytes(run.id))
+    view::run(run, Live::of(app.scheduler.board(), run), app.scheduler.journals().log_bytes(run.id))
 }

@@ -3,7 +3,7 @@
 use scheduler::{Event, EventKind, Run};
 use serde::Serialize;
 
-use super::run::{CountsView, ProgressView, counts};
+use super::run::{CountsView, Live, ProgressView, counts};
 use super::time;
 
 /// An event's data.
@@ -58,6 +58,10 @@ pub fn event(event: &Event) -> EventView {
             view.scheduled = Some(time(*scheduled));
             view.reason = Some(reason.to_string());
         }
+        EventKind::RunPhase(run, phase) => {
+            view.run = Some(run.to_string());
+            view.state = Some(phase.as_str());
+        }
         EventKind::RunProgress(run, progress) => {
             view.run = Some(run.to_string());
             view.progress = Some(progress.into());
@@ -73,9 +77,9 @@ pub fn event(event: &Event) -> EventView {
 }
 
 fn tell(view: &mut EventView, run: &Run) {
-    let shown = super::run(run, None, 0);
+    let shown = super::run(run, Live::default(), 0);
     view.run = Some(run.id.to_string());
-    view.state = Some(run.state.as_str());
+    view.state = Some(Live::default().state(run));
     view.attempt = (!run.attempts.is_empty()).then_some(run.attempts.len());
     (view.reason, view.retry_at, view.generation) = shown.outcome();
     view.changes = run.state.is_ended().then(|| counts(run.changes()));

@@ -6,11 +6,11 @@ use chrono::Utc;
 use engine::{Limits, Options, Source};
 use scheduler::core::Entry;
 use scheduler::project::LastRun;
-use scheduler::{CatchUp, Project, Rule, RunState, Schedule};
+use scheduler::{CatchUp, Project, Rule, Run, RunState, Schedule};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::time;
+use super::{Live, time};
 
 /// How many of the next times a project shows.
 const NEXT_RUNS: usize = 10;
@@ -102,13 +102,13 @@ struct LastRunView {
 
 /// A project for a list; [`ProjectView::in_full`] adds what one alone shows.
 #[must_use]
-pub fn project(entry: &Entry, active: Option<&RunState>) -> ProjectView {
+pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
     let (project, standing) = (&entry.project, &entry.standing);
-    let going = matches!(active, Some(RunState::Running));
+    let going = active.is_some_and(|run| run.state == RunState::Running);
     ProjectView {
         settings: settings_view(project),
         state: match active {
-            Some(state) => state.as_str(),
+            Some(run) => live.state(run),
             None if project.enabled => "idle",
             None => "disabled",
         },

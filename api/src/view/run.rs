@@ -2,8 +2,8 @@
 
 use engine::{ChangeKind, EntryKind, Progress, Stats};
 use scheduler::journal::ChangeItem;
-use scheduler::run::{AttemptExit, AttemptRecord};
-use scheduler::{Counts, Run, RunState};
+use scheduler::run::{AttemptExit, AttemptRecord, HookDecision};
+use scheduler::{Board, Counts, Run, RunPhase, RunState};
 use serde::Serialize;
 
 use super::time;
@@ -28,7 +28,43 @@ pub struct RunView {
     changes: CountsView,
     generation: Option<u64>,
     log_bytes: u64,
-    hooks: [(); 0],
+    hooks: Vec<HookView>,
+}
+
+/// What one hook said.
+#[derive(Debug, Serialize)]
+struct HookView {
+    plugin: String,
+    hook: &'static str,
+    attempt: usize,
+    time: String,
+    decision: String,
+    reason: Option<String>,
+    duration: f64,
+}
+
+/// What is known of a going run beside its record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Live {
+    phase: RunPhase,
+    progress: Option<Progress>,
+}
+
+impl Live {
+    /// What the board says.
+    #[must_use]
+    pub fn of(board: &Board, run: &Run) -> Self {
+        Self { phase: board.phase(run.id), progress: board.progress(run.id) }
+    }
+
+    /// A run's state with the phase of one that is going.
+    #[must_use]
+    pub fn state(self, run: &Run) -> &'static str {
+        match &run.state {
+            RunState::Running => self.phase.as_str(),
+            other => other.as_str(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -97,9 +133,9 @@ impl RunView {
     }
 }
 
-/// A run; `progress` and `log_bytes` are not part of its record.
+/// A run; what is live and `log_bytes` are not part of its record.
 #[must_use]
-pub fn run(run: &Run, progress: Option<Progress>, log_bytes: u64) -> RunView {
+pub fn run(run: &Run, live: Live, log_bytes: u64) -> RunView {
     let (ended, retry_at, reason, generation) = match &run.state {
         RunState::Queued | RunState::Running => (None, None, None, None),
         RunState::BackingOff { until, reason } => (None, Some(time(*until)), Some(reason.clone()), None),
@@ -110,7 +146,7 @@ pub fn run(run: &Run, progress: Option<Progress>, log_bytes: u64) -> RunView {
     RunView {
         id: run.id.to_string(),
         project: run.project.to_string(),
-        state: run.state.as_str(),
+        state: live.state(run),
         trigger: run.trigger.as_str(),
         requested_by: run.requested_by.clone(),
         scheduled: run.scheduled.map(time),
@@ -120,12 +156,24 @@ pub fn run(run: &Run, progress: Option<Progress>, log_bytes: u64) -> RunView {
         retry_at,
         reason,
         attempts: run.attempts.iter().enumerate().map(|(index, one)| attempt(index + 1, one)).collect(),
-        progress: progress.as_ref().map(ProgressView::from),
+        progress: live.progress.as_ref().map(ProgressView::from),
         stats: run.stats().map(stats),
         changes: counts(run.changes()),
         generation,
         log_bytes,
-        hooks: [],
+        hooks: run.decisions.iter().map(hook).collect(),
+    }
+}
+
+fn hook(said: &HookDecision) -> HookView {
+    HookView {
+        plugin: said.plugin.clone(),
+        hook: said.when.as_str(),
+        attempt: said.attempt,
+        time: time(said.at),
+        decision: said.decision.clone(),
+        reason: said.reason.clone(),
+        duration: said.took.as_secs_f64(),
     }
 }
 

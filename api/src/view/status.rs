@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use scheduler::{Board, Scheduler, StoreError};
+use scheduler::{Board, RunState, Scheduler, StoreError};
 use serde::Serialize;
 
-use super::{QueueView, RunView, queue, run, time};
+use super::{Live, QueueView, RunView, queue, run, time};
 
 /// How many ended runs the screen shows.
 const LAST_RUNS: usize = 10;
@@ -72,14 +72,14 @@ pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusVie
     let live = board.runs();
     let bounds = scheduler.settings().bounds;
     let failing: Vec<_> = projects.iter().filter(|entry| entry.standing.failures > 0).collect();
-    let running = live.iter().filter(|run| run.state.as_str() == "running");
+    let running = live.iter().filter(|run| run.state == RunState::Running);
     let last = scheduler.store().runs(None, None, LOOKED_THROUGH)?;
     let ended = last.iter().filter(|run| run.state.is_ended()).take(LAST_RUNS);
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION"),
         role: "master",
         started: time(started),
-        running: running.map(|one| run(one, board.progress(one.id), 0)).collect(),
+        running: running.map(|one| run(one, Live::of(board, one), 0)).collect(),
         queued: queue(board),
         counts: CountsView {
             projects: projects.len(),
@@ -91,7 +91,7 @@ pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusVie
             per_host: bounds.per_host,
             per_label: bounds.per_label,
         },
-        last: ended.map(|one| run(one, None, 0)).collect(),
+        last: ended.map(|one| run(one, Live::default(), 0)).collect(),
         failing: failing
             .into_iter()
             .map(|entry| FailingView {

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::rsync::edits::deleting;
 use crate::rsync::options::Options;
 use crate::source::Source;
 
@@ -58,13 +59,17 @@ pub fn arguments(
         // Attributes of other name spaces hold capabilities and labels of the upstream's host.
         arguments.push("--filter=-x! user.*".to_owned());
     }
+    arguments.extend_from_slice(&options.edits().rules);
     arguments.extend_from_slice(options.defaults());
     arguments.extend_from_slice(options.basic());
-    arguments.extend(options.delete().map(|mode| mode.to_string()));
+    arguments
+        .extend(options.delete().into_iter().flat_map(|mode| deleting(mode, options.edits().delete_after)));
     if let Some(list) = options.list() {
         arguments.extend([format!("--files-from={list}"), "--from0".to_owned()]);
-        // A directory that is gone goes with all that it held, as in a whole sync.
-        arguments.extend(["--delete-missing-args", "--force"].map(str::to_owned));
+        if options.deletes() {
+            // A directory that is gone goes with all that it held, as in a whole sync.
+            arguments.extend(["--delete-missing-args", "--force"].map(str::to_owned));
+        }
     }
     push_safety(&mut arguments, options, limits);
     push_bounds(&mut arguments, options, limits);
@@ -110,7 +115,9 @@ fn push_safety(arguments: &mut Vec<String>, options: &Options, limits: &Limits) 
 /// Time and bandwidth.
 fn push_bounds(arguments: &mut Vec<String>, options: &Options, limits: &Limits) {
     let facts = options.facts();
-    if !facts.timeout {
+    if let Some(seconds) = options.edits().timeout {
+        arguments.push(format!("--timeout={seconds}"));
+    } else if !facts.timeout {
         arguments.push(format!("--timeout={}", whole_seconds(limits.io_timeout)));
     }
     if !facts.contimeout {
@@ -159,6 +166,7 @@ fn quoted(text: &OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Limits, arguments, shown};
+    use crate::rsync::edits::{Edit, apply};
     use crate::rsync::options::Options;
     use std::path::Path;
     use std::time::Duration;
@@ -209,6 +217,31 @@ mod tests {
             "/srv/mirror/fedora/",
         ];
         assert_eq!(built(&Options::default(), &LIMITS, true), expected);
+    }
+
+    #[test]
+    fn what_hooks_edit_goes_before_the_projects_own_rules_and_times() {
+        let (mut options, mut limits) = (options(&["--exclude=b", "--timeout=9"], "--delete-before"), LIMITS);
+        let edits = [
+            Edit::Exclude("a".to_owned()),
+            Edit::Include("c".to_owned()),
+            Edit::TimeoutSecs(7),
+            Edit::DeleteAfter,
+            Edit::MaxDelete(3),
+        ];
+        for edit in &edits {
+            apply(edit, &mut options, &mut limits).unwrap();
+        }
+        let line = built(&options, &limits, false);
+        let place = |text: &str| line.iter().position(|it| it == text).unwrap_or_else(|| panic!("{line:?}"));
+        assert!(place("--exclude=a") < place("--include=c") && place("--include=c") < place("--exclude=b"));
+        assert!(place("--timeout=9") < place("--timeout=7"), "{line:?}");
+        assert!(line.contains(&"--delete-after".to_owned()) && !line.contains(&"--delete-before".to_owned()));
+        assert!(line.contains(&"--max-delete=3".to_owned()));
+        apply(&Edit::NoDelete, &mut options, &mut limits).unwrap();
+        assert!(!built(&options, &limits, false).iter().any(|it| it.starts_with("--delete")));
+        let listed = built(&options.only("/l".to_owned()), &limits, false);
+        assert!(!listed.iter().any(|it| it.starts_with("--delete")), "{listed:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod table;
 
 pub use delete::DeleteMode;
 
+use super::edits::Edits;
 use check::Facts;
 
 /// A project's rsync options, checked.
@@ -20,6 +21,10 @@ pub struct Options {
     facts: Facts,
     /// A file with the paths to look at.
     only: Option<String>,
+    /// What hooks have changed for one attempt.
+    edits: Edits,
+    /// Whether nothing is deleted whatever else is said.
+    keep_all: bool,
 }
 
 /// One option that is refused.
@@ -50,7 +55,8 @@ impl Options {
             check_together(&facts, delete, &mut errors);
         }
         if errors.is_empty() {
-            Ok(Self { defaults: defaults.to_vec(), basic: basic.to_vec(), delete, facts, only: None })
+            let (defaults, basic) = (defaults.to_vec(), basic.to_vec());
+            Ok(Self { defaults, basic, delete, facts, only: None, edits: Edits::default(), keep_all: false })
         } else {
             Err(errors)
         }
@@ -86,6 +92,27 @@ impl Options {
         self.only.as_deref()
     }
 
+    /// Whether an attempt with these options can delete anything.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        !self.keep_all && (self.delete.is_some() || self.only.is_some())
+    }
+
+    /// Deletes nothing, in a whole tree or by a list.
+    pub(super) fn delete_nothing(&mut self) {
+        self.delete = None;
+        self.keep_all = true;
+    }
+
+    /// What hooks have changed for one attempt.
+    pub(super) fn edits(&self) -> &Edits {
+        &self.edits
+    }
+
+    pub(super) fn edits_mut(&mut self) -> &mut Edits {
+        &mut self.edits
+    }
+
     /// What the lists say about settings that the engine would otherwise choose.
     pub(super) fn facts(&self) -> &Facts {
         &self.facts
@@ -97,8 +124,21 @@ impl Default for Options {
     fn default() -> Self {
         let facts = Facts { recursive: true, ..Facts::default() };
         let defaults = vec!["-avH".to_owned()];
-        Self { defaults, basic: Vec::new(), delete: Some(DeleteMode::Delete), facts, only: None }
+        Self {
+            defaults,
+            basic: Vec::new(),
+            delete: Some(DeleteMode::Delete),
+            facts,
+            only: None,
+            edits: Edits::default(),
+            keep_all: false,
+        }
     }
+}
+
+/// Whether a text is a pattern for `--exclude` or `--include` and nothing more; the error is the end of a sentence.
+pub(super) fn is_pattern(text: &str) -> Result<(), &'static str> {
+    check::pattern(text)
 }
 
 fn check_list(field: &str, list: &[String], facts: &mut Facts, errors: &mut Vec<OptionsError>) {

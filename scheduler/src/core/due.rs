@@ -5,10 +5,13 @@
 //! them, with an effort that does not depend on how many they are. The decision is a key (`Standing::fired`) in the
 //! same batch as what follows from it, so a crash on either side of the commit neither doubles nor loses it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Core, Effect, Entry, Step, Write};
 use crate::event::{EventKind, SkipReason};
+use crate::hooks;
 use crate::project::ProjectId;
 use crate::run::{RunState, Trigger};
 use crate::schedule::{ON_TIME, Rule};
@@ -149,7 +152,9 @@ impl Core {
         for run in self.runs.values_mut() {
             let RunState::BackingOff { until, .. } = &mut run.state else { continue };
             let Some(entry) = self.entries.get(&run.project) else { continue };
-            let cap = TimeDelta::from_std(entry.project.retry.cap).unwrap_or(TimeDelta::MAX);
+            // A hook may have asked for more than the project's own waits.
+            let most = if run.delays > 0 { hooks::Decision::DELAY.1 } else { Duration::ZERO };
+            let cap = TimeDelta::from_std(entry.project.retry.cap.max(most)).unwrap_or(TimeDelta::MAX);
             if *until - now > cap {
                 *until = now + cap;
                 self.retries.set(&run.id, Some(*until));

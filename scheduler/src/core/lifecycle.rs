@@ -1,6 +1,7 @@
 //! What becomes of a run: queued, started, tried again, ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use engine::Verdict;
@@ -9,7 +10,7 @@ use rand::Rng;
 use super::{Core, Effect, Start, Step, Write};
 use crate::event::EventKind;
 use crate::project::{LastRun, ProjectId, Standing};
-use crate::run::{AttemptEnd, AttemptRecord, Outcome, Run, RunId, RunState, Trigger};
+use crate::run::{AttemptEnd, AttemptRecord, Ending, Outcome, Run, RunId, RunState, Told, Trigger};
 
 impl Core {
     /// Accepts a run: the project's active one, or the one that waits behind it.
@@ -31,7 +32,10 @@ impl Core {
             queued: now,
             state: RunState::Queued,
             cancelled_by: None,
+            began: None,
             attempts: Vec::new(),
+            decisions: Vec::new(),
+            delays: 0,
         };
         let run_id = run.id;
         let stored = Arc::new(run.clone());
@@ -87,6 +91,7 @@ impl Core {
         let attempt = entry.project.attempt(&entry.standing, &self.tool.limits);
         let command = attempt.shown(&self.tool.program);
         run.attempts.push(AttemptRecord { started: now, command, end: None });
+        run.began.get_or_insert(now);
         run.state = RunState::Running;
         let run = Arc::new(run.clone());
         let start = Start {
@@ -95,6 +100,8 @@ impl Core {
             project: Arc::clone(&entry.project),
             attempt,
             relocation: entry.standing.moving.clone(),
+            record: Arc::clone(&run),
+            standing: entry.standing.clone(),
         };
         step.touched.insert(run.project.clone());
         step.writes.push(Write::Run(Arc::clone(&run)));
@@ -102,29 +109,40 @@ impl Core {
         step.effects.push(Effect::Publish(run.project.clone(), EventKind::RunStarted(run)));
     }
 
-    pub(super) fn attempt_ended(
+    pub(super) fn attempt_ended(&mut self, now: DateTime<Utc>, id: RunId, told: Told, step: &mut Step) {
+        let Told { ending, decisions, clean } = told;
+        self.queue.finish(id);
+        self.departing.remove(&id);
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.note(decisions);
+        // Every attempt makes a move that is left; that it was made is noted like that of any other.
+        let moving = self.entries.get(&run.project).and_then(|entry| entry.standing.moving.clone());
+        step.effects.extend(moving.map(|relocation| Effect::Move(run.project.clone(), relocation)));
+        if !clean {
+            self.note_unclean(id);
+        }
+        match ending {
+            Ending::Ran { end, again_after } => self.rsync_ended(now, id, *end, again_after, step),
+            other => self.no_rsync(now, id, other, step),
+        }
+    }
+
+    /// What follows when an rsync ended, or could not be started.
+    fn rsync_ended(
         &mut self,
         now: DateTime<Utc>,
         id: RunId,
         end: AttemptEnd,
-        clean: bool,
+        again_after: Option<Duration>,
         step: &mut Step,
     ) {
-        self.queue.finish(id);
-        self.departing.remove(&id);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let (verdict, reason) = (end.verdict, end.reason.clone());
-        // Every attempt makes a move that is left; that it was made is noted like that of any other.
-        let moving = self.entries.get(&run.project).and_then(|entry| entry.standing.moving.clone());
-        step.effects.extend(moving.map(|relocation| Effect::Move(run.project.clone(), relocation)));
         let Some(attempt) = run.attempts.last_mut() else { return };
         attempt.end = Some(end);
         let by = run.cancelled_by.clone();
         let failed = run.failed_attempts();
         let project = run.project.clone();
-        if !clean {
-            self.note_unclean(id);
-        }
         match (verdict, by) {
             (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
             (Verdict::Partial, _) => self.end(now, id, Outcome::Partial, Some(reason), step),
@@ -134,13 +152,33 @@ impl Core {
                 let jitter = self.random.random();
                 let policy = self.entries.get(&project).map(|entry| entry.project.retry);
                 match policy.and_then(|policy| policy.delay(failed, verdict, jitter)) {
-                    Some(delay) => self.back_off(now, id, delay, reason, step),
+                    Some(delay) => self.back_off(now, id, again_after.unwrap_or(delay), reason, step),
                     None => self.end(now, id, Outcome::Failed, Some(reason), step),
                 }
             }
             (Verdict::ConfigError | Verdict::GiveUp | Verdict::Cancelled, None) => {
                 self.end(now, id, Outcome::Failed, Some(reason), step);
             }
+        }
+    }
+
+    /// What follows when it did not come to an rsync: that is no attempt.
+    fn no_rsync(&mut self, now: DateTime<Utc>, id: RunId, ending: Ending, step: &mut Step) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.attempts.pop();
+        match (ending, run.cancelled_by.clone()) {
+            (Ending::Unchanged { reason }, _) => {
+                self.end(now, id, Outcome::Unchanged, Some(reason), step);
+            }
+            (_, Some(by)) => self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step),
+            (Ending::Skipped { reason }, None) => self.end(now, id, Outcome::Skipped, Some(reason), step),
+            (Ending::Delayed { wait, reason }, None) => {
+                run.delays += 1;
+                self.back_off(now, id, wait, reason, step);
+            }
+            (Ending::Vetoed { reason }, None) => self.end(now, id, Outcome::Failed, Some(reason), step),
+            // It is another's.
+            (Ending::Ran { .. }, None) => {}
         }
     }
 
@@ -155,14 +193,7 @@ impl Core {
         }
     }
 
-    fn back_off(
-        &mut self,
-        now: DateTime<Utc>,
-        id: RunId,
-        delay: std::time::Duration,
-        reason: String,
-        step: &mut Step,
-    ) {
+    fn back_off(&mut self, now: DateTime<Utc>, id: RunId, delay: Duration, reason: String, step: &mut Step) {
         let delay = chrono::Duration::from_std(delay).unwrap_or_else(|_| chrono::Duration::days(1));
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.state = RunState::BackingOff { until: now + delay, reason };

@@ -15,7 +15,7 @@ use engine::{Options, RetryPolicy, Verdict};
 use super::*;
 use crate::destination::DestinationError;
 use crate::project::Guard;
-use crate::run::{AttemptExit, Counts, Outcome, RunState, Trigger};
+use crate::run::{AttemptEnd, AttemptExit, Counts, Ending, Outcome, RunState, Told, Trigger};
 use crate::schedule::{CatchUp, Rule, Schedule};
 use crate::store::Loaded;
 
@@ -169,7 +169,14 @@ impl Bench {
             changes: Counts { created: changed, ..Counts::default() },
             stderr: Vec::new(),
         };
-        self.input(Input::AttemptEnded { run, end: Box::new(end), clean: verdict == Verdict::Done });
+        self.input(Input::AttemptEnded {
+            run,
+            told: Box::new(Told {
+                ending: Ending::ran(end),
+                decisions: Vec::new(),
+                clean: verdict == Verdict::Done,
+            }),
+        });
     }
 
     /// The process dies, and another one starts from what was stored.

@@ -105,9 +105,9 @@ impl Shell {
         let mut step = std::mem::take(&mut self.recovered);
         let mut ended = std::mem::take(&mut self.unsaved);
         ended.extend(ends);
-        for Ended { run, end, clean } in ended.clone() {
+        for Ended { run, told } in ended.clone() {
             self.going.remove(&run);
-            self.core.handle(now, Input::AttemptEnded { run, end, clean }, &mut step);
+            self.core.handle(now, Input::AttemptEnded { run, told }, &mut step);
         }
         for id in std::mem::take(&mut self.moved) {
             self.core.handle(now, Input::TreeMoved(id), &mut step);
@@ -124,6 +124,9 @@ impl Shell {
         match self.shared.store.commit(std::mem::take(&mut step.writes)).await {
             Ok(()) => {
                 self.refused = false;
+                for end in &ended {
+                    self.shared.board.set_phase(end.run, None);
+                }
                 self.act(step);
             }
             Err(error) => {

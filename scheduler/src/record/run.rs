@@ -7,7 +7,7 @@ use engine::{Stats, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, parse};
-use crate::run::{AttemptEnd, AttemptExit, AttemptRecord, Counts, Run, RunState};
+use crate::run::{AttemptEnd, AttemptExit, AttemptRecord, Counts, HookDecision, Run, RunState};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RunRecord {
@@ -20,7 +20,24 @@ pub(super) struct RunRecord {
     state: StateRecord,
     #[serde(default)]
     cancelled_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<DateTime<Utc>>,
     attempts: Vec<AttemptStored>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    decisions: Vec<DecisionStored>,
+    #[serde(default)]
+    delays: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DecisionStored {
+    plugin: String,
+    when: String,
+    attempt: usize,
+    at: DateTime<Utc>,
+    decision: String,
+    reason: Option<String>,
+    seconds: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,7 +117,10 @@ impl From<&Run> for RunRecord {
             queued: run.queued,
             state,
             cancelled_by: run.cancelled_by.clone(),
+            began: run.began,
             attempts: run.attempts.iter().map(AttemptStored::from).collect(),
+            decisions: run.decisions.iter().map(DecisionStored::from).collect(),
+            delays: run.delays,
         }
     }
 }
@@ -126,7 +146,40 @@ impl TryFrom<RunRecord> for Run {
             queued: record.queued,
             state,
             cancelled_by: record.cancelled_by,
+            began: record.began,
             attempts: record.attempts.into_iter().map(AttemptRecord::try_from).collect::<Result<_, _>>()?,
+            decisions: record.decisions.into_iter().map(HookDecision::try_from).collect::<Result<_, _>>()?,
+            delays: record.delays,
+        })
+    }
+}
+
+impl From<&HookDecision> for DecisionStored {
+    fn from(said: &HookDecision) -> Self {
+        Self {
+            plugin: said.plugin.clone(),
+            when: said.when.as_str().to_owned(),
+            attempt: said.attempt,
+            at: said.at,
+            decision: said.decision.clone(),
+            reason: said.reason.clone(),
+            seconds: said.took.as_secs_f64(),
+        }
+    }
+}
+
+impl TryFrom<DecisionStored> for HookDecision {
+    type Error = RecordError;
+
+    fn try_from(stored: DecisionStored) -> Result<Self, RecordError> {
+        Ok(Self {
+            when: parse("decisions.when", &stored.when)?,
+            plugin: stored.plugin,
+            attempt: stored.attempt,
+            at: stored.at,
+            decision: stored.decision,
+            reason: stored.reason,
+            took: Duration::try_from_secs_f64(stored.seconds).unwrap_or_default(),
         })
     }
 }

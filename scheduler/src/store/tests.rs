@@ -17,7 +17,10 @@ fn run(number: u128, name: &str, state: RunState) -> Arc<Run> {
         queued: at(0),
         state,
         cancelled_by: None,
+        began: None,
         attempts: Vec::new(),
+        decisions: Vec::new(),
+        delays: 0,
     })
 }
 

@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use scheduler::core::Input;
 use scheduler::cron::CronText;
-use scheduler::run::{AttemptEnd, AttemptExit};
+use scheduler::run::{AttemptEnd, AttemptExit, Ending, Told};
 use scheduler::{Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rule, RunId, Schedule};
 
 /// How many projects there can be.
@@ -139,7 +139,14 @@ pub(crate) fn ended(run: RunId, verdict: Verdict, created: u64) -> Input {
         changes: Counts { created, ..Counts::default() },
         stderr: Vec::new(),
     };
-    Input::AttemptEnded { run, end: Box::new(end), clean: verdict == Verdict::Done }
+    Input::AttemptEnded {
+        run,
+        told: Box::new(Told {
+            ending: Ending::ran(end),
+            decisions: Vec::new(),
+            clean: verdict == Verdict::Done,
+        }),
+    }
 }
 
 /// How far the clock moves until something is done next; `wake` is when there is something to do.

@@ -1,0 +1,75 @@
+//! Before rsync: is the destination still where it was, what do hooks say, which paths are to be looked at.
+
+use engine::{Attempt, Verdict};
+
+use super::{Next, Work, ask};
+use crate::core::Start;
+use crate::dispatcher::Shared;
+use crate::hooks::Decision;
+use crate::lists::Lists;
+use crate::run::Ending;
+
+/// What rsync is to do, if it is to do anything.
+pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
+    let elsewhere = match not_moved(work.start).await {
+        Some(why) => Some(why),
+        None => moved(work.shared, work.start),
+    };
+    if let Some(why) = elsewhere {
+        return refused(why);
+    }
+    let decision = ask::before(work).await?;
+    let mut attempt = narrowed(work.shared, work.start);
+    match decision {
+        Decision::Proceed => Ok(attempt),
+        Decision::ProceedWith(edits) => match attempt.edit(&edits) {
+            Ok(()) => Ok(attempt),
+            Err(error) => refused(format!("a hook asks for an edit that is not allowed: {error}")),
+        },
+        Decision::Skip(reason) => Err(Ending::Skipped { reason }),
+        Decision::Veto(reason) => Err(Ending::Vetoed { reason }),
+        Decision::Delay(wait, reason) => Err(Ending::Delayed { wait, reason }),
+    }
+}
+
+fn refused<T>(why: String) -> Next<T> {
+    Err(Ending::not_started("config", Verdict::ConfigError, why))
+}
+
+/// A tree that is still to move does so first: what would be fetched meanwhile would be there twice.
+async fn not_moved(start: &Start) -> Option<String> {
+    let relocation = start.relocation.clone()?;
+    let (from, to) = (relocation.from.display().to_string(), relocation.to.display().to_string());
+    let why = match tokio::task::spawn_blocking(move || relocation.perform()).await {
+        Ok(Ok(())) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!("the tree could not move from {from} to {to}: {why}"))
+}
+
+/// A destination that leads elsewhere than when it was accepted could nest in another project's.
+fn moved(shared: &Shared, start: &Start) -> Option<String> {
+    let project = &start.project;
+    match shared.settings().landing.resolve(&project.dest) {
+        Ok(place) if place == project.place => None,
+        Ok(place) => Some(format!(
+            "{} leads to {} now, and led to {} when the project was saved: save the project again if that is meant",
+            project.dest.display(),
+            place.display(),
+            project.place.display()
+        )),
+        Err(error) => Some(format!("`dest` {error}")),
+    }
+}
+
+/// The attempt, which looks at some paths only where a list of them was left.
+fn narrowed(shared: &Shared, start: &Start) -> Attempt {
+    let mut attempt = start.attempt.clone();
+    let whole = start.number > 1 || attempt.unclean_since.is_some();
+    let list = Lists::new(&shared.settings().data_dir).take(&start.project.id, start.run, whole);
+    if let Some(list) = list.and_then(|list| list.into_os_string().into_string().ok()) {
+        attempt.options = attempt.options.only(list);
+    }
+    attempt
+}

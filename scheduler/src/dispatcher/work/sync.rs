@@ -1,0 +1,72 @@
+//! rsync itself: started, watched by everyone who watches, and its end put into words.
+
+use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress};
+
+use super::Work;
+use crate::dispatcher::Shared;
+use crate::event::EventKind;
+use crate::journal::Journal;
+use crate::project::ProjectId;
+use crate::run::{AttemptEnd, AttemptExit, Counts, Ending, RunId, RunPhase};
+
+/// Runs rsync to its end. Gives that, and whether it can have left nothing behind.
+pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, bool) {
+    work.enter(RunPhase::Running);
+    let (shared, start) = (work.shared, work.start);
+    let watch = Watch { shared, journal: work.journal, project: &start.project.id, run: start.run };
+    work.journal.say(&format!("attempt {}: {}", start.number, shared.engine.command(attempt)));
+    let report = shared.engine.attempt(attempt, &watch, work.cancel).await;
+    let clean = report.clean;
+    (Ending::ran(ended(report)), clean)
+}
+
+fn ended(report: AttemptReport) -> AttemptEnd {
+    let Changes { created, updated, deleted } = report.changes;
+    let exit = match &report.exit {
+        Exit::Code(code) => AttemptExit::Code(*code),
+        Exit::Signal(signal) => AttemptExit::Signal(*signal),
+        other => AttemptExit::Other(other.as_str().to_owned()),
+    };
+    AttemptEnd {
+        duration: report.duration,
+        exit,
+        class: report.judgement.class.as_str().to_owned(),
+        verdict: report.judgement.verdict,
+        reason: report.judgement.reason,
+        stats: report.stats,
+        changes: Counts { created, updated, deleted },
+        stderr: report.stderr_tail,
+    }
+}
+
+/// Everyone who watches an attempt.
+struct Watch<'a> {
+    shared: &'a Shared,
+    journal: &'a Journal,
+    project: &'a ProjectId,
+    run: RunId,
+}
+
+impl Monitor for Watch<'_> {
+    fn phase(&self, phase: Phase) {
+        self.journal.phase(phase);
+    }
+
+    fn progress(&self, progress: &Progress) {
+        self.journal.progress(progress);
+        self.shared.board.set_progress(self.run, Some(*progress));
+        self.shared.events.publish(self.project.clone(), EventKind::RunProgress(self.run, *progress));
+    }
+
+    fn change(&self, change: &Change<'_>, raw: &[u8]) {
+        self.journal.change(change, raw);
+    }
+
+    fn stdout(&self, line: &[u8]) {
+        self.journal.stdout(line);
+    }
+
+    fn stderr(&self, line: &[u8]) {
+        self.journal.stderr(line);
+    }
+}
