@@ -1,10 +1,10 @@
 //! A client of the rsync daemon protocol that reads what a daemon says about itself and its files, without an rsync
 //! process: its greeting, its modules, whether a login works, and the list of files in a module.
 //!
-//! It transfers no file content. It asks for protocol 27, which every daemon from 2.6.0 to 3.5 still speaks, and no
-//! newer one: for reading a list, versions 28 to 32 add nothing that is needed here but sub-second times. A login is
-//! the same in all of them: digests are negotiated in the greeting, and a daemon that offers none (before 3.2.7) gets
-//! the MD4 answer that protocol 27 has. Times are whole seconds from 1970 to 2106.
+//! It transfers no file content. It speaks protocols 27 to 32, which are those of rsync 2.6.0 to 3.5, and always the
+//! newest that the daemon knows as well: from 30 on times reach back before 1970 and names may have line breaks, from 31
+//! on times have nanoseconds. It never asks for compression, for a list that comes folder by folder (which would come
+//! only as fast as files are asked for), or for owners, device numbers and hard links.
 //!
 //! Nothing that a daemon sends is trusted. Every step has a time limit, every line, text, name and list has a bound,
 //! names that lead out of the tree are refused, and texts come out with their control characters escaped. Nobody here
@@ -18,23 +18,28 @@ mod entries;
 mod error;
 mod frames;
 mod list;
+mod numbers;
 mod probe;
 mod request;
+mod stream;
 mod wire;
 
 use std::time::Duration;
 
 pub use connection::{Connection, Greeting, Login, ModuleLine, Modules, Session};
 pub use digest::Digest;
-pub use entries::{Entry, Malformed};
+pub use entries::{Dialect, Entry, Malformed};
 pub use error::{ProtocolError, Refusal, RefusalKind, Step};
 pub use frames::Messages;
 pub use list::{End, FileList, IoErrors, ListLimits, Listing, Totals, list};
 pub use probe::{LoginState, ModuleState, Probe, probe};
 pub use request::{MAX_PATHS, RequestError, What};
+pub use stream::{ListStream, Next};
 
-/// The version of the protocol that is spoken.
-pub const PROTOCOL: u32 = 27;
+/// The oldest version of the protocol that is spoken.
+pub const OLDEST_PROTOCOL: u32 = 27;
+/// The newest one.
+pub const NEWEST_PROTOCOL: u32 = 32;
 
 /// How long each part of a conversation may take. Together they bound everything in this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

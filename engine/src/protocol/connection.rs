@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! daemon: @RSYNCD: 32.0 sha512 sha256 sha1 md5 md4      and at once its message of the day, which has no mark
-//! client: @RSYNCD: 27.0 sha512 sha256 sha1 md5 md4
+//! client: @RSYNCD: 32.0 sha512 sha256 sha1 md5 md4      the newest protocol that both know
 //! client: #list                                         daemon: NAME<tab>COMMENT ... @RSYNCD: EXIT
 //!     or: MODULE                                        daemon: @RSYNCD: AUTHREQD CHALLENGE
 //! client: USER ANSWER                                   daemon: @RSYNCD: OK, or @ERROR: TEXT
@@ -17,7 +17,7 @@ use super::digest::{Digest, OFFERED};
 use super::entries::Malformed;
 use super::error::{ProtocolError, Refusal, RefusalKind, Step};
 use super::wire::Wire;
-use super::{PROTOCOL, Timeouts};
+use super::{NEWEST_PROTOCOL, OLDEST_PROTOCOL, Timeouts};
 use crate::rsync::messages::escaped;
 use crate::secret::Secret;
 use crate::source::Source;
@@ -89,6 +89,8 @@ pub struct Session {
     pub(super) wire: Wire,
     pub(super) source: Source,
     pub(super) timeouts: Timeouts,
+    /// The protocol that is spoken.
+    pub(super) protocol: u32,
     /// How it was entered.
     pub login: Login,
     /// The daemon's message of the day, safe to print.
@@ -170,8 +172,8 @@ impl Connection {
         password: Option<&Secret>,
     ) -> Result<Session, ProtocolError> {
         let login = self.knock(source, password).await?;
-        let (motd, source) = (self.text.motd(), source.clone());
-        Ok(Session { login, motd, wire: self.wire, source, timeouts: self.timeouts })
+        let (motd, source, protocol) = (self.text.motd(), source.clone(), self.greeting.spoken());
+        Ok(Session { login, motd, protocol, wire: self.wire, source, timeouts: self.timeouts })
     }
 
     /// Like [`Connection::enter`], and what the daemon says besides can be read from [`Connection::motd`] however it
@@ -214,7 +216,8 @@ impl Connection {
     /// Answers the greeting, and asks in the same packet.
     async fn say(&mut self, step: Step, word: &str) -> Result<(), ProtocolError> {
         self.wire.begin(step, self.timeouts.handshake);
-        self.wire.send(format!("@RSYNCD: {PROTOCOL}.0 {OFFERED}\n{word}\n").as_bytes()).await
+        let protocol = self.greeting.spoken();
+        self.wire.send(format!("@RSYNCD: {protocol}.0 {OFFERED}\n{word}\n").as_bytes()).await
     }
 
     async fn log_in(
@@ -227,8 +230,8 @@ impl Connection {
             || Refusal::new(RefusalKind::LoginNeeded, "the module wants a password, and none is set");
         let password = password.ok_or_else(needed)?;
         let offered = &self.greeting.digests;
-        let digest =
-            Digest::choose(offered).ok_or_else(|| ProtocolError::NoDigest { offered: offered.clone() })?;
+        let digest = Digest::choose(offered, self.greeting.spoken())
+            .ok_or_else(|| ProtocolError::NoDigest { offered: offered.clone() })?;
         let user = source.user().unwrap_or(NOBODY);
         self.wire.send(format!("{user} {}\n", digest.response(password, challenge)).as_bytes()).await?;
         Ok(digest)
@@ -250,10 +253,20 @@ impl Greeting {
         let (Ok(protocol), Ok(subprotocol)) = (protocol.parse::<u32>(), subprotocol.parse::<u32>()) else {
             return Err(foreign());
         };
-        if protocol < PROTOCOL {
+        let digests = words.take(MAX_DIGESTS).map(str::to_owned).collect();
+        let greeting = Self { protocol, subprotocol, digests };
+        if greeting.spoken() < OLDEST_PROTOCOL {
             return Err(ProtocolError::TooOld { offered: protocol });
         }
-        Ok(Self { protocol, subprotocol, digests: words.take(MAX_DIGESTS).map(str::to_owned).collect() })
+        Ok(greeting)
+    }
+
+    /// The protocol that is spoken with this daemon: the newest that both know. Of one that is still in the making the
+    /// daemon knows only the version before it for sure.
+    #[must_use]
+    pub fn spoken(&self) -> u32 {
+        let finished = self.protocol.saturating_sub(u32::from(self.subprotocol != 0));
+        finished.min(NEWEST_PROTOCOL)
     }
 }
 
@@ -331,6 +344,24 @@ mod tests {
             assert!(matches!(read, Err(ProtocolError::NotRsync { .. })), "{line}: {read:?}");
         }
         assert!(matches!(Greeting::read(b"@RSYNCD: 26"), Err(ProtocolError::TooOld { offered: 26 })));
+    }
+
+    #[test]
+    fn the_newest_protocol_that_both_know_is_spoken() {
+        for (line, spoken) in [
+            ("27", 27),
+            ("29.0", 29),
+            ("30.0", 30),
+            ("31.14", 30),
+            ("32.0 md5", 32),
+            ("33.1", 32),
+            ("40.0", 32),
+        ] {
+            let greeting = Greeting::read(format!("@RSYNCD: {line}").as_bytes()).unwrap();
+            assert_eq!(greeting.spoken(), spoken, "{line}");
+        }
+        let unfinished = Greeting::read(b"@RSYNCD: 27.1");
+        assert!(matches!(unfinished, Err(ProtocolError::TooOld { .. })), "{unfinished:?}");
         assert!(matches!(Greeting::read(b"@ERROR: no"), Err(ProtocolError::Refused(_))));
     }
 

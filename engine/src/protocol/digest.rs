@@ -34,10 +34,11 @@ pub(super) const OFFERED: &str = "sha512 sha256 sha1 md5 md4";
 impl Digest {
     const NAMED: [Self; 5] = [Self::Sha512, Self::Sha256, Self::Sha1, Self::Md5, Self::Md4];
 
-    /// The best digest that the daemon offers as well; `None` when it offers only others.
-    pub(super) fn choose(offered: &[String]) -> Option<Self> {
+    /// The best digest that the daemon offers as well; `None` when it offers only others. Where it offers none, the
+    /// protocol decides.
+    pub(super) fn choose(offered: &[String], protocol: u32) -> Option<Self> {
         if offered.is_empty() {
-            return Some(Self::OldMd4);
+            return Some(if protocol >= 30 { Self::Md5 } else { Self::OldMd4 });
         }
         let has = |digest: &Self| offered.iter().any(|name| name.eq_ignore_ascii_case(digest.name()));
         Self::NAMED.into_iter().find(has)
@@ -89,11 +90,12 @@ mod tests {
 
     #[test]
     fn the_strongest_common_digest_is_taken_whatever_the_order() {
-        assert_eq!(Digest::choose(&names("md4 md5 SHA256")), Some(Digest::Sha256));
-        assert_eq!(Digest::choose(&names("md5 md4")), Some(Digest::Md5));
-        assert_eq!(Digest::choose(&names("md4")), Some(Digest::Md4));
-        assert_eq!(Digest::choose(&names("blake3 crc32")), None);
-        assert_eq!(Digest::choose(&[]), Some(Digest::OldMd4));
+        assert_eq!(Digest::choose(&names("md4 md5 SHA256"), 32), Some(Digest::Sha256));
+        assert_eq!(Digest::choose(&names("md5 md4"), 32), Some(Digest::Md5));
+        assert_eq!(Digest::choose(&names("md4"), 32), Some(Digest::Md4));
+        assert_eq!(Digest::choose(&names("blake3 crc32"), 32), None);
+        assert_eq!(Digest::choose(&[], 30), Some(Digest::Md5));
+        assert_eq!(Digest::choose(&[], 29), Some(Digest::OldMd4));
         assert_eq!(names(OFFERED), Digest::NAMED.map(|digest| digest.to_string()));
     }
 

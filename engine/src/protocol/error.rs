@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::PROTOCOL;
+use super::OLDEST_PROTOCOL;
 use super::entries::Malformed;
 use super::request::RequestError;
 use crate::rsync::messages::escaped;
@@ -84,8 +84,8 @@ pub enum ProtocolError {
         /// What it sent instead of a greeting.
         line: String,
     },
-    /// The daemon is older than the protocol that is spoken here.
-    #[error("the daemon speaks protocol {offered}; at least {PROTOCOL} is needed (rsync 2.6.0)")]
+    /// The daemon is older than every protocol that is spoken here.
+    #[error("the daemon speaks protocol {offered}; at least {OLDEST_PROTOCOL} is needed (rsync 2.6.0)")]
     TooOld {
         /// Its version.
         offered: u32,

@@ -49,6 +49,8 @@ pub(super) struct Frames {
     pub(super) messages: Messages,
     /// The I/O errors that came as messages.
     pub(super) io_errors: u32,
+    /// Whether the sender said that it ends. It goes on to wait for our end.
+    pub(super) given_up: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -58,6 +60,8 @@ enum Tag {
     Error,
     Note,
     IoError,
+    /// The sender ends with an error, from protocol 31 on.
+    Exit,
     /// A keep-alive, or a time-out for us to use: neither changes anything here.
     Ignored,
 }
@@ -70,7 +74,8 @@ impl Tag {
             1 | 3 | 5 | 8 => (Self::Error, length <= MAX_MESSAGE),
             2 | 4 | 6 | 7 => (Self::Note, length <= MAX_MESSAGE),
             22 => (Self::IoError, length == 4),
-            33 | 42 | 86 => (Self::Ignored, length <= 4),
+            86 => (Self::Exit, length <= 4),
+            33 | 42 => (Self::Ignored, length <= 4),
             _ => return Err(Malformed::Tag(number)),
         };
         if fits { Ok(tag) } else { Err(Malformed::MessageLength { tag: number, length }) }
@@ -109,13 +114,14 @@ impl Frames {
             let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
             self.tag = Tag::new(i16::from(tag) - BASE, length)?;
             (self.left, self.have) = (length, 0);
+            self.given_up |= matches!(self.tag, Tag::Exit);
         }
         Ok(rest)
     }
 
     fn end(&mut self) {
         match self.tag {
-            Tag::Data | Tag::Ignored => {}
+            Tag::Data | Tag::Exit | Tag::Ignored => {}
             Tag::Error => self.messages.keep(true, &self.message),
             Tag::Note => self.messages.keep(false, &self.message),
             Tag::IoError => {
@@ -176,6 +182,7 @@ mod tests {
             prop_assert_eq!(frames.io_errors, 3);
             prop_assert_eq!(frames.messages.errors, ["bad\\x1b"]);
             prop_assert_eq!(frames.messages.notes, ["note"]);
+            prop_assert!(!frames.given_up);
         }
     }
 }

@@ -1,19 +1,17 @@
 //! File lists: asked for, read as a stream, and counted.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use super::Timeouts;
 use super::connection::{Connection, Session};
-use super::entries::{Decoder, Entry, Item, Malformed};
+use super::entries::{Dialect, Entry, Malformed};
 use super::error::{ProtocolError, Step};
-use super::frames::Frames;
 use super::frames::Messages;
 use super::request::{What, arguments};
+use super::stream::{ListStream, Next};
 use super::wire::Wire;
-use crate::rsync::messages::escaped;
 use crate::rsync::output::EntryKind;
 use crate::secret::Secret;
 use crate::source::Source;
@@ -22,10 +20,10 @@ use crate::source::Source;
 const LEAVE: Duration = Duration::from_secs(2);
 /// How much it may still send meanwhile: its statistics.
 const LAST_WORDS: usize = 64 << 10;
-/// "No more files", three times: the two phases of a transfer, and the end.
-const NOTHING_WANTED: [u8; 12] = [0xff; 12];
-/// An empty list of filters.
-const NO_FILTERS: [u8; 4] = [0; 4];
+/// The checksums of file contents that we name where a daemon wants to hear some. No content is transferred.
+const CHECKSUMS: &[u8] = b"md5 md4";
+/// The longest list of checksums that is read from a daemon: rsync's own bound.
+const MAX_CHECKSUMS: usize = 255;
 
 /// How much of a list is read at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +56,10 @@ pub enum End {
 pub struct IoErrors(u32);
 
 impl IoErrors {
+    pub(super) fn new(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// Whether there was nothing.
     #[must_use]
     pub fn none(self) -> bool {
@@ -99,7 +101,7 @@ impl Totals {
         self.files + self.folders + self.links + self.others
     }
 
-    fn count(&mut self, entry: &Entry) {
+    pub(super) fn count(&mut self, entry: &Entry) {
         match entry.kind {
             _ if entry.name == b"." => {}
             EntryKind::File => {
@@ -144,155 +146,157 @@ pub async fn list(
     while let Some(entry) = files.next().await? {
         entries.push(entry);
     }
-    let (totals, messages) = (files.totals, files.messages().clone());
+    let (totals, messages) = (files.totals(), files.messages().clone());
     let end = files.finish().await;
     Ok(Listing { entries, totals, end, messages })
 }
 
 impl Session {
     /// Asks for a list of what lies below the source's path.
+    ///
+    /// # Errors
+    /// When it cannot be asked for, or the daemon fails or does not keep to the protocol.
     pub async fn list(mut self, what: What<'_>, limits: &ListLimits) -> Result<FileList, ProtocolError> {
-        let request = arguments(&self.source, what)?;
-        let asked = match what {
-            What::Tree => None,
-            What::Paths(paths) => Some(paths.iter().map(|path| path.to_vec()).collect()),
-        };
+        let request = arguments(&self.source, what, self.protocol)?;
         self.wire.begin(Step::List, self.timeouts.silence);
         self.wire.send(&request).await?;
+        let dialect = self.agree().await?;
         // The seed of checksums that are never made.
-        self.wire.four().await?;
+        self.wire.array::<4>().await?;
         // Not sooner: what we send acknowledges the seed, which the daemon's system waits for before it sends more.
-        self.wire.send(&NO_FILTERS).await?;
+        self.wire.send(&framed(self.protocol, &[0; 4])).await?;
         Ok(FileList {
             wire: self.wire,
-            frames: Frames::default(),
-            decoder: Decoder::default(),
-            data: Vec::new(),
-            at: 0,
-            asked,
-            left: *limits,
-            names_left: limits.bytes,
-            totals: Totals::default(),
-            end: None,
+            protocol: self.protocol,
+            stream: ListStream::new(dialect, what, limits),
+            spoken: false,
             timeouts: self.timeouts,
             until: Instant::now() + self.timeouts.list,
         })
     }
+
+    /// From protocol 30 on a daemon says how it writes, and a newer one which checksums it knows.
+    async fn agree(&mut self) -> Result<Dialect, ProtocolError> {
+        let flags = if self.protocol >= 30 { self.wire.varint().await? } else { 0 };
+        let dialect = Dialect::new(self.protocol, flags).map_err(malformed)?;
+        if dialect.negotiates() {
+            let length = u8::try_from(CHECKSUMS.len()).unwrap_or_default();
+            self.wire.send(&[&[length], CHECKSUMS].concat()).await?;
+            let length = self.wire.vstring_length().await?;
+            if length > MAX_CHECKSUMS {
+                return Err(ProtocolError::TooMuch { what: "bytes of checksum names", limit: MAX_CHECKSUMS });
+            }
+            self.wire.skip(length).await?;
+        }
+        Ok(dialect)
+    }
+}
+
+/// What a client sends is put into frames from protocol 30 on.
+fn framed(protocol: u32, content: &[u8]) -> Vec<u8> {
+    if protocol < 30 {
+        return content.to_vec();
+    }
+    let length = u32::try_from(content.len()).unwrap_or_default() | 7 << 24;
+    [&length.to_le_bytes(), content].concat()
+}
+
+/// "No more files", so many times.
+fn nothing_wanted(protocol: u32, times: usize) -> Vec<u8> {
+    let word: &[u8] = if protocol < 30 { &[0xff; 4] } else { &[0] };
+    framed(protocol, &word.repeat(times))
 }
 
 /// A list on its way. Memory does not grow with it.
 #[derive(Debug)]
 pub struct FileList {
     wire: Wire,
-    frames: Frames,
-    decoder: Decoder,
-    /// The sender's stream without its frames, as far as it is here.
-    data: Vec<u8>,
-    /// Where the part of it begins that was not read.
-    at: usize,
-    /// The only names that may come.
-    asked: Option<HashSet<Vec<u8>>>,
-    /// What is left of the limits; its bytes are those on the line.
-    left: ListLimits,
-    /// What is left for names and targets.
-    names_left: u64,
-    totals: Totals,
-    end: Option<End>,
+    protocol: u32,
+    stream: ListStream,
+    /// Whether the first "no more files" was said.
+    spoken: bool,
     timeouts: Timeouts,
     until: Instant,
 }
 
 impl FileList {
     /// The next entry; `None` at the end. May be dropped at any time without losing an entry.
+    ///
+    /// # Errors
+    /// When the daemon fails, gives up, is too slow, or does not keep to the protocol.
     pub async fn next(&mut self) -> Result<Option<Entry>, ProtocolError> {
-        while self.end.is_none() {
-            match self.decoder.next(&self.data[self.at..]).map_err(malformed)? {
-                Some((used, Item::Entry(entry))) => {
-                    self.at += used;
-                    if let Some(entry) = self.admit(entry)? {
-                        return Ok(Some(entry));
-                    }
+        loop {
+            match self.stream.read().map_err(malformed)? {
+                Next::Entry(entry) => return Ok(Some(entry)),
+                Next::End(_) => return Ok(None),
+                Next::GaveUp => return Err(self.gave_up()),
+                Next::Turn if !self.spoken => {
+                    self.spoken = true;
+                    self.wire.begin(Step::List, self.timeouts.silence);
+                    self.wire.send(&nothing_wanted(self.protocol, 1)).await?;
                 }
-                Some((_, Item::End(io_errors))) => {
-                    self.end = Some(End::Complete(IoErrors(io_errors | self.frames.io_errors)));
-                }
-                None => self.read().await?,
+                Next::More | Next::Turn => self.read().await?,
             }
         }
-        Ok(None)
     }
 
     /// Numbers of the entries that came so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.totals
+        self.stream.totals()
     }
 
     /// What the sender said so far.
     #[must_use]
     pub fn messages(&self) -> &Messages {
-        &self.frames.messages
+        self.stream.messages()
     }
 
     /// How the list ended; `None` before [`FileList::next`] came to its end.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        self.end
+        self.stream.end()
     }
 
     /// Takes leave of the daemon, so that it does not log a broken connection. Only for a list that was read to its
     /// end; one that was not counts as cut short.
     pub async fn finish(mut self) -> End {
-        if let Some(End::Complete(_)) = self.end {
+        if let Some(End::Complete(_)) = self.end() {
+            // For each phase of a transfer, and the farewells.
+            let words = match self.protocol {
+                ..29 => 3,
+                29 | 30 => 4,
+                31.. => 5,
+            };
             self.wire.begin(Step::List, LEAVE);
-            if self.wire.send(&NOTHING_WANTED).await.is_ok() {
+            let words = nothing_wanted(self.protocol, words - usize::from(self.spoken));
+            if self.wire.send(&words).await.is_ok() {
                 // Whether it answers does not matter any more.
                 let _ = timeout(LEAVE, self.wire.part(LAST_WORDS)).await;
             }
         }
-        self.end.unwrap_or(End::MoreEntries)
-    }
-
-    /// Checks an entry against what was asked for and against the limits.
-    fn admit(&mut self, entry: Entry) -> Result<Option<Entry>, ProtocolError> {
-        if self.asked.as_ref().is_some_and(|asked| !asked.contains(&entry.name)) {
-            return Err(malformed(Malformed::NotAsked(escaped(&entry.name))));
-        }
-        let Some(entries) = self.left.entries.checked_sub(1) else {
-            self.end = Some(End::MoreEntries);
-            return Ok(None);
-        };
-        let names = entry.name.len() + entry.target.as_ref().map_or(0, Vec::len);
-        let Some(names) = self.names_left.checked_sub(names as u64) else {
-            self.end = Some(End::MoreBytes);
-            return Ok(None);
-        };
-        (self.left.entries, self.names_left) = (entries, names);
-        self.totals.count(&entry);
-        Ok(Some(entry))
+        self.stream.end().unwrap_or(End::MoreEntries)
     }
 
     /// Takes what came over the line, waiting for it if need be.
     async fn read(&mut self) -> Result<(), ProtocolError> {
-        self.data.drain(..self.at);
-        self.at = 0;
         self.wire.begin_read(self.timeouts.silence, self.until, self.timeouts.list);
-        let piece = match self.wire.some().await {
-            Ok(piece) => piece,
-            // A sender that gives up says why, and ends.
-            Err(ProtocolError::Closed { .. }) if !self.frames.messages.errors.is_empty() => {
-                return Err(ProtocolError::Sender(std::mem::take(&mut self.frames.messages.errors)));
-            }
-            Err(error) => return Err(error),
-        };
-        match self.left.bytes.checked_sub(piece.len() as u64) {
-            Some(left) => self.left.bytes = left,
-            None => self.end = Some(End::MoreBytes),
+        match self.wire.some().await {
+            Ok(piece) => self.stream.feed(piece).map_err(malformed),
+            Err(ProtocolError::Closed { .. }) => Err(self.gave_up()),
+            Err(error) => Err(error),
         }
-        self.frames.feed(piece, &mut self.data).map_err(malformed)
+    }
+
+    /// A sender that gives up says why, and ends.
+    fn gave_up(&self) -> ProtocolError {
+        match &self.messages().errors[..] {
+            [] => ProtocolError::Closed { step: Step::List },
+            errors => ProtocolError::Sender(errors.to_vec()),
+        }
     }
 }
 
-fn malformed(what: Malformed) -> ProtocolError {
+pub(super) fn malformed(what: Malformed) -> ProtocolError {
     ProtocolError::Malformed { step: Step::List, what }
 }

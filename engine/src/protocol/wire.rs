@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Timeouts;
 use super::error::{ProtocolError, Step};
+use super::numbers::{Cursor, Stop};
 use crate::source::Source;
 
 /// The longest line that is read: rsync's own bound.
@@ -108,15 +109,50 @@ impl Wire {
         }
     }
 
-    /// The next four bytes.
-    pub(super) async fn four(&mut self) -> Result<[u8; 4], ProtocolError> {
+    /// The next bytes.
+    pub(super) async fn array<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
         loop {
-            if let Some(bytes) = self.waiting().first_chunk::<4>().copied() {
-                self.at += 4;
+            if let Some(bytes) = self.waiting().first_chunk::<N>().copied() {
+                self.at += N;
                 return Ok(bytes);
             }
             self.fill().await?;
         }
+    }
+
+    /// The next number of one to five bytes.
+    pub(super) async fn varint(&mut self) -> Result<i32, ProtocolError> {
+        loop {
+            let mut cursor = Cursor(self.waiting());
+            let number = cursor.varint();
+            let left = cursor.0.len();
+            match number {
+                Ok(number) => {
+                    self.at = self.buffer.len() - left;
+                    return Ok(number);
+                }
+                Err(Stop::Malformed(what)) => return Err(ProtocolError::Malformed { step: self.step, what }),
+                Err(Stop::Short) => self.fill().await?,
+            }
+        }
+    }
+
+    /// The length of the text that follows: a byte, or two if the first one's highest bit is set.
+    pub(super) async fn vstring_length(&mut self) -> Result<usize, ProtocolError> {
+        let [first] = self.array().await?;
+        if first & 0x80 == 0 {
+            return Ok(usize::from(first));
+        }
+        let [second] = self.array().await?;
+        Ok(usize::from(first & 0x7f) << 8 | usize::from(second))
+    }
+
+    /// Reads so many bytes and forgets them.
+    pub(super) async fn skip(&mut self, length: usize) -> Result<(), ProtocolError> {
+        for _ in 0..length {
+            self.array::<1>().await?;
+        }
+        Ok(())
     }
 
     /// Whatever is there, and at least a byte of it; it counts as looked at.

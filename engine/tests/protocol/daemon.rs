@@ -119,6 +119,15 @@ impl Daemon {
         source(self.address, None, module, "")
     }
 
+    /// Waits until the log has these words.
+    pub(crate) async fn said(&self, words: &str) {
+        let deadline = Instant::now() + READY_WITHIN;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "{}", self.log());
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
     }

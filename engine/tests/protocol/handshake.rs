@@ -62,17 +62,15 @@ fn with(line: &str, digests: &str) -> String {
 #[tokio::test]
 async fn every_digest_that_a_daemon_may_offer_logs_in() {
     let daemon = Config::new().closed("closed").start().await;
-    let cases: [(Rewrite, Digest); 6] = [
+    let cases: [(Rewrite, Digest); 7] = [
         (|line| line.to_owned(), Digest::Sha512),
         (|line| with(line, "md4 sha1 sha256 blake3"), Digest::Sha256),
         (|line| with(line, "sha1 md5"), Digest::Sha1),
         (|line| with(line, "md5 md4"), Digest::Md5),
         (|line| with(line, "md4"), Digest::Md4),
-        // What a daemon before 3.2.7 says, and what such a client says to it.
-        (
-            |line| if line.contains("27.") { "@RSYNCD: 27\n".into() } else { "@RSYNCD: 31.0\n".into() },
-            Digest::OldMd4,
-        ),
+        // What daemons and clients before 3.2.7 say, and before 3.0.0.
+        (|_| "@RSYNCD: 31.0\n".into(), Digest::Md5),
+        (|_| "@RSYNCD: 29\n".into(), Digest::OldMd4),
     ];
     for (greeting, digest) in cases {
         let (server, _) = between(daemon.address, greeting).await;

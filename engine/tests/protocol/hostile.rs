@@ -24,7 +24,9 @@ const PATIENT: Timeouts =
 /// What none of these tests may reach.
 const BOUND: Duration = Duration::from_secs(40);
 
-const GREETING: &[u8] = b"@RSYNCD: 31.0 sha512 md5\n";
+const GREETING: &[u8] = b"@RSYNCD: 29 sha512 md5\n";
+/// What a daemon of today says up to its file list: its compatibility flags, its checksums, and the seed.
+const MODERN: &[u8] = b"@RSYNCD: 32.0 sha512 md5\n@RSYNCD: OK\n\x80\x88\x03md5seed";
 
 async fn opened(server: &Server, timeouts: &Timeouts) -> Result<Connection, ProtocolError> {
     timeout(BOUND, Connection::open(&source(server.address, None, "m", ""), timeouts)).await.unwrap()
@@ -197,6 +199,56 @@ async fn a_list_that_breaks_the_protocol_is_refused() {
     }
 }
 
+/// The same in protocol 32.
+fn modern_entry(name: &[u8], mode: u32) -> Vec<u8> {
+    let length = u8::try_from(name.len()).unwrap();
+    [&[0x01, length][..], name, &[0, 1, 0], &[0; 4], &mode.to_le_bytes()].concat()
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_the_protocol_of_today_is_refused() {
+    let (file, folder) = (0o100_644, 0o040_755);
+    let after = |stream: &[u8]| [MODERN, &frame(0, stream)].concat();
+    let before = |flags: &[u8]| [b"@RSYNCD: 32.0 md5\n@RSYNCD: OK\n", flags].concat();
+    let refusals: [(Vec<u8>, Expected); 10] = [
+        (before(&[0x80, 0x89]), |what| matches!(what, Malformed::Piecemeal)),
+        (before(&[0xff; 8]), |what| matches!(what, Malformed::Number(0xff))),
+        (after(&[0xff; 8]), |what| matches!(what, Malformed::Number(0xff))),
+        (after(b"\x40\xf0\xff\xff\xff\x7f"), |what| matches!(what, Malformed::NameLength(i32::MAX))),
+        (after(b"\x40\xf0\xff\xff\xff\xff"), |what| matches!(what, Malformed::NameLength(-1))),
+        (after(b"\x20\xff\x01"), |what| matches!(what, Malformed::Prefix { kept: 255, had: 0 })),
+        (after(&modern_entry(b"a", 0)), |what| matches!(what, Malformed::Mode(0))),
+        (after(&modern_entry(b"../../etc/passwd", file)), |what| matches!(what, Malformed::UnsafeName(_))),
+        (after(&modern_entry(b".", file)), |what| matches!(what, Malformed::UnsafeName(_))),
+        // A folder on the way to what was asked for, where everything was asked for.
+        (after(&[&[0x81, 0x01], &modern_entry(b"a", folder)[1..]].concat()), |what| {
+            matches!(what, Malformed::NotAsked(_))
+        }),
+    ];
+    for (stream, expected) in refusals {
+        let failed = listed(&saying(stream.clone()).await, &PATIENT).await;
+        assert!(
+            matches!(&failed, Err(ProtocolError::Malformed { step: Step::List, what }) if expected(what)),
+            "{failed:?} of {stream:?}"
+        );
+    }
+    let names = before(&[&[0x80, 0x88, 0xff, 0xff], &vec![b'x'; 40_000][..]].concat());
+    let failed = listed(&saying(names).await, &PATIENT).await;
+    assert!(matches!(failed, Err(ProtocolError::TooMuch { limit: 255, .. })), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_sender_that_gives_up_and_does_not_leave_is_not_waited_for() {
+    let (error, exit) = (frame(1, b"the disk is gone\n"), frame(86, &[23, 0, 0, 0]));
+    let failed = listed(&saying([MODERN, &error, &exit].concat()).await, &PATIENT).await;
+    assert!(
+        matches!(&failed, Err(ProtocolError::Sender(texts)) if texts == &["the disk is gone"]),
+        "{failed:?}"
+    );
+    let failed = listed(&saying([MODERN, &frame(86, b"")].concat()).await, &PATIENT).await;
+    assert!(matches!(failed, Err(ProtocolError::Closed { step: Step::List })), "{failed:?}");
+}
+
 #[tokio::test]
 async fn a_name_that_was_not_asked_for_is_refused() {
     let server = saying(sender(&frame(0, &entry(b"other", 1, 0o100_644)))).await;
@@ -204,6 +256,13 @@ async fn a_name_that_was_not_asked_for_is_refused() {
     let failed = list(&source, None, What::Paths(&[b"asked"]), &ListLimits::default(), &PATIENT).await;
     assert!(
         matches!(&failed, Err(ProtocolError::Malformed { what: Malformed::NotAsked(name), .. }) if name == "other"),
+        "{failed:?}"
+    );
+    let server = saying([MODERN, &frame(0, &modern_entry(b"folder/file", 0o100_644))].concat()).await;
+    let source = crate::daemon::source(server.address, None, "m", "");
+    let failed = list(&source, None, What::Folder(b"folder"), &ListLimits::default(), &PATIENT).await;
+    assert!(
+        matches!(&failed, Err(ProtocolError::Malformed { what: Malformed::NotAsked(name), .. }) if name == "folder/file"),
         "{failed:?}"
     );
 }

@@ -8,6 +8,7 @@ mod hostile;
 mod lists;
 mod mutations;
 mod servers;
+mod versions;
 
 use std::time::Duration;
 
