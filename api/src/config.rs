@@ -7,6 +7,7 @@
 
 mod check;
 mod duration;
+mod hosts;
 mod problems;
 mod read;
 mod reader;
@@ -21,6 +22,7 @@ mod types;
 mod value;
 
 pub use duration::Size;
+pub use hosts::{Host, Quiet};
 pub use problems::{ConfigErrors, Position, Problem, check_report};
 pub use read::{ENVIRONMENT, Loaded};
 pub use reload::Reload;

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use engine::{Options, RetryPolicy};
 use scheduler::destination::Landing;
+use scheduler::queue::Patience;
 use scheduler::retention::Retention;
 use scheduler::{Bounds, Guard, Scheduler, Settings};
 use serde::Serialize;
@@ -109,6 +111,12 @@ pub fn apply(settings: &mut Settings, config: &Config) {
             Role::Slave(_) => count(config.rsync.concurrent),
         },
         per_label: config.rsync.per_label.iter().map(|(label, most)| (label.clone(), count(*most))).collect(),
+        hosts: config.rsync.hosts.iter().map(|(host, budget)| (host.clone(), budget.budget())).collect(),
+        patience: match &config.role {
+            Role::Master(_) => Patience::default(),
+            // Its one host tells it when there is something new.
+            Role::Slave(_) => Patience { base: SHORT_WAIT, cap: LONG_WAIT },
+        },
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
     settings.landing =
@@ -120,6 +128,10 @@ pub fn apply(settings: &mut Settings, config: &Config) {
         max_bytes: config.history.max_bytes.0,
     };
 }
+
+/// How long a slave leaves a master alone that is full or away.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+const LONG_WAIT: Duration = Duration::from_mins(2);
 
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)

@@ -134,7 +134,7 @@ fn now() -> DateTime<Utc> {
 fn empty() -> Core {
     let per_label = BTreeMap::from([("array=1".to_owned(), 4)]);
     let tool = Tool { program: "rsync".into(), limits: Limits::default() };
-    Core::new(Bounds { concurrent: 8, per_host: 4, per_label }, tool, 1)
+    Core::new(Bounds { concurrent: 8, per_host: 4, per_label, ..Bounds::default() }, tool, 1)
 }
 
 fn loaded(since: DateTime<Utc>) -> Loaded {

@@ -5,10 +5,11 @@
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
 //! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
-//! [`lifecycle`].
+//! [`lifecycle`], what its attempts tell of upstream hosts in [`hosts`].
 
 mod command;
 mod due;
+mod hosts;
 mod lifecycle;
 mod rename;
 #[cfg(test)]
@@ -233,7 +234,7 @@ impl Core {
             let Some((_, run)) = self.retries.pop_due(now) else { break };
             self.requeue(now, run, step);
         }
-        while let Some(run) = self.queue.start_next() {
+        while let Some(run) = self.queue.start_next(now) {
             self.start(now, run, step);
         }
     }
@@ -241,10 +242,7 @@ impl Core {
     /// When [`Core::settle`] has something to do next, if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<DateTime<Utc>> {
-        match (self.due.next(), self.retries.next()) {
-            (Some(due), Some(retry)) => Some(due.min(retry)),
-            (due, retry) => due.or(retry),
-        }
+        [self.due.next(), self.retries.next(), self.queue.next_opening()].into_iter().flatten().min()
     }
 
     /// Whether everything has ended after a stop.
@@ -278,7 +276,7 @@ impl Core {
     /// What waits, in order, with the reason; at most `limit` of them.
     #[must_use]
     pub fn queue(&self, limit: usize) -> Vec<QueueItem> {
-        self.queue.items(limit)
+        self.queue.items(limit, self.seen.unwrap_or_default())
     }
 
     /// Puts a project where recovery or a command says that it is.
@@ -287,6 +285,9 @@ impl Core {
         if let Some(relocation) = &standing.moving {
             // Nobody else may land where its tree still is.
             self.places.insert(relocation.from.clone(), project.id.clone());
+        }
+        if let Some(started) = standing.last_run.as_ref().and_then(|last| last.started) {
+            self.queue.note_start(project.source.host(), started);
         }
         let entry = Entry { project, standing, active: None, waiting: None, next: None };
         self.entries.insert(entry.project.id.clone(), entry);

@@ -6,7 +6,10 @@
 //! than any newcomer's advantage.
 //!
 //! Who may go first is found by [`lanes`], with an effort that does not grow with what waits behind used-up bounds.
+//! What an upstream host is to be spared is in [`budget`], how it is doing in [`hosts`].
 
+mod budget;
+mod hosts;
 mod lanes;
 #[cfg(test)]
 mod tests;
@@ -14,10 +17,14 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
 use crate::project::{Project, ProjectId};
 use crate::run::RunId;
+use crate::timetable::Timetable;
+pub use budget::{HostBudget, Patience, QuietError, QuietHours, leave_time};
+use hosts::Hosts;
+pub use hosts::{Closed, Reached};
 use lanes::{Lane, Lanes, Place, Resource};
 
 /// How long a wait one point of priority outweighs.
@@ -34,11 +41,21 @@ pub struct Bounds {
     pub per_host: usize,
     /// Of the projects that carry a label, written `key=value`.
     pub per_label: BTreeMap<String, usize>,
+    /// What single upstream hosts are to be spared, by their names in lower case.
+    pub hosts: BTreeMap<String, HostBudget>,
+    /// How long a host in trouble is left alone.
+    pub patience: Patience,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { concurrent: 8, per_host: 2, per_label: BTreeMap::new() }
+        Self {
+            concurrent: 8,
+            per_host: 2,
+            per_label: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            patience: Patience::default(),
+        }
     }
 }
 
@@ -52,6 +69,9 @@ pub struct Queue {
     /// What runs took that were started by an earlier queue of this process.
     inherited: HashMap<RunId, Claim>,
     lanes: Lanes,
+    hosts: Hosts,
+    /// The hosts from which nothing starts, and when that is to be looked at again.
+    reopenings: Timetable<Arc<str>>,
 }
 
 /// What a run takes of the bounds while it goes.
@@ -63,6 +83,8 @@ struct Claim {
     host: Arc<str>,
     labels: Vec<Arc<str>>,
     lane: Lane,
+    /// How often its host had been left alone when it started.
+    waits: u64,
 }
 
 impl Claim {
@@ -88,6 +110,20 @@ pub enum Waits {
         /// How many that is.
         bound: usize,
     },
+    /// Nothing starts from its upstream host for a while.
+    ForUpstream {
+        /// The upstream's host.
+        host: String,
+        /// Why.
+        why: Closed,
+        /// Until when.
+        until: DateTime<Utc>,
+    },
+    /// Its upstream host is in trouble, and another run tries it.
+    ForTrial {
+        /// The upstream's host.
+        host: String,
+    },
     /// As many runs with its label are going as may.
     ForLabel {
         /// The label, as `key=value`.
@@ -103,8 +139,20 @@ impl std::fmt::Display for Waits {
             Self::ForNothing => write!(f, "it is next"),
             Self::ForSlot { bound } => write!(f, "all {bound} slots are taken (rsync.concurrent)"),
             Self::ForHost { host, bound } => {
-                write!(f, "{bound} at once from {host} are going already (rsync.per_host)")
+                write!(f, "{bound} at once from {host} are going already (rsync.per_host, rsync.hosts)")
             }
+            Self::ForUpstream { host, why, until } => {
+                let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+                match why {
+                    Closed::Busy => write!(f, "waits for {host}, which is busy, until {until}"),
+                    Closed::Down => write!(f, "waits for {host}, which cannot be reached, until {until}"),
+                    Closed::Gap => write!(f, "waits for the gap between starts from {host}, until {until}"),
+                    Closed::Quiet => {
+                        write!(f, "waits for the end of the quiet hours of {host}, until {until}")
+                    }
+                }
+            }
+            Self::ForTrial { host } => write!(f, "waits for the run that tries whether {host} serves again"),
             Self::ForLabel { label, bound } => {
                 write!(f, "{bound} at once with {label} are going already (rsync.per_label)")
             }
@@ -146,8 +194,15 @@ impl Queue {
         let labels: Vec<_> =
             project.labels.iter().map(|(key, value)| format!("{key}={value}").into()).collect();
         let lane = self.lanes.lane(&host, &labels);
-        let claim =
-            Claim { project: project.id.clone(), since, priority: project.priority, host, labels, lane };
+        let claim = Claim {
+            project: project.id.clone(),
+            since,
+            priority: project.priority,
+            host,
+            labels,
+            lane,
+            waits: 0,
+        };
         self.enter(run, claim);
     }
 
@@ -157,25 +212,82 @@ impl Queue {
     }
 
     /// The first run in order that the bounds let through; it counts as going from now on.
-    pub fn start_next(&mut self) -> Option<RunId> {
+    pub fn start_next(&mut self, now: DateTime<Utc>) -> Option<RunId> {
+        self.reopen(now);
         if self.going.len() >= self.bounds.concurrent {
             return None;
         }
-        let next = self.lanes.first()?;
-        self.start(next);
-        Some(next)
+        loop {
+            let next = self.lanes.first()?;
+            let host = Arc::clone(&self.claims.get(&next)?.host);
+            let Some((_, until)) = self.closed(&host, now) else {
+                self.start(next, now);
+                return Some(next);
+            };
+            // Once for each host, whatever waits for it.
+            self.lanes.close_host(&host, true);
+            self.reopenings.set(&host, Some(until));
+        }
     }
 
-    /// Counts a waiting run as going, whatever the bounds say.
-    pub fn start(&mut self, run: RunId) {
-        let Some(claim) = self.leave(run) else { return };
+    /// Lets those hosts be looked at again that were closed up to now.
+    fn reopen(&mut self, now: DateTime<Utc>) {
+        while let Some((_, host)) = self.reopenings.pop_due(now) {
+            self.lanes.close_host(&host, false);
+        }
+    }
+
+    /// When [`Self::start_next`] may find more than now, if nothing else happens.
+    #[must_use]
+    pub fn next_opening(&self) -> Option<DateTime<Utc>> {
+        self.reopenings.next()
+    }
+
+    fn closed(&self, host: &str, now: DateTime<Utc>) -> Option<(Closed, DateTime<Utc>)> {
+        self.hosts.closed(host, self.bounds.hosts.get(host), now)
+    }
+
+    fn start(&mut self, run: RunId, now: DateTime<Utc>) {
+        let Some(mut claim) = self.leave(run) else { return };
         self.lanes.take(&claim.lane);
+        claim.waits = self.hosts.started(&claim.host, now);
         self.going.insert(run, claim);
+    }
+
+    /// A going run's part of what its host is to be spared in KiB per second: an equal one with those that go now. Those
+    /// keep what they were given.
+    #[must_use]
+    pub fn bandwidth(&self, run: RunId) -> Option<u64> {
+        let claim = self.going.get(&run)?;
+        let whole = self.bounds.hosts.get(&*claim.host)?.bwlimit_kib?;
+        let beside = self.going.values().filter(|other| other.host == claim.host).count();
+        Some(whole.checked_div(u64::try_from(beside).ok()?)?.max(1))
+    }
+
+    /// Notes that something was started from this host before this queue was made.
+    pub(crate) fn note_start(&mut self, host: &str, at: DateTime<Utc>) {
+        self.hosts.started(&host.to_ascii_lowercase().into(), at);
+    }
+
+    /// Takes what the attempt of a going run has learned of its host.
+    pub fn hear(&mut self, run: RunId, reached: Reached, jitter: f64, now: DateTime<Utc>) {
+        let Some(claim) = self.going.get(&run) else { return };
+        let host = Arc::clone(&claim.host);
+        let chance = (self.bounds.patience, jitter);
+        if self.hosts.heard(&host, (&claim.project, claim.waits), reached, chance, now) {
+            self.lanes.close_host(&host, false);
+            self.lanes.try_host(&host, self.hosts.trouble(&host).is_some());
+            self.reopenings.set(&host, None);
+        }
     }
 
     /// Takes over what the runs of an earlier queue have taken: their projects may have changed since they started.
     pub(crate) fn inherit(&mut self, old: Self) {
         self.inherited = old.going;
+        self.hosts = old.hosts;
+        for host in self.hosts.troubled() {
+            self.lanes.try_host(host, true);
+        }
     }
 
     /// Counts a run as going that was started before: as what it took then, if that is known.
@@ -198,6 +310,7 @@ impl Queue {
     /// After a clock has gone back: no waiting run has waited since a time that is still to come, where it would stay
     /// behind every newcomer.
     pub fn none_since_after(&mut self, now: DateTime<Utc>) {
+        self.hosts.none_after(now);
         self.arrange(|claim| claim.since = claim.since.min(now));
     }
 
@@ -219,6 +332,10 @@ impl Queue {
     /// Gives everyone their place anew, after a change to who waits or to the bounds.
     fn arrange(&mut self, change: impl Fn(&mut Claim)) {
         self.lanes = Lanes::new(self.bounds.clone());
+        self.reopenings = Timetable::default();
+        for host in self.hosts.troubled() {
+            self.lanes.try_host(host, true);
+        }
         self.waiting.clear();
         for claim in self.going.values_mut() {
             claim.lane = self.lanes.lane(&claim.host, &claim.labels);
@@ -239,26 +356,32 @@ impl Queue {
 
     /// The waiting runs in their order, at most `limit`, each with its reason.
     #[must_use]
-    pub fn items(&self, limit: usize) -> Vec<QueueItem> {
+    pub fn items(&self, limit: usize, now: DateTime<Utc>) -> Vec<QueueItem> {
         let item = |(_, run): &Place| {
             let claim = self.claims.get(run)?;
             Some(QueueItem {
                 run: *run,
                 project: claim.project.clone(),
                 priority: claim.priority,
-                waits: self.waits(claim),
+                waits: self.waits(claim, now),
             })
         };
         self.waiting.iter().filter_map(item).take(limit).collect()
     }
 
-    fn waits(&self, claim: &Claim) -> Waits {
+    fn waits(&self, claim: &Claim, now: DateTime<Utc>) -> Waits {
+        if let Some((why, until)) = self.closed(&claim.host, now) {
+            return Waits::ForUpstream { host: claim.host.to_string(), why, until };
+        }
         if self.going.len() >= self.bounds.concurrent {
             return Waits::ForSlot { bound: self.bounds.concurrent };
         }
         let Some(full) = self.lanes.held_up_by(&claim.lane) else { return Waits::ForNothing };
         let bound = self.lanes.bound(full);
         match full {
+            Resource::Host(host) if self.hosts.trouble(host).is_some() => {
+                Waits::ForTrial { host: host.to_string() }
+            }
             Resource::Host(host) => Waits::ForHost { host: host.to_string(), bound },
             Resource::Label(label) => Waits::ForLabel { label: label.to_string(), bound },
         }

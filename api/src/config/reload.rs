@@ -4,7 +4,7 @@ use super::types::Config;
 use super::value::{Shown, Value};
 
 /// Keys, and everything below them, that a running server takes over. Every other key needs a restart.
-const LIVE: [&str; 11] = [
+const LIVE: [&str; 12] = [
     "insecure",
     "tls.cert",
     "tls.key",
@@ -12,6 +12,7 @@ const LIVE: [&str; 11] = [
     "rsync.concurrent",
     "rsync.per_host",
     "rsync.per_label",
+    "rsync.hosts",
     "rsync.bwlimit",
     "allowed_roots",
     "history",

@@ -81,6 +81,11 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         // Most rsyncs at once among the projects with a label, for example two on each of two disk arrays:
         // {"array=1": 2, "array=2": 2}
         //per_label: {},
+        // What single upstream hosts are to be spared: connections at once, the least time between two starts, KiB/s of
+        // all rsyncs together, and hours in which nothing starts:
+        // {"ftp.example.org": (connections: 2, gap: "10m", bwlimit: 5000, quiet: ["22:00-06:00"],
+        //                      timezone: "Europe/Berlin")}
+        //hosts: {},
         // Bandwidth of each rsync in KiB/s; None: no limit.
         //bwlimit: None,
         // Accepts an rsync with known security holes.
@@ -214,6 +219,11 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         // Most rsyncs at once among the projects with a label, for example two on each of two disk arrays:
         // {"array=1": 2, "array=2": 2}
         //per_label: {},
+        // What single upstream hosts are to be spared: connections at once, the least time between two starts, KiB/s of
+        // all rsyncs together, and hours in which nothing starts:
+        // {"ftp.example.org": (connections: 2, gap: "10m", bwlimit: 5000, quiet: ["22:00-06:00"],
+        //                      timezone: "Europe/Berlin")}
+        //hosts: {},
         // Bandwidth of each rsync in KiB/s; None: no limit.
         //bwlimit: None,
         // Accepts an rsync with known security holes.

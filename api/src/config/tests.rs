@@ -123,7 +123,7 @@ const EVERY_KEY: &str = r#"(
     log: (format: Json, level: "warn,engine=debug"),
     http: (max_body: "2MiB", max_connections: 7, public_metrics: false, public_status: false),
     site: (url: "https://m.example", abbr: "M", name: "Mirror", homepage: "https://example", email: "a@example"),
-    rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, bwlimit: 9, allow_old: true),
+    rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, hosts: {"h": ()}, bwlimit: 9, allow_old: true),
     allowed_roots: ["/a", "/b"],
     history: (max_age: "1d", max_runs: 5, max_log: "1KiB", max_bytes: "1GiB"),
     stop_grace: "3s",

@@ -3,6 +3,7 @@
 //! Limits between values are not here but in `check`.
 
 use super::duration::Size;
+use super::hosts::Host;
 use super::secret::SecretSource;
 use super::value::{record, variants, words};
 use std::collections::BTreeMap;
@@ -157,6 +158,8 @@ pub struct Rsync {
     pub per_host: u32,
     /// Most rsyncs at once among the projects with a label, as `"array=1": 2`.
     pub per_label: BTreeMap<String, u32>,
+    /// What single upstream hosts are to be spared, as `"ftp.example.org": (connections: 2)`.
+    pub hosts: BTreeMap<String, Host>,
     /// Bandwidth of each rsync in KiB/s; `None`: no limit.
     pub bwlimit: Option<u64>,
     /// Accepts an rsync older than the oldest one known to be safe.
@@ -168,6 +171,7 @@ record!(default Rsync {
     concurrent = 8,
     per_host = 2,
     per_label = BTreeMap::new(),
+    hosts = BTreeMap::new(),
     bwlimit = None,
     allow_old = false;
 });

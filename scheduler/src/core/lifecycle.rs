@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use engine::Verdict;
 use rand::Rng;
 
+use super::hosts::within;
 use super::{Core, Effect, Start, Step, Write};
 use crate::event::EventKind;
 use crate::project::{LastRun, ProjectId, Standing};
@@ -51,6 +52,9 @@ impl Core {
         self.newest = self.newest.max(Some(run.id));
         let departing = self.departing.contains_key(&run.id);
         if let Some(entry) = self.entries.get_mut(&run.project).filter(|_| !departing) {
+            if let Some(attempt) = run.attempts.last() {
+                self.queue.note_start(entry.project.source.host(), attempt.started);
+            }
             if entry.active.is_none() {
                 entry.active = Some(run.id);
                 match &run.state {
@@ -88,7 +92,8 @@ impl Core {
     pub(super) fn start(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(entry) = self.entries.get(&run.project) else { return };
-        let attempt = entry.project.attempt(&entry.standing, &self.tool.limits);
+        let limits = within(&self.tool.limits, self.queue.bandwidth(id));
+        let attempt = entry.project.attempt(&entry.standing, &limits);
         let command = attempt.shown(&self.tool.program);
         run.attempts.push(AttemptRecord { started: now, command, end: None });
         run.began.get_or_insert(now);
@@ -111,6 +116,7 @@ impl Core {
 
     pub(super) fn attempt_ended(&mut self, now: DateTime<Utc>, id: RunId, told: Told, step: &mut Step) {
         let Told { ending, decisions, clean } = told;
+        self.hear_of_host(now, id, &ending);
         self.queue.finish(id);
         self.departing.remove(&id);
         let Some(run) = self.runs.get_mut(&id) else { return };

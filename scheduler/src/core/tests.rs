@@ -3,6 +3,7 @@
 mod catch_up;
 mod clock;
 mod crowd;
+mod hosts;
 mod renames;
 mod wishes;
 
@@ -205,7 +206,7 @@ impl Bench {
 }
 
 fn clockwork() -> Core {
-    let bounds = Bounds { concurrent: 2, per_host: 2, per_label: BTreeMap::new() };
+    let bounds = Bounds { concurrent: 2, ..Bounds::default() };
     Core::new(bounds, Tool { program: "rsync".into(), limits: Limits::default() }, 1)
 }
 

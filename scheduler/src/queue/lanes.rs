@@ -5,7 +5,7 @@
 //! first lanes. When the first lane of all is held up by another of its bounds, it moves there: that bound is used
 //! up, so it happens at most once for each bound that is used up, however many runs wait.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -38,6 +38,10 @@ pub(super) struct Lanes {
     /// The bounds that have room, in the order of their first lanes.
     open: BTreeSet<(Place, Resource)>,
     used: HashMap<Resource, usize>,
+    /// Hosts from which nothing starts for now.
+    closed: HashSet<Arc<str>>,
+    /// Hosts that one run at a time may try.
+    tried: HashSet<Arc<str>>,
 }
 
 /// The runs of one lane.
@@ -102,9 +106,37 @@ impl Lanes {
     /// How many runs may count against a bound at once.
     pub(super) fn bound(&self, resource: &Resource) -> usize {
         match resource {
-            Resource::Host(_) => self.bounds.per_host,
+            Resource::Host(host) if self.tried.contains(host) => 1,
+            Resource::Host(host) => {
+                let own = self.bounds.hosts.get(&**host).and_then(|budget| budget.connections);
+                own.unwrap_or(self.bounds.per_host)
+            }
             Resource::Label(label) => self.bounds.per_label.get(&**label).copied().unwrap_or(usize::MAX),
         }
+    }
+
+    /// Lets nothing start from a host, or lets it again.
+    pub(super) fn close_host(&mut self, host: &Arc<str>, closed: bool) {
+        let resource = Resource::Host(Arc::clone(host));
+        self.close(&resource);
+        if closed {
+            self.closed.insert(Arc::clone(host));
+        } else {
+            self.closed.remove(host);
+        }
+        self.open(&resource);
+    }
+
+    /// Lets one run at a time try a host, or as many as its bound says.
+    pub(super) fn try_host(&mut self, host: &Arc<str>, tried: bool) {
+        let resource = Resource::Host(Arc::clone(host));
+        self.close(&resource);
+        if tried {
+            self.tried.insert(Arc::clone(host));
+        } else {
+            self.tried.remove(host);
+        }
+        self.open(&resource);
     }
 
     /// Counts a run of this lane as going.
@@ -133,7 +165,8 @@ impl Lanes {
     }
 
     fn is_full(&self, resource: &Resource) -> bool {
-        self.used.get(resource).copied().unwrap_or_default() >= self.bound(resource)
+        let closed = matches!(resource, Resource::Host(host) if self.closed.contains(host));
+        closed || self.used.get(resource).copied().unwrap_or_default() >= self.bound(resource)
     }
 
     /// Takes a lane off the list of its bound, so that its first run may change.

@@ -6,7 +6,8 @@ use super::*;
 use crate::core::tests::{at, project};
 
 fn queue(concurrent: usize, per_host: usize) -> Queue {
-    Queue::new(Bounds { concurrent, per_host, per_label: BTreeMap::from([("array=1".to_owned(), 1)]) })
+    let per_label = BTreeMap::from([("array=1".to_owned(), 1)]);
+    Queue::new(Bounds { concurrent, per_host, per_label, ..Bounds::default() })
 }
 
 fn run(number: u128) -> RunId {
@@ -19,12 +20,12 @@ fn a_run_that_its_host_blocks_lets_others_pass() {
     queue.push(run(1), &project("a", "h1", "/d/a"), at(0));
     queue.push(run(2), &project("b", "H1", "/d/b"), at(1));
     queue.push(run(3), &project("c", "h2", "/d/c"), at(2));
-    assert_eq!(queue.start_next(), Some(run(1)));
-    assert_eq!(queue.start_next(), Some(run(3)));
-    assert_eq!(queue.start_next(), None);
-    assert_eq!(queue.items(9)[0].waits, Waits::ForHost { host: "h1".to_owned(), bound: 1 });
+    assert_eq!(queue.start_next(at(0)), Some(run(1)));
+    assert_eq!(queue.start_next(at(0)), Some(run(3)));
+    assert_eq!(queue.start_next(at(0)), None);
+    assert_eq!(queue.items(9, at(0))[0].waits, Waits::ForHost { host: "h1".to_owned(), bound: 1 });
     queue.finish(run(1));
-    assert_eq!(queue.start_next(), Some(run(2)));
+    assert_eq!(queue.start_next(at(0)), Some(run(2)));
 }
 
 #[test]
@@ -39,10 +40,10 @@ fn a_label_bounds_the_projects_that_carry_it() {
     queue.push(run(2), &labelled("b", "1"), at(1));
     queue.push(run(3), &labelled("c", "2"), at(2));
     assert_eq!(
-        [queue.start_next(), queue.start_next(), queue.start_next()],
+        [queue.start_next(at(0)), queue.start_next(at(0)), queue.start_next(at(0))],
         [Some(run(1)), Some(run(3)), None]
     );
-    assert_eq!(queue.items(9)[0].waits, Waits::ForLabel { label: "array=1".to_owned(), bound: 1 });
+    assert_eq!(queue.items(9, at(0))[0].waits, Waits::ForLabel { label: "array=1".to_owned(), bound: 1 });
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn a_higher_priority_goes_first_but_a_long_wait_outweighs_it() {
     queue.push(run(3), &urgent("soon"), at(200));
     queue.push(run(4), &urgent("late"), at(100 + 2 * AGE_PER_POINT_SECONDS + 1));
     let mut order = Vec::new();
-    while let Some(next) = queue.start_next() {
+    while let Some(next) = queue.start_next(at(0)) {
         queue.finish(next);
         order.push(next);
     }
@@ -82,6 +83,9 @@ enum Event {
         disk: usize,
     },
     ClockBack(i64),
+    Pass(i64),
+    /// A going run learns something of its host, and ends.
+    Hear(prop::sample::Index, Reached),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -94,7 +98,20 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..5usize, 0..3usize, 0..3usize, 0..3usize)
             .prop_map(|(concurrent, per_host, array, disk)| Event::Bounds { concurrent, per_host, array, disk }),
         1 => (0..3000i64).prop_map(Event::ClockBack),
+        4 => (0..200i64).prop_map(Event::Pass),
+        3 => (any::<prop::sample::Index>(), reached()).prop_map(|(which, reached)| Event::Hear(which, reached)),
     ]
+}
+
+fn reached() -> impl Strategy<Value = Reached> {
+    prop_oneof![Just(Reached::Served), Just(Reached::Full), Just(Reached::Not), Just(Reached::Unknown)]
+}
+
+/// One host is to be started from once in a minute, another one has a bound of its own.
+fn hosts() -> BTreeMap<String, HostBudget> {
+    let gap = HostBudget { gap: std::time::Duration::from_mins(1), ..HostBudget::default() };
+    let own = HostBudget { connections: Some(2), ..HostBudget::default() };
+    BTreeMap::from([("h0".to_owned(), gap), ("h1".to_owned(), own)])
 }
 
 proptest! {
@@ -103,6 +120,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..120),
     ) {
         let mut queue = queue(3, 1);
+        let mut now = at(3000);
         let mut going: Vec<RunId> = Vec::new();
         for (number, event) in (1..).zip(events) {
             match event {
@@ -115,8 +133,9 @@ proptest! {
                     queue.push(run(number), &project, at(since));
                 }
                 Event::Start => {
-                    let first = queue.items(usize::MAX).into_iter().find(|item| item.waits == Waits::ForNothing);
-                    let next = queue.start_next();
+                    queue.reopen(now);
+                    let first = queue.items(usize::MAX, now).into_iter().find(|item| item.waits == Waits::ForNothing);
+                    let next = queue.start_next(now);
                     prop_assert_eq!(next, first.map(|item| item.run));
                     going.extend(next);
                 }
@@ -124,17 +143,26 @@ proptest! {
                     queue.finish(going.swap_remove(which.index(going.len())));
                 }
                 Event::Remove(which) => {
-                    let waiting = queue.items(usize::MAX);
+                    let waiting = queue.items(usize::MAX, now);
                     if !waiting.is_empty() {
                         queue.remove(waiting[which.index(waiting.len())].run);
                     }
                 }
                 Event::Bounds { concurrent, per_host, array, disk } => {
                     let per_label = BTreeMap::from([("array=1".to_owned(), array), ("disk=2".to_owned(), disk)]);
-                    queue.set_bounds(Bounds { concurrent, per_host, per_label });
+                    queue.set_bounds(Bounds { concurrent, per_host, per_label, hosts: hosts(), ..Bounds::default() });
                 }
-                Event::ClockBack(now) => queue.none_since_after(at(now)),
-                Event::Finish(_) => {}
+                Event::ClockBack(back) => {
+                    now = at(back);
+                    queue.none_since_after(now);
+                }
+                Event::Pass(seconds) => now += Duration::seconds(seconds),
+                Event::Hear(which, reached) if !going.is_empty() => {
+                    let run = going.swap_remove(which.index(going.len()));
+                    queue.hear(run, reached, 0.5, now);
+                    queue.finish(run);
+                }
+                Event::Finish(_) | Event::Hear(..) => {}
             }
             prop_assert_eq!(queue.going(), going.len());
         }

@@ -1,6 +1,6 @@
 //! What is broken on purpose, to see that the ledger can fail.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use engine::Limits;
 use scheduler::core::{Step, Tool, Write};
@@ -92,7 +92,7 @@ impl Fault {
     /// What the clockwork is told of its site, where these are the bounds.
     pub(crate) fn site(self, bounds: &Bounds) -> (Bounds, Tool) {
         let bounds = match self {
-            Self::IgnoresBounds => Bounds { concurrent: 99, per_host: 99, per_label: BTreeMap::new() },
+            Self::IgnoresBounds => Bounds { concurrent: 99, per_host: 99, ..Bounds::default() },
             _ => bounds.clone(),
         };
         (bounds, Tool { program: "rsync".into(), limits: Limits::default() })

@@ -35,6 +35,7 @@ pub(crate) fn bounds(random: &mut SmallRng) -> Bounds {
         concurrent: random.random_range(1..=4),
         per_host: random.random_range(1..=2),
         per_label: BTreeMap::from([("array=1".to_owned(), random.random_range(1..=2))]),
+        ..Bounds::default()
     }
 }
 
