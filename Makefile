@@ -9,14 +9,20 @@ demo: install-deps  ## the main job, shown on real rsync in under 15 seconds
 	$(CARGO) build --quiet --workspace --bin heliostat
 	./target/debug/heliostat demo
 
-test: install-deps lint  ## everything that is checked
+test: install-deps lint guests  ## everything that is checked
 	@scripts/install-deps browser
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
+	cd plugins/examples && $(CARGO) test --locked --workspace
 
 lint:  ## format and clippy, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd plugins/examples && $(CARGO) fmt --all --check
+	cd plugins/examples && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+guests:  ## the example plugins as components; left out where there is no toolchain for them
+	@scripts/build-guests || [ $$? -eq 77 ]
 
 build: install-deps  ## the program, optimised
 	$(CARGO) build --release --bin heliostat
