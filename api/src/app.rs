@@ -25,6 +25,7 @@ use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::reload::Reloader;
 use crate::routes::{self, Access, Route, old};
+use crate::slave::told::ToldSlave;
 
 /// What every route works with; clones share it.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Shared {
     pub reloader: Reloader,
     /// The slaves of a master; none: this is a slave, which shows what it does and is told nothing by people.
     pub nodes: Option<Arc<Nodes>>,
+    /// The slave of a master of 2014, where this is one.
+    pub told: Option<Arc<ToldSlave>>,
     /// What is counted for monitoring systems.
     pub metrics: Metrics,
     /// When this process started.
@@ -98,7 +101,8 @@ fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
     };
     let http = app.reloader.http();
     let handler = match route.access {
-        Access::Open => handler,
+        // Who is the master is known by where it calls from: its handler looks.
+        Access::Open | Access::Master => handler,
         Access::Metrics if http.public_metrics => handler,
         Access::Status if http.public_status => handler,
         access => {
@@ -149,7 +153,7 @@ fn unknown(headers: &HeaderMap) -> Response {
 /// Whether an actor may call a route of this access on this project.
 fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
     match access {
-        Access::Open => true,
+        Access::Open | Access::Master => true,
         Access::Read | Access::Own | Access::Metrics | Access::Status => actor.may_read(),
         Access::Create => actor.may_create(),
         // What is not there cannot be changed: the handler says so.
@@ -157,6 +161,7 @@ fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
         Access::Start => project.map_or_else(|| actor.may_create(), |project| actor.may_start(project)),
         Access::Root => actor.is_root(),
         Access::Node => actor.node().is_some(),
+        Access::Report => actor.is_root() || actor.node().is_some(),
     }
 }
 

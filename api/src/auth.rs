@@ -199,6 +199,11 @@ impl Gate {
         {
             return Ok(Actor { name: name.clone(), power: Power::Role(role), from });
         }
+        if let Credentials::User(name, password) = &given
+            && let Some(node) = self.accounts.node_login(name, password)
+        {
+            return Ok(Actor { name: node.to_string(), power: Power::Node(node), from });
+        }
         if let Some(wait) = self.failures.wait(from, name) {
             return Err(Refused::TooMany(wait));
         }

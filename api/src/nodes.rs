@@ -4,22 +4,26 @@
 //! holds and pulls by itself. So nothing is lost when a message is: the next answer says it all again. What it says of
 //! itself is kept, and is never believed beyond what the master has.
 //!
-//! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from.
+//! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from, [`old`] the nodes
+//! of 2014.
 
 pub(crate) mod changes;
 mod error;
+mod known;
 pub(crate) mod offer;
+mod old;
 pub(crate) mod proof;
 mod rsyncd;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
 use engine::Secret;
-use engine::rsyncd::service::Share;
 use scheduler::account::AuditEntry;
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{ProjectId, Scheduler};
@@ -29,6 +33,8 @@ use ulid::Ulid;
 use crate::auth::accounts::Accounts;
 use crate::config::{Config, Master};
 pub use error::{NodeError, NodesError};
+pub(crate) use known::Shown;
+use known::{Known, Seen};
 use offer::{Offer, Place};
 use proof::{Meeting, Nonce};
 use rsyncd::Daemon;
@@ -52,36 +58,10 @@ pub struct Nodes {
     changing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
-struct Known {
-    members: BTreeMap<MemberName, Seen>,
-    holdings: HashMap<(MemberName, ProjectId), Holding>,
-    /// What the daemon serves.
-    shares: Vec<Share>,
-}
-
-/// A slave, and what is known of it for as long as this process lives.
-struct Seen {
-    member: Member,
-    heard: Option<(Instant, DateTime<Utc>)>,
-    /// It hung up while it waited for an answer.
-    gone: bool,
-    /// The process that follows under this name, and how many of its questions wait for an answer.
-    following: Option<(String, usize)>,
-}
-
 struct Greeting {
     name: MemberName,
     slave: Nonce,
     since: Instant,
-}
-
-/// A slave as lists show it.
-pub(crate) struct Shown {
-    pub(crate) member: Member,
-    pub(crate) last_heard: Option<DateTime<Utc>>,
-    pub(crate) connected: bool,
-    pub(crate) holdings: BTreeMap<ProjectId, Holding>,
 }
 
 impl Nodes {
@@ -108,8 +88,13 @@ impl Nodes {
         let daemon =
             Daemon::of(&master.rsyncd, &config.rsync.program, data_dir).map_err(NodesError::Folder)?;
         let (members, holdings) = accounts.members()?;
+        let old = accounts.nodes();
+        let seen = |member: Member| {
+            let old = old.iter().find(|node| node.member.as_ref() == Some(&member.name)).cloned();
+            (member.name.clone(), Seen { old, ..Seen::new(member) })
+        };
         let known = Known {
-            members: members.into_iter().map(|member| (member.name.clone(), Seen::new(member))).collect(),
+            members: members.into_iter().map(seen).collect(),
             holdings: holdings.into_iter().map(|it| ((it.member.clone(), it.project.clone()), it)).collect(),
             shares: Vec::new(),
         };
@@ -181,8 +166,7 @@ impl Nodes {
         if self.known().members.contains_key(&name) {
             return Err(NodeError::Exists(name));
         }
-        let member =
-            Member { name, password, token: Ulid::generate().to_string(), joined: Utc::now(), wish: 0 };
+        let member = new_member(name, password);
         accounts.admit(&member, token, line(&member)).await?;
         self.known().members.insert(member.name.clone(), Seen::new(member.clone()));
         self.write_files();
@@ -241,7 +225,7 @@ impl Nodes {
         let _turn = self.changing.lock().await;
         let mut member = self.known().find(name)?.member.clone();
         member.wish += 1;
-        accounts.remember(&member, line).await?;
+        accounts.remember(&member, Some(line)).await?;
         if let Some(seen) = self.known().members.get_mut(&member.name) {
             seen.member = member;
         }
@@ -271,7 +255,7 @@ impl Nodes {
         if self.known().holdings.get(&key).is_some_and(|known| known.run > holding.run) {
             return Ok(());
         }
-        accounts.remember_holding(&holding).await?;
+        accounts.remember_holding(Some(&holding), None).await?;
         self.known().holdings.insert(key, holding);
         Ok(())
     }
@@ -328,27 +312,39 @@ impl Nodes {
     }
 
     /// Keeps the offer and the daemon as the projects are, until the end.
-    pub async fn run(&self, scheduler: &Scheduler, locks: &Path, stop: &tokio_util::sync::CancellationToken) {
+    pub async fn run(
+        &self,
+        scheduler: &Scheduler,
+        accounts: &Accounts,
+        locks: &Path,
+        stop: &tokio_util::sync::CancellationToken,
+    ) {
         let watch = self.watch(scheduler, stop);
-        match &self.daemon {
-            Some(daemon) => {
+        let serve = async {
+            if let Some(daemon) = &self.daemon {
                 let needed = || self.enrolment.is_some() || !self.known().members.is_empty();
-                tokio::join!(watch, daemon.run(locks, needed, self.offer.subscribe(), stop));
+                daemon.run(locks, needed, self.offer.subscribe(), stop).await;
             }
-            None => watch.await,
+        };
+        tokio::join!(watch, serve, self.tell(scheduler, accounts, stop));
+    }
+
+    /// Makes the offer what the projects are. Done once before anybody is answered: a slave that reports must not hear
+    /// that its project is not there.
+    pub fn look(&self, scheduler: &Scheduler) {
+        let offer = Offer::of(&scheduler.board().projects(), &self.place);
+        if self.offer.borrow().tag() != offer.tag() {
+            // The daemon must serve what slaves are about to be offered.
+            self.known().shares = offer.shares().to_vec();
+            self.write_files();
+            self.offer.send_replace(Arc::new(offer));
         }
     }
 
     async fn watch(&self, scheduler: &Scheduler, stop: &tokio_util::sync::CancellationToken) {
         let mut events = scheduler.events().subscribe(None).live;
         loop {
-            let offer = Offer::of(&scheduler.board().projects(), &self.place);
-            if self.offer.borrow().tag() != offer.tag() {
-                // The daemon must serve what slaves are about to be offered.
-                self.known().shares = offer.shares().to_vec();
-                self.write_files();
-                self.offer.send_replace(Arc::new(offer));
-            }
+            self.look(scheduler);
             if stop.run_until_cancelled(offer::news(&mut events)).await.is_none() {
                 return;
             }
@@ -361,7 +357,10 @@ impl Nodes {
         let known = self.known();
         let users =
             known.members.values().map(|seen| (seen.member.name.to_string(), seen.member.password.clone()));
-        daemon.write(known.shares.clone(), users.collect());
+        // The module for nodes of 2014 is there for them alone.
+        let has_old = known.members.values().any(|seen| seen.old.is_some());
+        let shares = known.shares.iter().filter(|share| share.only.is_empty() || has_old);
+        daemon.write(shares.cloned().collect(), users.collect());
     }
 
     /// Notes that a slave was heard.
@@ -411,25 +410,13 @@ impl Drop for Asking<'_> {
     }
 }
 
-impl Seen {
-    fn new(member: Member) -> Self {
-        Self { member, heard: None, gone: false, following: None }
-    }
+/// Random bits as a text.
+pub(crate) fn random_secret() -> Secret {
+    Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))
 }
 
-impl Known {
-    fn find(&self, name: &str) -> Result<&Seen, NodeError> {
-        let found = self.members.values().find(|seen| seen.member.name.as_str() == name);
-        found.ok_or_else(|| NodeError::Unknown(name.to_owned()))
-    }
-
-    fn show(&self, seen: &Seen) -> Shown {
-        let own = self.holdings.iter().filter(|((owner, _), _)| *owner == seen.member.name);
-        Shown {
-            member: seen.member.clone(),
-            last_heard: seen.heard.map(|(_, at)| at),
-            connected: !seen.gone && seen.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN),
-            holdings: own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect(),
-        }
-    }
+/// A slave that has not said anything yet.
+fn new_member(name: MemberName, password: Secret) -> Member {
+    let token = Ulid::generate().to_string();
+    Member { name, password, token, joined: Utc::now(), wish: 0, late: BTreeSet::new() }
 }

@@ -53,9 +53,8 @@ impl Route {
     /// Whether a slave has it too: what shows what is, and changes nothing.
     #[must_use]
     pub fn is_of_slaves(&self) -> bool {
-        (self.method == "get" || self.path == "/api/v1/session")
-            && self.old.is_none()
-            && !self.path.starts_with("/api/v1/nodes")
+        let shows = (self.method == "get" || self.path == "/api/v1/session") && self.old.is_none();
+        (shows && !self.path.starts_with("/api/v1/nodes")) || self.access == Access::Master
     }
 }
 
@@ -82,6 +81,10 @@ pub enum Access {
     Root,
     /// A slave that has joined.
     Node,
+    /// A slave that has joined, and root.
+    Report,
+    /// The master of this slave, which calls from its own address.
+    Master,
 }
 
 impl Access {
@@ -105,6 +108,8 @@ impl Access {
             Self::Start => "root, the project's owner, and a token for it may",
             Self::Root => "only root may",
             Self::Node => "only a slave may, for itself",
+            Self::Report => "root may, and a slave for itself",
+            Self::Master => "on a slave only: its master may, from its own address",
         }
     }
 }

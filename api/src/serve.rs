@@ -32,6 +32,7 @@ use crate::nodes::Nodes;
 use crate::pages::Pages;
 use crate::reload::{self, Reloader};
 use crate::slave::Slave;
+use crate::slave::told::ToldSlave;
 use crate::telemetry::Telemetry;
 use crate::tls::Certificate;
 
@@ -102,6 +103,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         gate: Gate::new(accounts),
         reloader: Reloader::new(explicit, config, telemetry, certificate.clone()),
         nodes: part.nodes(),
+        told: part.told(),
         metrics: Metrics::default(),
         started: Utc::now(),
         pages: Pages::default(),
@@ -141,21 +143,39 @@ enum Part {
     Master(Arc<Nodes>),
     /// It follows a master.
     Slave(Box<Slave>),
+    /// It does what a master of 2014 tells it.
+    Told(Arc<ToldSlave>),
 }
 
 impl Part {
     fn of(config: &Config, accounts: &Accounts, scheduler: &Scheduler) -> anyhow::Result<Self> {
         let data_dir = scheduler.settings().data_dir;
         Ok(match &config.role {
-            Role::Master(master) => Self::Master(Arc::new(Nodes::load(config, master, accounts, &data_dir)?)),
-            Role::Slave(slave) => Self::Slave(Box::new(Slave::new(slave, &data_dir, scheduler.clone())?)),
+            Role::Master(master) => {
+                let nodes = Nodes::load(config, master, accounts, &data_dir)?;
+                nodes.look(scheduler);
+                Self::Master(Arc::new(nodes))
+            }
+            Role::Slave(slave) => match &slave.of_2014 {
+                None => Self::Slave(Box::new(Slave::new(slave, &data_dir, scheduler.clone())?)),
+                Some(of_2014) => {
+                    Self::Told(Arc::new(ToldSlave::new(slave, of_2014, &data_dir, scheduler.clone())?))
+                }
+            },
         })
     }
 
     fn nodes(&self) -> Option<Arc<Nodes>> {
         match self {
             Self::Master(nodes) => Some(Arc::clone(nodes)),
-            Self::Slave(_) => None,
+            Self::Slave(_) | Self::Told(_) => None,
+        }
+    }
+
+    fn told(&self) -> Option<Arc<ToldSlave>> {
+        match self {
+            Self::Told(slave) => Some(Arc::clone(slave)),
+            Self::Master(_) | Self::Slave(_) => None,
         }
     }
 
@@ -163,9 +183,10 @@ impl Part {
         match self {
             Self::Master(nodes) => {
                 let locks = app.scheduler.settings().data_dir.join("locks");
-                nodes.run(&app.scheduler, &locks, &app.stop).await;
+                nodes.run(&app.scheduler, &app.gate.accounts, &locks, &app.stop).await;
             }
             Self::Slave(slave) => slave.run(&app.stop).await,
+            Self::Told(slave) => slave.run(&app.stop).await,
         }
     }
 }

@@ -7,10 +7,14 @@
 //!
 //! Pulling is the scheduler's: queue, retries, guardian and recovery are those of every project. The generation that a
 //! run is worth is the one that the master had *before* its rsync started, so that it is never claimed too early.
+//!
+//! A slave of a master of 2014 is another one, in [`told`].
 
 pub(crate) mod held;
+mod http;
 mod link;
 mod master;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -69,6 +73,19 @@ pub enum SlaveError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificates of `ca` cannot be used.
+    #[error(
+        "role.ca: {path} cannot be used: {why}. It must be a PEM file of certificates that this user can read"
+    )]
+    Ca {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no enrolment secret.
+    #[error("role.enrolment: is missing: it lets this slave join")]
+    NoSecret,
     /// The enrolment secret cannot be fetched.
     #[error("role.enrolment: {0}")]
     Secret(config::SecretError),
@@ -183,7 +200,7 @@ impl Slave {
                 }
             };
             let cut_off = matches!(ended.state, RunState::Ended { outcome: Outcome::Interrupted, .. });
-            let heir = if cut_off { self.heir(&project, run) } else { None };
+            let heir = if cut_off { heir(&self.scheduler, &project, run) } else { None };
             let whole = !self.scheduler.lists().was_used(run);
             self.held().settle(&project, &ended, &target, heir, whole);
             self.scheduler.lists().forget(run);
@@ -191,14 +208,6 @@ impl Slave {
             targets.extend(heir.map(|heir| (project, heir, target)));
         }
         self.save();
-    }
-
-    /// The run that repeats one that was cut off.
-    fn heir(&self, project: &ProjectId, cut_off: RunId) -> Option<RunId> {
-        // A store that cannot be read names none, and everything is synced once more.
-        let runs = self.scheduler.store().runs(Some(project), None, RUNS).unwrap_or_default();
-        let mut later = runs.into_iter().filter(|run| run.id > cut_off && run.trigger == Trigger::Recovery);
-        later.next_back().map(|run| run.id)
     }
 
     /// Makes this slave's projects those of the master, and asks for what they lack.
@@ -327,4 +336,12 @@ impl Slave {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The run that repeats one that was cut off.
+fn heir(scheduler: &Scheduler, project: &ProjectId, cut_off: RunId) -> Option<RunId> {
+    // A store that cannot be read names none, and everything is synced once more.
+    let runs = scheduler.store().runs(Some(project), None, RUNS).unwrap_or_default();
+    let mut later = runs.into_iter().filter(|run| run.id > cut_off && run.trigger == Trigger::Recovery);
+    later.next_back().map(|run| run.id)
 }

@@ -152,6 +152,8 @@ pub struct Node {
     pub hostname: String,
     /// On which port; a text, as in 2014.
     pub port: String,
+    /// The slave that it is in lists, with its login at the rsync daemon; none: it was added before there was one.
+    pub member: Option<MemberName>,
     /// When it was added.
     pub created: DateTime<Utc>,
 }

@@ -3,6 +3,7 @@
 //! What is remembered of a slave is what it said last; how far behind it is follows from that and from the project's
 //! own generation, whenever somebody looks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,6 +64,8 @@ pub struct Member {
     pub joined: DateTime<Utc>,
     /// Grows with each wish that it look at every project anew.
     pub wish: u64,
+    /// The projects of which watchers were told that it is too far behind.
+    pub late: BTreeSet<ProjectId>,
 }
 
 /// What a slave said last of one project.
@@ -76,7 +79,9 @@ pub struct Holding {
     pub created: DateTime<Utc>,
     /// The generation that it has whole; none: nothing yet.
     pub generation: Option<u64>,
-    /// Its run that said so; they grow.
+    /// The generation that the master had when it told a node of 2014 to sync last; none: it never did.
+    pub told: Option<u64>,
+    /// Its run that said so; they grow. Of a node of 2014: the master's run that it was told of.
     pub run: RunId,
     /// How that run ended, in the words of the API.
     pub state: String,

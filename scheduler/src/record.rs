@@ -128,7 +128,7 @@ pub fn encode_node(node: &Node) -> Vec<u8> {
 /// # Errors
 /// When the bytes are damaged, or newer than this program.
 pub fn decode_node(bytes: &[u8]) -> Result<Node, RecordError> {
-    Ok(decode::<account::NodeRecord>(bytes)?.into())
+    decode::<account::NodeRecord>(bytes)?.try_into()
 }
 
 /// The bytes of a slave that joined.

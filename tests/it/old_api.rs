@@ -332,7 +332,10 @@ fn what_is_wrong_is_said_in_the_old_form_with_a_true_status() {
 #[test]
 fn nothing_answers_without_a_login_and_nothing_answers_with_a_page() {
     let server = quiet();
-    for route in api::routes::table().into_iter().filter(|route| route.old.is_some()) {
+    for route in api::routes::table()
+        .into_iter()
+        .filter(|route| route.old.is_some() && route.access != api::routes::Access::Master)
+    {
         let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
         let url = server.url(&format!("{}/", route.path.replace("{asked}", "id=x")));
         let bare = server.send(Client::new().request(method.clone(), &url));

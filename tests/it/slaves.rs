@@ -1,6 +1,8 @@
 //! One master, its slaves, and real rsync between them: following, healing, and being told.
 
 mod by_change;
+mod of_2014;
+mod private_ca;
 mod strangers;
 
 use std::fs;

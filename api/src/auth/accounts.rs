@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use engine::Secret;
 use scheduler::Store;
 use scheduler::account::{AccountWrite, AuditEntry, Node, Role, Scope, Token, User, UserName};
+use scheduler::member::MemberName;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use ulid::Ulid;
@@ -55,6 +56,8 @@ struct Known {
     tokens: HashMap<[u8; 32], Token>,
     /// By number.
     nodes: Vec<Node>,
+    /// The passwords of nodes of 2014, by the name of the slave that each is in lists.
+    logins: HashMap<String, Secret>,
     proved: HashMap<[u8; 32], (Instant, Role)>,
     /// Tokens whose last use is not stored yet.
     used: HashSet<String>,
@@ -111,7 +114,11 @@ impl Accounts {
     /// When the store or the file cannot be read or written.
     pub fn load(store: Store, data_dir: &Path) -> Result<(Self, PasswordFrom), AccountError> {
         let stored = store.accounts()?;
+        let is_old = |name: &MemberName| stored.nodes.iter().any(|node| node.member.as_ref() == Some(name));
+        let old = stored.members.iter().filter(|member| is_old(&member.name));
+        let logins = old.map(|member| (member.name.to_string(), member.password.clone())).collect();
         let mut known = Known {
+            logins,
             users: stored.users.into_iter().map(|user| (user.name.to_string(), user)).collect(),
             tokens: stored.tokens.into_iter().map(|token| (token.digest, token)).collect(),
             nodes: stored.nodes,

@@ -236,7 +236,23 @@ impl Checker<'_, '_> {
         });
         self.name("role.name", &slave.name);
         self.absolute("role.public_dir", &slave.public_dir);
-        let inline = matches!(slave.enrolment, SecretSource::Inline(_));
+        if let Some(ca) = &slave.ca {
+            self.absolute("role.ca", ca);
+        }
+        self.need(slave.enrolment.is_some() || slave.of_2014.is_some(), &["role"], || {
+            "role: a slave needs `enrolment`, the secret that lets it join its master (or `of_2014`, for a master \
+             of 2014)"
+                .to_owned()
+        });
+        if let Some(master) = &slave.of_2014 {
+            let source = engine::Source::new(Some(&master.user), "localhost", 873, &master.module, "project");
+            for error in source.err().into_iter().flatten() {
+                let key =
+                    if error.field.ends_with("user") { "role.of_2014.user" } else { "role.of_2014.module" };
+                self.need(false, &[key], || format!("{key}: {}", error.message));
+            }
+        }
+        let inline = matches!(slave.enrolment, Some(SecretSource::Inline(_)));
         if inline {
             self.reader.warn_at(
                 self.tree,

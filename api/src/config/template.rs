@@ -248,7 +248,7 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
     // How long a child may take to end after TERM, before KILL; at most 15s.
     //stop_grace: "5s",
 
-    // Four of these have no default.
+    // Those without // have no default.
     role: Slave(
         // Address of the master.
         master: "https://master.example.org:5000",
@@ -258,6 +258,10 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         public_dir: "/data/ftp",
         // How often every path is looked at, and not only what has changed.
         //whole_every: "24h",
+        // PEM file of the certificates that the master's must come from; None: those that the system trusts.
+        //ca: None,
+        // For a master of mirror-sync-api (2014), its rsync daemon: (user: "slave", module: "all"). No enrolment then.
+        //of_2014: None,
         // The secret that lets this node join; the master has the same one.
         enrolment: File("/etc/heliostat/enrolment.secret"),
     ),
@@ -268,7 +272,7 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
 mod tests {
     use super::{MASTER, RoleKind, SLAVE, template};
     use crate::config::value::{Shown, Value};
-    use crate::config::{Config, Loaded, Role, RsyncdExternal, Tls};
+    use crate::config::{Config, Loaded, MasterOf2014, Role, RsyncdExternal, Tls};
 
     /// The text with every default switched on.
     fn with_defaults(text: &str) -> String {
@@ -308,13 +312,15 @@ mod tests {
     fn every_key_of_the_types_stands_in_the_starting_file() {
         let external = RsyncdExternal { url: String::new(), user: None, password: None }.shown();
         let tls = Tls { cert: "/c".into(), key: "/k".into() }.shown();
+        let of_2014 = MasterOf2014 { user: "u".to_owned(), module: "m".to_owned() }.shown();
         for (text, name) in [(MASTER, "master"), (SLAVE, "slave")] {
             let config = Config::parse(name, text).unwrap().config;
             let mut expected = keys(&config.shown());
             expected.extend(keys(&tls));
-            if matches!(config.role, Role::Master(_)) {
-                expected.extend(keys(&external));
-            }
+            expected.extend(match config.role {
+                Role::Master(_) => keys(&external),
+                Role::Slave(_) => keys(&of_2014),
+            });
             assert!(expected.len() > 25, "{expected:?}");
             for key in expected {
                 assert!(text.contains(&format!("{key}: ")), "{key} is missing in the {name} file");

@@ -344,13 +344,31 @@ pub struct Slave {
     pub public_dir: PathBuf,
     /// How often every path is looked at, and not only what has changed.
     pub whole_every: Duration,
-    /// The secret that lets this node join.
-    pub enrolment: SecretSource,
+    /// PEM file of the certificates that the master's must come from; `None`: those that the system trusts.
+    pub ca: Option<PathBuf>,
+    /// The secret that lets this node join; needed unless the master is one of 2014.
+    pub enrolment: Option<SecretSource>,
+    /// How to pull from a master of 2014, which tells this node when to.
+    pub of_2014: Option<MasterOf2014>,
 }
 
-record!(Slave { whole_every = Duration::from_hours(24);
+record!(Slave {
+    whole_every = Duration::from_hours(24),
+    ca = None,
+    enrolment = None,
+    of_2014 = None;
     master = String::new(),
     name = String::new(),
     public_dir = PathBuf::new(),
-    enrolment = SecretSource::Env(String::new()),
 });
+
+/// The rsync daemon of a master of 2014: what was called `SLAVE_USER` and `MASTER_RSYNCD_MODULE` then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MasterOf2014 {
+    /// User that this node logs in as.
+    pub user: String,
+    /// Module in which each project is a folder.
+    pub module: String,
+}
+
+record!(MasterOf2014 {; user = String::new(), module = String::new() });

@@ -52,7 +52,11 @@ impl Offer {
             let (project, generation) = (&entry.project, entry.standing.generation);
             let (module, path) = place.of_project(&project.id, &project.place);
             offer.known.insert(project.id.clone(), (project.created, generation));
-            offer.shares.push(Share { module: module.clone(), path: project.place.clone() });
+            offer.shares.push(Share {
+                module: module.clone(),
+                path: project.place.clone(),
+                only: Vec::new(),
+            });
             let created = time(project.created);
             items.push(Item {
                 id: project.id.as_str(),
@@ -63,6 +67,7 @@ impl Offer {
                 path,
             });
         }
+        offer.shares.extend(place.together(entries));
         // Plain texts and numbers always have a JSON form.
         offer.projects = serde_json::value::to_raw_value(&items).unwrap_or_default();
         let digest = Sha256::digest(offer.projects.get());
@@ -88,6 +93,11 @@ impl Offer {
     /// What the daemon has to serve.
     pub(crate) fn shares(&self) -> &[Share] {
         &self.shares
+    }
+
+    /// Whether nodes of 2014 find the tree of this name in the one module that they know.
+    pub(super) fn is_together(&self, name: &str) -> bool {
+        self.shares.iter().any(|share| share.only.iter().any(|only| only == name))
     }
 
     /// The generation of a project that was created then; none: there is none.
@@ -142,10 +152,10 @@ enum Kind {
 /// The same for a slave: the daemon, and how to log in where that is not the slave's own business.
 #[derive(Debug, Serialize)]
 pub(crate) struct Address {
-    host: Option<String>,
-    port: u16,
+    pub(super) host: Option<String>,
+    pub(super) port: u16,
     user: Option<String>,
-    password: Option<String>,
+    pub(super) password: Option<String>,
 }
 
 impl Place {
@@ -185,6 +195,28 @@ impl Place {
                 (source.module().to_owned(), path.trim_matches('/').to_owned())
             }
         }
+    }
+
+    /// The one module in which nodes of 2014 look for each tree under its name: the folder above all trees, where there
+    /// is one such folder.
+    fn together(&self, entries: &[Arc<Entry>]) -> Option<Share> {
+        let Kind::Managed { module, .. } = &self.kind else { return None };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
+        let mut places =
+            entries.iter().filter(|entry| entry.project.fan_out).map(|entry| &entry.project.place);
+        let path = places.clone().next()?.parent()?.to_owned();
+        let alone = places.all(|place| place.parent() == Some(&path));
+        let names = entries.iter().filter(|entry| entry.project.fan_out).filter_map(|entry| {
+            let name = entry.project.place.file_name()?.to_str()?;
+            name.chars().all(plain).then(|| name.to_owned())
+        });
+        let only: Vec<String> = names.collect();
+        (alone && !only.is_empty()).then(|| Share { module: module.clone(), path, only })
+    }
+
+    /// Whether somebody else runs the daemon, and lays out its modules.
+    pub(super) fn is_external(&self) -> bool {
+        matches!(self.kind, Kind::External { .. })
     }
 
     /// The daemon for a slave.

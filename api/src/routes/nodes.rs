@@ -9,10 +9,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use engine::Secret;
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{ProjectId, RunId, RunState, Store};
 use serde::{Deserialize, Serialize};
@@ -28,7 +25,7 @@ use crate::http::body;
 use crate::nodes::changes::between;
 use crate::nodes::offer::Address;
 use crate::nodes::proof::Nonce;
-use crate::nodes::{NodeError, Nodes, Shown};
+use crate::nodes::{NodeError, Nodes, Shown, random_secret};
 use crate::problem::{FieldError, Problem};
 use crate::view::{Page, time};
 
@@ -37,7 +34,7 @@ const LONGEST_WAIT: u64 = 55;
 /// How many runs are looked through for the one that made a generation.
 const RUNS: usize = 200;
 
-fn nodes(app: &App) -> Result<&Nodes, Problem> {
+pub(super) fn nodes(app: &App) -> Result<&Nodes, Problem> {
     app.nodes.as_deref().ok_or_else(|| Problem::not_found("this is a slave: it has no slaves of its own"))
 }
 
@@ -89,8 +86,7 @@ pub(super) async fn add(
     let name: Option<MemberName> = parsed(&mut fields, "name");
     let errors = fields.finish();
     let (Some(name), true) = (name, errors.is_empty()) else { return Err(Problem::invalid(errors)) };
-    let random = || Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-    let (password, token) = (random(), random());
+    let (password, token) = (random_secret(), random_secret());
     let line = |member: &Member| audit::line(&actor, "node.create", member.name.as_str(), None, None);
     let nodes = nodes(&app)?;
     let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, line).await?;
@@ -112,6 +108,8 @@ pub(super) struct NodeView {
     joined: String,
     connected: bool,
     last_heard: Option<String>,
+    /// Where it is told, if it is a node of 2014.
+    address: Option<String>,
     current: bool,
     projects: Vec<HeldView>,
 }
@@ -121,6 +119,7 @@ pub(super) struct NodeView {
 struct HeldView {
     project: String,
     generation: Option<u64>,
+    told: Option<u64>,
     master_generation: u64,
     lag: u64,
     lag_seconds: f64,
@@ -162,21 +161,25 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
             let same = |holding: &&Holding| time(holding.created) == time(entry.project.created);
             let holding = shown.holdings.get(id).filter(same);
             let held = holding.and_then(|holding| holding.generation);
+            let told = holding.and_then(|holding| holding.told);
+            // Of what a node of 2014 was told, it has not reported anything yet.
+            let reported = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
             let lag = generation.saturating_sub(held.unwrap_or(0));
             let missed = (lag > 0).then(|| made.at(id, held.unwrap_or(0) + 1)).flatten();
             HeldView {
                 project: id.to_string(),
                 generation: held,
+                told,
                 master_generation: generation,
                 lag,
                 lag_seconds: missed.map_or(0.0, |at| (Utc::now() - at).as_seconds_f64().max(0.0)),
                 state: holding.map(|holding| holding.state.clone()),
                 reason: holding.and_then(|holding| holding.reason.clone()),
-                run: holding.map(|holding| holding.run.to_string()),
-                ended: holding.map(|holding| time(holding.ended)),
-                duration: holding.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
-                received: holding.map(|holding| holding.received),
-                reported: holding.map(|holding| time(holding.heard)),
+                run: reported.map(|holding| holding.run.to_string()),
+                ended: reported.map(|holding| time(holding.ended)),
+                duration: reported.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
+                received: reported.map(|holding| holding.received),
+                reported: reported.map(|holding| time(holding.heard)),
             }
         });
         each.collect::<Vec<_>>()
@@ -188,6 +191,7 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
             joined: time(shown.member.joined),
             connected: shown.connected,
             last_heard: shown.last_heard.map(time),
+            address: shown.address,
             current: projects.iter().all(|held| held.lag == 0),
             projects,
         }
@@ -333,6 +337,7 @@ pub(super) async fn report(
             .map_err(|error: scheduler::project::ProjectIdError| wrong("project", error.to_string()))?,
         created: input.created,
         generation: input.generation,
+        told: None,
         run: input.run.parse::<RunId>().map_err(|_| wrong("run", "is not the id of a run".to_owned()))?,
         state: input.state,
         reason,

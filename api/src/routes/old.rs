@@ -10,6 +10,7 @@ mod projects;
 mod rows;
 mod settings;
 mod slaves;
+mod told;
 mod users;
 
 pub(super) use rows::rows;

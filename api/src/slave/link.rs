@@ -16,15 +16,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use super::SlaveError;
 use super::held::{Report, replace};
 use super::master::{self, Login, News, Remote};
+use super::{SlaveError, http};
 use crate::config;
 use crate::nodes::proof::{Meeting, Nonce, SHORTEST, same};
 use crate::view::time;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long the master may keep a question for news.
 const WAIT: Duration = Duration::from_secs(30);
 /// How long an answer may take beyond that.
@@ -95,7 +93,8 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(config: &config::Slave, data_dir: &Path) -> Result<Self, SlaveError> {
         let path = data_dir.join("node.json");
-        let secret = config.enrolment.resolve().map_err(SlaveError::Secret)?;
+        let secret = config.enrolment.as_ref().ok_or(SlaveError::NoSecret)?;
+        let secret = secret.resolve().map_err(SlaveError::Secret)?;
         if secret.expose().len() < SHORTEST {
             tracing::warn!("the enrolment secret is shorter than {SHORTEST} bytes: no master accepts that");
         }
@@ -112,11 +111,9 @@ impl Link {
             password: Secret::new(file.password),
             known: file.known,
         });
-        let http =
-            Client::builder().connect_timeout(CONNECT).no_proxy().redirect(reqwest::redirect::Policy::none());
         let master = Url::parse(&config.master).map_err(|error| failed(std::io::Error::other(error)))?;
         Ok(Self {
-            http: http.build().map_err(SlaveError::Http)?,
+            http: http::client(config)?,
             master,
             name: config.name.clone(),
             secret,
@@ -294,11 +291,7 @@ impl Link {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, LinkError> {
-        let response = request.send().await.map_err(|error| {
-            let cause =
-                std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).last();
-            LinkError::Unreachable(cause.map_or_else(|| error.to_string(), ToString::to_string))
-        })?;
+        let response = request.send().await.map_err(|error| LinkError::Unreachable(http::cause(&error)))?;
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND => Err(LinkError::Removed),

@@ -1,11 +1,11 @@
 //! What a master says, and the projects that a slave makes of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use engine::{Options, RetryPolicy, Secret, Source};
-use scheduler::{CatchUp, Guard, Project, Rule, Schedule};
+use scheduler::{CatchUp, Guard, Project, ProjectId, Rule, Schedule};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -56,9 +56,9 @@ pub(super) fn project(
     remote: &Remote,
     login: &Login<'_>,
     public_dir: &Path,
-    resolve: impl FnOnce(&Path) -> Result<std::path::PathBuf, String>,
+    resolve: impl FnOnce(&Path) -> Result<PathBuf, String>,
 ) -> Result<Project, String> {
-    let id: scheduler::ProjectId = remote.id.parse().map_err(|error| format!("its id {error}"))?;
+    let id: ProjectId = remote.id.parse().map_err(|error| format!("its id {error}"))?;
     let Address { host, port, user, password } = &news.rsync;
     let host = host.as_deref().unwrap_or(login.host);
     let (user, password) = match (user, password) {
@@ -73,10 +73,23 @@ pub(super) fn project(
     let options = Options::new(&["-aH".to_owned()], &[], "--delete-delay");
     let options =
         options.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    Ok(plain(id, remote.name.clone(), source, password, (dest, place), options))
+}
+
+/// A slave's project: started by hand, tried again for long, without a guard of its own. `landing` is where it lands, and
+/// where that really is.
+pub(super) fn plain(
+    id: ProjectId,
+    name: String,
+    source: Source,
+    password: Option<Secret>,
+    (dest, place): (PathBuf, PathBuf),
+    options: Options,
+) -> Project {
     let now = Utc::now();
-    Ok(Project {
+    Project {
         id,
-        name: remote.name.clone(),
+        name,
         enabled: true,
         labels: std::collections::BTreeMap::new(),
         owner: "root".to_owned(),
@@ -103,7 +116,7 @@ pub(super) fn project(
         created: now,
         updated: now,
         version: 1,
-    })
+    }
 }
 
 /// Whether a slave's project must be replaced.
@@ -112,4 +125,5 @@ pub(super) fn differs(known: &Project, wanted: &Project) -> bool {
         || known.password != wanted.password
         || known.dest != wanted.dest
         || known.name != wanted.name
+        || known.options != wanted.options
 }

@@ -39,6 +39,8 @@ pub struct Share {
     pub module: String,
     /// The folder.
     pub path: PathBuf,
+    /// The names in it that are served, of letters, digits and `. _ + -`; none: everything.
+    pub only: Vec<String>,
 }
 
 /// What a daemon serves, and to whom.
@@ -82,12 +84,13 @@ impl Files {
         for share in &offer.shares {
             match writable(&share.path).filter(|_| !users.is_empty()) {
                 Some(path) => {
-                    let _ = write!(
-                        config,
-                        "[{}]\npath = {path}\nauth users = {}\n",
-                        share.module,
-                        users.join(",")
-                    );
+                    let users = users.join(",");
+                    let _ = write!(config, "[{}]\npath = {path}\nauth users = {users}\n", share.module);
+                    if !share.only.is_empty() {
+                        let only =
+                            share.only.iter().fold(String::new(), |all, name| all + "+ /" + name + " ");
+                        let _ = writeln!(config, "filter = {only}- /*");
+                    }
                 }
                 None if users.is_empty() => {}
                 None => left_out.push(share.module.clone()),
@@ -286,7 +289,11 @@ mod tests {
     fn the_files_are_private_and_hold_each_tree_once() {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::new(folder.path()).unwrap();
-        let share = |module: &str, path: &str| Share { module: module.to_owned(), path: path.into() };
+        let share = |module: &str, path: &str| Share {
+            module: module.to_owned(),
+            path: path.into(),
+            only: Vec::new(),
+        };
         let offer = Offer {
             shares: vec![
                 share("mirror-a", "/srv/a b"),
@@ -317,7 +324,7 @@ mod tests {
     fn without_users_nothing_is_served() {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::new(folder.path()).unwrap();
-        let share = Share { module: "m".to_owned(), path: "/srv".into() };
+        let share = Share { module: "m".to_owned(), path: "/srv".into(), only: Vec::new() };
         files.write(&Offer { shares: vec![share], max_connections: 1, ..Offer::default() }).unwrap();
         assert!(!fs::read_to_string(folder.path().join("rsyncd.conf")).unwrap().contains('['));
     }

@@ -105,20 +105,25 @@ pub(super) struct NodeRecord {
     id: u32,
     hostname: String,
     port: String,
+    #[serde(default)]
+    member: Option<String>,
     created: DateTime<Utc>,
 }
 
 impl From<&Node> for NodeRecord {
     fn from(node: &Node) -> Self {
-        let Node { id, hostname, port, created } = node.clone();
-        Self { id, hostname, port, created }
+        let Node { id, hostname, port, member, created } = node.clone();
+        Self { id, hostname, port, member: member.map(|name| name.to_string()), created }
     }
 }
 
-impl From<NodeRecord> for Node {
-    fn from(record: NodeRecord) -> Self {
-        let NodeRecord { id, hostname, port, created } = record;
-        Self { id, hostname, port, created }
+impl TryFrom<NodeRecord> for Node {
+    type Error = RecordError;
+
+    fn try_from(record: NodeRecord) -> Result<Self, RecordError> {
+        let NodeRecord { id, hostname, port, member, created } = record;
+        let member = member.map(|name| parse("member", &name)).transpose()?;
+        Ok(Self { id, hostname, port, member, created })
     }
 }
 

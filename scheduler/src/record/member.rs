@@ -14,12 +14,15 @@ pub(super) struct MemberRecord {
     token: String,
     joined: DateTime<Utc>,
     wish: u64,
+    #[serde(default)]
+    late: Vec<String>,
 }
 
 impl From<&Member> for MemberRecord {
     fn from(member: &Member) -> Self {
-        let Member { name, password, token, joined, wish } = member.clone();
-        Self { name: name.to_string(), password: password.expose().to_owned(), token, joined, wish }
+        let Member { name, password, token, joined, wish, late } = member.clone();
+        let late = late.iter().map(ToString::to_string).collect();
+        Self { name: name.to_string(), password: password.expose().to_owned(), token, joined, wish, late }
     }
 }
 
@@ -27,8 +30,9 @@ impl TryFrom<MemberRecord> for Member {
     type Error = RecordError;
 
     fn try_from(record: MemberRecord) -> Result<Self, RecordError> {
-        let MemberRecord { name, password, token, joined, wish } = record;
-        Ok(Self { name: parse("name", &name)?, password: Secret::new(password), token, joined, wish })
+        let MemberRecord { name, password, token, joined, wish, late } = record;
+        let late = late.iter().map(|project| parse("late", project)).collect::<Result<_, _>>()?;
+        Ok(Self { name: parse("name", &name)?, password: Secret::new(password), token, joined, wish, late })
     }
 }
 
@@ -38,6 +42,8 @@ pub(super) struct HoldingRecord {
     project: String,
     created: DateTime<Utc>,
     generation: Option<u64>,
+    #[serde(default)]
+    told: Option<u64>,
     run: String,
     state: String,
     reason: Option<String>,
@@ -54,6 +60,7 @@ impl From<&Holding> for HoldingRecord {
             project,
             created,
             generation,
+            told,
             run,
             state,
             reason,
@@ -67,6 +74,7 @@ impl From<&Holding> for HoldingRecord {
             project: project.to_string(),
             created,
             generation,
+            told,
             run: run.to_string(),
             state,
             reason,
@@ -87,6 +95,7 @@ impl TryFrom<HoldingRecord> for Holding {
             project,
             created,
             generation,
+            told,
             run,
             state,
             reason,
@@ -100,6 +109,7 @@ impl TryFrom<HoldingRecord> for Holding {
             project: parse("project", &project)?,
             created,
             generation,
+            told,
             run: parse("run", &run)?,
             state,
             reason,

@@ -215,7 +215,13 @@ async fn accounts_and_the_audit_trail_outlive_a_restart() {
         expires: Some(at(9)),
         last_used: None,
     };
-    let node = Node { id: 1, hostname: "ftp-nyc".into(), port: "7000".into(), created: at(3) };
+    let node = Node {
+        id: 1,
+        hostname: "ftp-nyc".into(),
+        port: "7000".into(),
+        member: Some("ftp-nyc".parse().unwrap()),
+        created: at(3),
+    };
     let line = |id: u128| AuditEntry {
         id,
         at: at(4),

@@ -19,17 +19,7 @@ impl Accounts {
         if self.known().tokens.len() >= MOST {
             return Err(AccountError::Forbidden("there are too many tokens: revoke some"));
         }
-        let owner = UserName::ROOT.parse().map_err(|_| AccountError::Hash)?;
-        let token = Token {
-            id: member.token.clone(),
-            name: format!("slave {}", member.name),
-            digest: Sha256::digest(token.expose()).into(),
-            scope: Scope::Node(member.name.clone()),
-            owner,
-            created: Utc::now(),
-            expires: None,
-            last_used: None,
-        };
+        let token = token_of(member, token)?;
         let writes = vec![
             AccountWrite::Member(member.clone()),
             AccountWrite::Token(token.clone()),
@@ -58,8 +48,13 @@ impl Accounts {
             AccountWrite::Audit(line),
         ];
         writes.extend(held.iter().map(|project| AccountWrite::ForgetHolding(name.clone(), project.clone())));
+        let old = self.nodes().into_iter().find(|node| node.member.as_ref() == Some(name));
+        writes.extend(old.iter().map(|node| AccountWrite::ForgetNode(node.id)));
         self.store.commit_accounts(writes).await?;
-        self.known().tokens.retain(|_, token| token.id != member.token);
+        let mut known = self.known();
+        known.tokens.retain(|_, token| token.id != member.token);
+        known.nodes.retain(|node| node.member.as_ref() != Some(name));
+        known.logins.remove(name.as_str());
         Ok(())
     }
 
@@ -67,17 +62,22 @@ impl Accounts {
     ///
     /// # Errors
     /// When that cannot be stored.
-    pub async fn remember(&self, member: &Member, line: AuditEntry) -> Result<(), AccountError> {
-        let writes = vec![AccountWrite::Member(member.clone()), AccountWrite::Audit(line)];
-        Ok(self.store.commit_accounts(writes).await?)
+    pub async fn remember(&self, member: &Member, line: Option<AuditEntry>) -> Result<(), AccountError> {
+        let member = [AccountWrite::Member(member.clone())].into_iter();
+        Ok(self.store.commit_accounts(member.chain(line.map(AccountWrite::Audit)).collect()).await?)
     }
 
     /// Remembers what a slave holds.
     ///
     /// # Errors
     /// When that cannot be stored.
-    pub async fn remember_holding(&self, holding: &Holding) -> Result<(), AccountError> {
-        Ok(self.store.commit_accounts(vec![AccountWrite::Holding(holding.clone())]).await?)
+    pub async fn remember_holding(
+        &self,
+        holding: Option<&Holding>,
+        line: Option<AuditEntry>,
+    ) -> Result<(), AccountError> {
+        let holding = holding.cloned().map(AccountWrite::Holding).into_iter();
+        Ok(self.store.commit_accounts(holding.chain(line.map(AccountWrite::Audit)).collect()).await?)
     }
 
     /// Every slave that joined, and what each holds.
@@ -88,4 +88,18 @@ impl Accounts {
         let stored = self.store.accounts()?;
         Ok((stored.members, stored.holdings))
     }
+}
+
+/// The token of a slave.
+pub(super) fn token_of(member: &Member, text: &Secret) -> Result<Token, AccountError> {
+    Ok(Token {
+        id: member.token.clone(),
+        name: format!("slave {}", member.name),
+        digest: Sha256::digest(text.expose()).into(),
+        scope: Scope::Node(member.name.clone()),
+        owner: UserName::ROOT.parse().map_err(|_| AccountError::Hash)?,
+        created: Utc::now(),
+        expires: None,
+        last_used: None,
+    })
 }

@@ -1,9 +1,13 @@
 //! The slaves that are known by name: added, listed, removed; and tokens that follow a project to its new name.
 
 use chrono::Utc;
+use engine::Secret;
 use scheduler::ProjectId;
 use scheduler::account::{AccountWrite, AuditEntry, Node, Scope, Token};
+use scheduler::member::{Member, MemberName};
+use subtle::ConstantTimeEq;
 
+use super::members::token_of;
 use super::{AccountError, Accounts, MOST};
 
 impl Accounts {
@@ -13,7 +17,8 @@ impl Accounts {
         self.known().nodes.clone()
     }
 
-    /// Adds a node, and says whether it is new: one of this name stays as it is.
+    /// Adds a node, with the slave that it is in lists and that slave's token. One of this name stays as it is, and none
+    /// is given.
     ///
     /// # Errors
     /// When it cannot be stored, or there are too many.
@@ -21,38 +26,74 @@ impl Accounts {
         &self,
         hostname: String,
         port: String,
+        member: impl FnOnce(u32) -> Member,
+        token: &Secret,
         line: impl FnOnce(&Node) -> AuditEntry,
-    ) -> Result<bool, AccountError> {
+    ) -> Result<Option<(Node, Member)>, AccountError> {
         let _turn = self.changing.lock().await;
         let nodes = self.nodes();
         if nodes.iter().any(|node| node.hostname == hostname) {
-            return Ok(false);
+            return Ok(None);
         }
-        if nodes.len() >= MOST {
-            return Err(AccountError::Forbidden("there are too many nodes: remove some"));
+        if nodes.len() >= MOST || self.known().tokens.len() >= MOST {
+            return Err(AccountError::Forbidden("there are too many nodes or tokens: remove some"));
         }
         let id = nodes.last().map_or(1, |last| last.id.saturating_add(1));
-        let node = Node { id, hostname, port, created: Utc::now() };
-        let writes = vec![AccountWrite::Node(node.clone()), AccountWrite::Audit(line(&node))];
-        self.store.commit_accounts(writes).await?;
-        self.known().nodes.push(node);
-        Ok(true)
+        let member = member(id);
+        let node = Node { id, hostname, port, member: Some(member.name.clone()), created: Utc::now() };
+        self.keep_node(&node, &member, token, Some(line(&node))).await?;
+        Ok(Some((node, member)))
     }
 
-    /// Removes a node, and says whether there was one.
+    /// Gives a node that was added before slaves had logins the slave that it is in lists.
     ///
     /// # Errors
-    /// When that cannot be stored.
-    pub async fn remove_node(&self, hostname: &str, line: AuditEntry) -> Result<bool, AccountError> {
+    /// When it cannot be stored.
+    pub async fn complete_node(
+        &self,
+        node: Node,
+        member: &Member,
+        token: &Secret,
+    ) -> Result<Node, AccountError> {
         let _turn = self.changing.lock().await;
-        let Some(node) = self.nodes().into_iter().find(|node| node.hostname == hostname) else {
-            return Ok(false);
-        };
-        self.store
-            .commit_accounts(vec![AccountWrite::ForgetNode(node.id), AccountWrite::Audit(line)])
-            .await?;
-        self.known().nodes.retain(|known| known.id != node.id);
-        Ok(true)
+        let node = Node { member: Some(member.name.clone()), ..node };
+        self.keep_node(&node, member, token, None).await?;
+        Ok(node)
+    }
+
+    async fn keep_node(
+        &self,
+        node: &Node,
+        member: &Member,
+        token: &Secret,
+        line: Option<AuditEntry>,
+    ) -> Result<(), AccountError> {
+        let token = token_of(member, token)?;
+        let writes = [
+            AccountWrite::Node(node.clone()),
+            AccountWrite::Member(member.clone()),
+            AccountWrite::Token(token.clone()),
+        ];
+        self.store.commit_accounts(writes.into_iter().chain(line.map(AccountWrite::Audit)).collect()).await?;
+        let mut known = self.known();
+        known.tokens.insert(token.digest, token);
+        known.logins.insert(member.name.to_string(), member.password.clone());
+        known.nodes.retain(|known| known.id != node.id);
+        known.nodes.push(node.clone());
+        known.nodes.sort_by_key(|node| node.id);
+        Ok(())
+    }
+
+    /// The node of 2014 that logs in with its name and its password at the rsync daemon.
+    pub(in crate::auth) fn node_login(&self, name: &str, password: &str) -> Option<MemberName> {
+        let known = self.known();
+        let right = known.logins.get(name)?.expose();
+        let same = bool::from(right.as_bytes().ct_eq(password.as_bytes()));
+        known
+            .nodes
+            .iter()
+            .filter_map(|node| node.member.clone())
+            .find(|member| same && member.as_str() == name)
     }
 
     /// Lets the tokens that start a project start it under its new name, and nobody else's under the old one.

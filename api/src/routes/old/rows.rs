@@ -3,7 +3,7 @@
 
 use axum::routing::{MethodRouter, get, post};
 
-use super::{change, projects, slaves, users};
+use super::{change, projects, slaves, told, users};
 use crate::app::App;
 use crate::routes::{Access, Answer, Query, Route, row};
 
@@ -116,9 +116,9 @@ fn slave_rows() -> Vec<Route> {
             ..old("remove_slave", "post", "/remove_slave", "remove a slave", || post(slaves::remove))
         },
         Route {
-            access: Access::Root,
+            access: Access::Report,
             body: Some("OldReport"),
-            errors: &[400, 404, 408, 409, 413, 507],
+            errors: &[400, 403, 404, 408, 409, 413, 507],
             ..old(
                 "slave_rsync_complete",
                 "post",
@@ -126,6 +126,15 @@ fn slave_rows() -> Vec<Route> {
                 "a slave holds a project now",
                 || post(slaves::report),
             )
+        },
+        Route {
+            access: Access::Master,
+            body: Some("OldMessage"),
+            answer: (200, Answer::Json("OldTold")),
+            errors: &[400, 403, 404, 408, 409, 413, 503, 507],
+            ..old("sync_from_master", "post", "/sync_from_master", "a master tells its slave to sync", || {
+                post(told::sync)
+            })
         },
     ]
 }

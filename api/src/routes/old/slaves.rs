@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::{Extension, Json};
 use engine::Source;
-use scheduler::account::{AccountWrite, Node};
+use scheduler::ProjectId;
+use scheduler::account::Node;
 use serde_json::{Value, json};
 
 use super::input::{given, required};
@@ -13,6 +14,7 @@ use crate::app::App;
 use crate::audit;
 use crate::auth::Actor;
 use crate::problem::Problem;
+use crate::routes::nodes::nodes;
 
 pub(super) async fn add(
     State(app): State<App>,
@@ -26,7 +28,7 @@ pub(super) async fn add(
         let after = json!({ "id": node.id, "hostname": &node.hostname, "port": &node.port });
         audit::line(&actor, "node.create", &node.hostname, None, Some(after))
     };
-    let added = app.gate.accounts.add_node(hostname.clone(), port, line).await?;
+    let added = nodes(&app)?.add_old(&app.gate.accounts, hostname.clone(), port, line).await?;
     let details = if added { "Added to cluster" } else { "Already added" };
     Ok(Json(json!({ "method": "add_slave", "success": true, "hostname": hostname, "details": details })))
 }
@@ -57,8 +59,8 @@ pub(super) async fn remove(
 ) -> Result<Json<Value>, Problem> {
     let hostname = required(&given(&app, input).await?, "hostname")?;
     let line = audit::line(&actor, "node.delete", &hostname, None, None);
-    let details =
-        if app.gate.accounts.remove_node(&hostname, line).await? { "Found and deleted" } else { "" };
+    let removed = nodes(&app)?.remove_old(&app.gate.accounts, &hostname, line).await?;
+    let details = if removed { "Found and deleted" } else { "" };
     Ok(Json(json!({ "method": "remove_slave", "success": true, "details": details })))
 }
 
@@ -72,11 +74,25 @@ pub(super) async fn report(
     let (slave, project) = (required(&given, "slave_id")?, required(&given, "project")?);
     let node = app.gate.accounts.nodes().into_iter().find(|node| node.id.to_string() == slave);
     let node = node.ok_or_else(|| Problem::not_found(format!("there is no slave {slave}")))?;
-    let project = named(&app, &project)?;
+    if actor.node().is_some_and(|name| node.member.as_ref() != Some(name)) {
+        return Err(Problem::forbidden(format!(
+            "slave {slave} is another one: a slave reports for itself only"
+        )));
+    }
+    let project = told(&app, &project)?;
     let after = json!({ "slave": &node.hostname });
     let line = audit::line(&actor, "node.synced", project.as_str(), None, Some(after));
-    let stored = app.scheduler.store().commit_accounts(vec![AccountWrite::Audit(line)]).await;
-    stored.map_err(|error| Problem::insufficient_storage(error.to_string()))?;
+    nodes(&app)?.report_old(&app.gate.accounts, &node, &project, line).await?;
     tracing::info!(%project, slave = node.hostname, "a slave reports that it has synced");
     Ok(Json(json!({ "method": "slave_rsync_complete", "success": true })))
+}
+
+/// The project that a slave means: it was told the name of the tree.
+fn told(app: &App, name: &str) -> Result<ProjectId, Problem> {
+    let projects = app.scheduler.board().projects();
+    let mut trees = projects.iter().filter(|entry| entry.project.place.file_name() == Some(name.as_ref()));
+    match (trees.next(), trees.next()) {
+        (Some(tree), None) => Ok(tree.project.id.clone()),
+        _ => named(app, name),
+    }
 }

@@ -1,0 +1,72 @@
+//! What a master knows of its slaves: who joined, what each said last, and who is there at this moment.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use engine::rsyncd::service::Share;
+use scheduler::ProjectId;
+use scheduler::account::Node;
+use scheduler::member::{Holding, Member, MemberName};
+
+use super::{HEARD_WITHIN, NodeError};
+
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) members: BTreeMap<MemberName, Seen>,
+    pub(super) holdings: HashMap<(MemberName, ProjectId), Holding>,
+    /// What the daemon serves.
+    pub(super) shares: Vec<Share>,
+}
+
+/// A slave, and what is known of it for as long as this process lives.
+pub(super) struct Seen {
+    pub(super) member: Member,
+    pub(super) heard: Option<(Instant, DateTime<Utc>)>,
+    /// It hung up while it waited for an answer.
+    pub(super) gone: bool,
+    /// The process that follows under this name, and how many of its questions wait for an answer.
+    pub(super) following: Option<(String, usize)>,
+    /// Where it is told, if it is a node of 2014.
+    pub(super) old: Option<Node>,
+}
+
+/// A slave as lists show it.
+pub(crate) struct Shown {
+    pub(crate) member: Member,
+    pub(crate) last_heard: Option<DateTime<Utc>>,
+    pub(crate) connected: bool,
+    /// Where it is told, if it is a node of 2014.
+    pub(crate) address: Option<String>,
+    pub(crate) holdings: BTreeMap<ProjectId, Holding>,
+}
+
+impl Seen {
+    pub(super) fn new(member: Member) -> Self {
+        Self { member, heard: None, gone: false, following: None, old: None }
+    }
+}
+
+impl Known {
+    pub(super) fn find(&self, name: &str) -> Result<&Seen, NodeError> {
+        let found = self.members.values().find(|seen| seen.member.name.as_str() == name);
+        found.ok_or_else(|| NodeError::Unknown(name.to_owned()))
+    }
+
+    pub(super) fn show(&self, seen: &Seen) -> Shown {
+        let own = self.holdings.iter().filter(|((owner, _), _)| *owner == seen.member.name);
+        Shown {
+            member: seen.member.clone(),
+            last_heard: seen.heard.map(|(_, at)| at),
+            connected: !seen.gone && seen.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN),
+            address: seen.old.as_ref().map(|node| format!("{}:{}", node.hostname, node.port)),
+            holdings: own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect(),
+        }
+    }
+
+    /// The nodes of 2014.
+    pub(super) fn old(&self) -> Vec<(Node, Member)> {
+        let old = self.members.values().filter_map(|seen| Some((seen.old.clone()?, seen.member.clone())));
+        old.collect()
+    }
+}
