@@ -5,7 +5,7 @@
 use crate::host::dest;
 
 #[doc(inline)]
-pub use crate::bindings::hooks::heliostat::plugin::dest::{Error, Kind, Metadata};
+pub use crate::bindings::imports::heliostat::plugin::dest::{Error, Kind, Metadata};
 
 /// What stands at a path: its kind, size and time of change.
 pub fn stat(path: &str) -> Result<Metadata, Error> {

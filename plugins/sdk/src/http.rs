@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::bindings::hooks::heliostat::plugin::http::{self as wire, HeaderValue};
+use crate::bindings::imports::heliostat::plugin::http::{self as wire, HeaderValue};
 use crate::host::http;
 
 #[doc(inline)]

@@ -3,7 +3,7 @@
 use crate::host::kv;
 
 #[doc(inline)]
-pub use crate::bindings::hooks::heliostat::plugin::kv::Error;
+pub use crate::bindings::imports::heliostat::plugin::kv::Error;
 
 /// The value of `key`, if there is one.
 pub fn get(key: &str) -> Result<Option<Vec<u8>>, Error> {

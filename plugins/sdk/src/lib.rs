@@ -102,7 +102,7 @@ pub mod testing;
 pub mod time;
 
 #[doc(inline)]
-pub use bindings::hooks::heliostat::plugin::types::{
+pub use bindings::imports::heliostat::plugin::types::{
     Changes, Decision, HookError, PastRun, Project, RsyncEdit, RunContext, RunOutcome, Stats, Status,
     Trigger, Verdict,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Once;
 
-use crate::bindings::hooks::heliostat::plugin::log::Level;
+use crate::bindings::imports::heliostat::plugin::log::Level;
 use crate::host;
 
 /// Runs before each call of a hook or a policy.

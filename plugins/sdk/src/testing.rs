@@ -19,7 +19,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::bindings::hooks::heliostat::plugin::http as wire;
+use crate::bindings::imports::heliostat::plugin::http as wire;
 use crate::{Changes, Finished, Project, RunContext, RunOutcome, Status, Trigger};
 
 pub use wire::{HeaderValue, Request as SentRequest};

@@ -3,7 +3,7 @@
 #![expect(clippy::unnecessary_wraps, reason = "the signatures are the contract's")]
 
 use super::CURRENT;
-use crate::bindings::hooks::heliostat::plugin as bindings;
+use crate::bindings::imports::heliostat::plugin as bindings;
 
 pub mod config {
     //! Settings.
