@@ -3,7 +3,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint build package install-deps bench clean
+.PHONY: demo test lint build package install-deps screenshots bench clean
 
 demo: install-deps  ## the main job, shown on real rsync in under 15 seconds
 	$(CARGO) build --quiet --workspace --bin heliostat
@@ -32,6 +32,10 @@ package: build  ## a Debian package, in target/package
 
 install-deps:  ## rsync, and what the tests need
 	@scripts/install-deps
+
+screenshots:  ## the pictures of the dashboard in docs/images
+	@scripts/install-deps pictures
+	$(CARGO) test -p tests --test it -- --ignored browser::pictures
 
 bench: build  ## the workloads of docs/performance.md
 	benches/run

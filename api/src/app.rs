@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use chrono::{DateTime, Utc};
 use scheduler::{Project, ProjectId, Scheduler};
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 
 use crate::auth::{Actor, Gate, Refused, sessions};
 use crate::metrics::{self, Metrics};
@@ -26,6 +28,9 @@ use crate::problem::Problem;
 use crate::reload::Reloader;
 use crate::routes::{self, Access, Route, old};
 use crate::slave::told::ToldSlave;
+
+/// A smaller answer fits one packet anyway.
+const WORTH_PACKING: u64 = 1400;
 
 /// What every route works with; clones share it.
 #[derive(Clone)]
@@ -78,6 +83,7 @@ impl App {
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
             .layer(CatchPanicLayer::custom(|_| Problem::internal(&"a handler panicked").into_response()))
             .layer(middleware::map_response(hardened))
+            .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_worth_packing))
             .layer(middleware::from_fn_with_state(self.clone(), metrics::count))
             .with_state(self)
     }
@@ -89,6 +95,15 @@ impl std::ops::Deref for App {
     fn deref(&self) -> &Shared {
         &self.shared
     }
+}
+
+/// Whether an answer is compressed for who takes that: large documents, and nothing that is a stream.
+fn is_worth_packing(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let number = |value: &HeaderValue| value.to_str().ok()?.parse::<u64>().ok();
+    let size = headers.get(header::CONTENT_LENGTH).and_then(number);
+    let is_json =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
+    is_json && size.is_none_or(|size| size >= WORTH_PACKING)
 }
 
 /// The handler, behind the rule of its row.

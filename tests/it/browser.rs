@@ -1,10 +1,13 @@
 //! The dashboard in a real browser, driven as a person would.
 
+mod pictures;
+
 use std::fs;
 
 use serde_json::json;
 
 use crate::kit::{Browser, PASSWORD, Server, Upstream};
+use crate::slaves::{current, master, slave};
 
 /// Keys as the driver's protocol writes them.
 const TAB: &str = "\u{e004}";
@@ -16,7 +19,7 @@ fn sign_in(browser: &Browser, server: &Server) {
     browser.fill("input[name=user]", "root");
     browser.fill("input[name=password]", PASSWORD);
     browser.click("button", "Sign in");
-    browser.see("All projects");
+    browser.see("Overview");
 }
 
 #[test]
@@ -28,7 +31,7 @@ fn a_wrong_password_is_said_and_the_right_one_opens_the_page() {
     browser.fill("input[name=password]", &format!("wrong{ENTER}"));
     browser.see("This user and password do not go together.");
     browser.fill("input[name=password]", &format!("{PASSWORD}{ENTER}"));
-    browser.see("All projects");
+    browser.see("Overview");
     browser.click("button", "Sign out");
     browser.see("Password");
     browser.assert_quiet();
@@ -41,11 +44,72 @@ fn a_sync_is_started_and_seen_to_its_end_without_a_reload() {
     server.project("p", &upstream.url("data"), &json!({"name": "A tree"}));
     sign_in(&browser, &server);
     browser.script("window.same = true", Vec::new());
-    browser.click("a", "p");
+    browser.click("td a", "p");
     browser.click("button", "Sync now");
     browser.click("dialog button", "Sync now");
     browser.see("succeeded");
     assert_eq!(browser.script("return window.same", Vec::new()), true, "the page was loaded anew");
+    browser.assert_quiet();
+}
+
+#[test]
+fn a_project_is_added_with_what_is_wrong_said_at_its_field() {
+    let Some(browser) = Browser::start() else { return };
+    let (server, upstream) = (Server::start(""), Upstream::start(3));
+    sign_in(&browser, &server);
+    browser.see("No project yet");
+    browser.click("a", "Add a project");
+    browser.fill("input[name=source]", &upstream.url("dat"));
+    browser.click("button", "Ask the upstream");
+    browser.see("did you mean `data`");
+    browser.fill("input[name=source]", &upstream.url("data"));
+    browser.click("button", "Ask the upstream");
+    browser.see("it is there");
+    browser.fill("input[name=id]", "pkg");
+    browser.fill("input[name=dest]", "not/absolute");
+    browser.click("button", "Add the project");
+    browser.until(
+        "the destination to be marked",
+        "return document.querySelector('input[name=dest]').ariaInvalid === arguments[0]",
+        "true",
+    );
+    browser.fill("input[name=dest]", server.path("mirrors/pkg").to_str().unwrap());
+    browser.click("button", "Add the project");
+    browser.see("No run has ended yet");
+    assert_eq!(server.get("/api/v1/projects/pkg").json()["schedule"]["cron"], "H */6 * * *");
+    browser.click("a", "Change");
+    browser.fill("input[name=name]", "Packages");
+    browser.click("button", "Change");
+    browser.see("Packages");
+    browser.click("button", "Remove");
+    browser.see("to go on");
+    assert_eq!(server.get("/api/v1/projects/pkg").json()["name"], "Packages");
+    browser.fill("dialog input", &format!("pkg{ENTER}"));
+    browser.see("No project yet");
+    assert_eq!(server.get("/api/v1/projects/pkg").status, 404);
+    // The browser tells of each answer that is no success, and that is what was asked for here.
+    browser.assert_quiet_but(&["422"]);
+}
+
+#[test]
+fn a_node_is_seen_behind_and_removed() {
+    let Some(browser) = Browser::start() else { return };
+    let (master, upstream) = (master(), Upstream::start(3));
+    master.project("p", &upstream.url("data"), &json!({}));
+    let slave = slave(&master.url(""), "far");
+    master.ended(&master.sync("p"));
+    current(&master, "far", "p");
+    sign_in(&browser, &master);
+    browser.click("a", "Nodes");
+    browser.see("all 1 current");
+    drop(slave);
+    fs::write(upstream.tree().join("new"), "new").unwrap();
+    master.ended(&master.sync("p"));
+    browser.see("1 of 1 behind");
+    browser.click("button", "Remove far");
+    browser.fill("dialog input", &format!("far{ENTER}"));
+    browser.see("No node has joined");
+    assert_eq!(master.get("/api/v1/nodes/far").status, 404);
     browser.assert_quiet();
 }
 
@@ -71,7 +135,8 @@ fn names_from_an_upstream_stay_names() {
     browser.open(&server.url(&format!("/#/run/{run}")));
     browser.see(names[1]);
     browser.see(names[3]);
-    assert!(browser.text().contains("[31mred"));
+    browser.see("\\#033[31mred");
+    browser.see("\\u{202e}gnp.exe");
     let hurt = "return window.hurt || document.querySelector('main img, main script') !== null";
     assert_eq!(browser.script(hurt, Vec::new()), false);
     browser.assert_quiet();
@@ -89,7 +154,7 @@ fn every_page_can_be_reached_and_used_without_a_mouse() {
         "password",
     );
     browser.keys(&format!("{PASSWORD}{ENTER}"));
-    browser.see("All projects");
+    browser.see("Overview");
     tab_to(&browser, "p");
     browser.keys(ENTER);
     browser.see("No run has ended yet");

@@ -84,24 +84,35 @@ fn a_session_signs_in_changes_things_only_from_the_page_and_ends() {
 }
 
 #[test]
-fn the_page_is_open_strict_and_small_and_the_status_documents_are_for_everybody() {
+fn the_page_is_open_strict_kept_and_small_and_the_status_documents_are_for_everybody() {
     let (server, client) = (Server::start(""), crate::kit::client());
     server.project("p", "rsync://h/m", &json!({}));
     let get = |path: &str| client.get(server.url(path)).send().unwrap();
     let page = get("/");
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"), "{policy}");
-    let mut size = page.text().unwrap().len();
+    let folder = page.text().unwrap().split_once("/assets/").unwrap().1.split_once('/').unwrap().0.to_owned();
+    let packed = |path: &str| {
+        let answer = client.get(server.url(path)).header("Accept-Encoding", "gzip").send().unwrap();
+        assert_eq!(answer.headers()["content-encoding"], "gzip", "{path}");
+        (answer.headers().clone(), answer.bytes().unwrap().len())
+    };
+    let mut size = packed("/").1;
     for file in api::dashboard::FILES {
-        let answer = get(&format!("/assets/{}", file.name));
-        assert_eq!(
-            (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()),
-            (200, file.kind)
-        );
-        size += answer.text().unwrap().len();
+        let (headers, length) = packed(&format!("/assets/{folder}/{}", file.name));
+        assert_eq!(headers["content-type"].to_str().unwrap(), file.kind);
+        assert!(headers["cache-control"].to_str().unwrap().contains("immutable"));
+        size += length;
     }
-    assert!(size < 80_000, "the dashboard has grown to {size} bytes");
-    assert_eq!(get("/assets/none.js").status(), 404);
+    assert!(size < 80_000, "the dashboard has grown to {size} bytes on the wire");
+    assert_eq!(get(&format!("/assets/{folder}/none.js")).status(), 404);
+    assert_eq!(get("/assets/another/main.js").status(), 404);
+    let tag = get("/").headers()["etag"].clone();
+    let kept = client.get(server.url("/")).header("If-None-Match", tag).send().unwrap();
+    assert_eq!(
+        (kept.status().as_u16(), kept.headers()["content-security-policy"].to_str().unwrap()),
+        (304, &*policy)
+    );
     let jobs: serde_json::Value = get("/status/tunasync.json").json().unwrap();
     assert_eq!((&jobs[0]["name"], &jobs[0]["last_update_ts"]), (&json!("p"), &json!(-62_135_596_800_i64)));
     let mirrors: serde_json::Value = get("/status/mirrorz.json").json().unwrap();

@@ -17,7 +17,7 @@ use crate::kit::{Server, Upstream, client, fingerprint, free_port, processes_wit
 
 const SECRET: &str = "the enrolment secret of these tests";
 
-fn master() -> Server {
+pub(crate) fn master() -> Server {
     let rsyncd = free_port();
     Server::start_from(|folder, port| {
         let data = folder.join("data");
@@ -28,7 +28,7 @@ fn master() -> Server {
     })
 }
 
-fn slave(master: &str, name: &str) -> Server {
+pub(crate) fn slave(master: &str, name: &str) -> Server {
     slave_with(master, name, SECRET, "")
 }
 
@@ -51,7 +51,7 @@ fn held(master: &Server, node: &str, project: &str) -> Value {
 }
 
 /// Waits until a slave is known to hold what the master has.
-fn current(master: &Server, node: &str, project: &str) -> Value {
+pub(crate) fn current(master: &Server, node: &str, project: &str) -> Value {
     wait_for(&format!("{node} to be current with {project}"), || {
         let held = held(master, node, project);
         (held["lag"] == 0 && held["generation"].as_u64().is_some_and(|held| held > 0)).then_some(held)

@@ -1,137 +1,93 @@
 // The first page: what needs a person, then what runs, then what waits, then every project.
 
-import { all, get } from "./api.js";
-import { h, link } from "./dom.js";
-import { listen, refresh } from "./events.js";
-import { bytes, kind, number, span, upstream, when } from "./words.js";
+import { get } from "./api.js";
+import { html } from "./html.js";
+import { useData } from "./live.js";
+import { Gauge, Link, Pending, Progress, Section, Tag, When } from "./parts.js";
+import { useProjects } from "./projects.js";
+import { Table } from "./table.js";
+import { bytes, count, number } from "./words.js";
 
 /** A file system with less than this share free needs a person. */
 const LITTLE = 0.1;
+/** How many of a kind are shown before the list is folded. */
+const SHOWN = 8;
 
-export async function overview(place, signal) {
-  const parts = { tiles: h("div", { class: "tiles" }), first: h("div"), running: h("div"), waiting: h("div"), all: h("div") };
-  const list = projects(parts.all);
-  place.replaceChildren(h("h1", { class: "skip" }, "Overview"), ...Object.values(parts));
-  const bars = new Map();
-  const load = async () => {
-    const [status, items] = await Promise.all([get("/status"), all("/projects")]);
-    if (signal.aborted) return;
-    tiles(parts.tiles, status);
-    first(parts.first, status);
-    running(parts.running, status.running, bars);
-    waiting(parts.waiting, status.queued);
-    list(items);
-  };
-  await load();
-  refresh(signal, () => true, () => load().catch(() => {}));
-  listen(signal, (event) => {
-    if (event.type === "run.progress") bars.get(event.run)?.(event.progress);
-  });
+export function Overview({ session }) {
+  const { value: status, error } = useData(() => get("/status"), "status", () => true);
+  const { items, error: listError } = useProjects();
+  if (!status) return html`<${Pending} error=${error} what="The overview" />`;
+  const needs = attention(status);
+  return html`
+    <div class="title"><h1 class="grow">Overview</h1>
+      ${session.role !== "viewer" && session.site !== "slave" && html`<${Link} to=${["add"]} class="button main">Add a project</${Link}>`}</div>
+    <${Figures} status=${status} needs=${needs} />
+    <${Needs} items=${needs} status=${status} />
+    <${Running} runs=${status.running} />
+    <${Waiting} queue=${status.queued} />
+    ${items ? html`<${Table} items=${items} />` : html`<${Pending} error=${listError} what="The list" />`}
+    <${Disks} disks=${status.disk} />`;
 }
 
-function tiles(place, status) {
-  const tile = (value, text, bad) => h("div", { class: bad ? "tile bad" : "tile" }, h("b", {}, String(value)), h("span", { class: "soft small" }, text));
-  place.replaceChildren(
-    tile(number(status.counts.projects), "projects"),
-    tile(number(status.counts.failing), "failing", status.counts.failing > 0),
-    tile(status.running.length + " / " + status.limits.concurrent, "running"),
-    tile(number(status.queued.length), "waiting"));
+/** What a person has to look at, the worst first. */
+function attention(status) {
+  const disks = status.disk.filter((one) => one.free_bytes < LITTLE * one.total_bytes).map((one) => ({
+    key: "disk " + one.path, look: one.free_bytes < 0.05 * one.total_bytes ? "bad" : "warn", state: "disk nearly full",
+    name: html`<b>${one.path}</b>`, text: bytes(one.free_bytes) + " free of " + bytes(one.total_bytes) + ", for " + count(one.projects.length, "project"),
+  }));
+  const failing = [...status.failing].sort((a, b) => b.failures - a.failures).map((one) => ({
+    key: "failing " + one.project, look: "bad", state: one.failures === 1 ? "failed once" : "failed " + one.failures + " times",
+    name: html`<${Link} to=${["project", one.project]}>${one.project}</${Link}>`,
+    aside: html`last good <${When} time=${one.since} />`, text: one.reason,
+  }));
+  return [...disks, ...failing];
 }
 
-function first(place, status) {
-  const failing = status.failing.map((one) => h("li", {},
-    h("div", { class: "line" }, link(["project", one.project], one.project),
-      h("span", { class: "tag bad" }, one.failures === 1 ? "failed once" : "failed " + one.failures + " times in a row"),
-      h("span", { class: "soft small" }, "last good: " + when(one.since))),
-    one.reason && h("div", { class: "small" }, one.reason)));
-  const disk = status.disk.filter((one) => one.free_bytes < LITTLE * one.total_bytes).map((one) => h("li", {},
-    h("div", { class: "line" }, h("span", {}, one.path), h("span", { class: "tag bad" }, bytes(one.free_bytes) + " free"),
-      h("span", { class: "soft small" }, "of " + bytes(one.total_bytes) + ", for " + one.projects.length + " projects"))));
-  const items = [...disk, ...failing];
-  place.replaceChildren(items.length === 0
-    ? h("section", { class: "fine" }, h("h2", {}, "Nothing needs you"), h("span", { class: "soft" }, "No project fails, and every disk has room."))
-    : h("section", { class: "first" }, h("h2", {}, "Needs a person", h("span", { class: "count" }, items.length)), h("ul", { class: "plain" }, items)));
+function Figures({ status, needs }) {
+  const { counts, limits } = status;
+  const figure = (value, of, text, look) => html`<div class=${"figure " + (look ?? "")}><b>${value}${of && html`<span class="soft"> / ${of}</span>`}</b><span>${text}</span></div>`;
+  return html`<div class="figures">
+    ${needs.length === 0 ? figure("✓", null, "all is well", "good") : figure(number(needs.length), null, needs.length === 1 ? "needs you" : "need you", "bad")}
+    ${figure(number(counts.projects), null, counts.enabled === counts.projects ? "projects" : "projects, " + number(counts.projects - counts.enabled) + " disabled")}
+    ${figure(status.running.length, limits.concurrent, "running")}
+    ${figure(number(status.queued.length), null, "waiting")}
+  </div>`;
 }
 
-/** A bar that follows the progress of a run. */
-export function bar(progress) {
-  const meter = h("progress", { max: 100, "aria-label": "progress" });
-  const text = h("span", { class: "soft small" });
-  const update = (now) => {
-    if (!now) { text.textContent = "starting"; return; }
-    meter.value = now.percent;
-    const left = now.rate > 0 && now.percent > 0 ? span(now.bytes * (100 / now.percent - 1) / now.rate) + " left" : "";
-    const seen = now.total ? number(now.checked) + " of " + number(now.total) + (now.total_known ? "" : "+") + " looked at" : "";
-    text.textContent = [now.percent + " %", bytes(now.bytes), bytes(now.rate) + "/s", number(now.files) + " files", seen, left].filter(Boolean).join(" · ");
-  };
-  update(progress);
-  return { node: h("div", {}, meter, text), update };
+function Needs({ items, status }) {
+  if (items.length === 0 && status.counts.projects === 0) return null;
+  if (items.length === 0) return html`<section class="fine"><${Tag} state="Nothing needs you" look="good" /> <span class="soft small">No project fails, and every disk has room.</span></section>`;
+  const row = (one) => html`<li key=${one.key}>
+    <div class="line"><${Tag} state=${one.state} look=${one.look} /><span class="grow">${one.name}</span><span class="soft small">${one.aside}</span></div>
+    ${one.text && html`<p class="small">${one.text}</p>`}${one.more}</li>`;
+  const [first, rest] = [items.slice(0, SHOWN), items.slice(SHOWN)];
+  return html`<${Section} title="Needs a person" many=${items.length} look=${items.some((one) => one.look === "bad") ? "alarm" : "caution"}>
+    <ul class="plain">${first.map(row)}</ul>
+    ${rest.length > 0 && html`<details><summary>and ${number(rest.length)} more</summary><ul class="plain">${rest.map(row)}</ul></details>`}
+  </${Section}>`;
 }
 
-function running(place, runs, bars) {
-  bars.clear();
-  const items = runs.map((run) => {
-    const { node, update } = bar(run.progress);
-    bars.set(run.id, update);
-    return h("li", {}, h("div", { class: "line" }, link(["project", run.project], run.project), h("span", { class: "tag busy" }, "running"),
-      h("span", { class: "soft small grow" }, "started " + when(run.started) + (run.attempts.length > 1 ? ", attempt " + run.attempts.length : "")),
-      link(["run", run.id], "log and changes", { class: "small" })), node);
-  });
-  place.replaceChildren(...(items.length ? [h("section", {}, h("h2", {}, "Running", h("span", { class: "count" }, items.length)), h("ul", { class: "plain" }, items))] : []));
+function Running({ runs }) {
+  if (runs.length === 0) return null;
+  return html`<${Section} title="Running" many=${runs.length}><ul class="plain">${runs.map((run) => html`<li key=${run.id}>
+    <div class="line"><${Tag} state=${run.state} /><span class="grow"><${Link} to=${["project", run.project]}>${run.project}</${Link}></span>
+      <span class="soft small">started <${When} time=${run.started} />${run.attempts.length > 1 && ", attempt " + run.attempts.length}</span>
+      <${Link} to=${["run", run.id]} class="small">log and changes</${Link}></div>
+    <${Progress} run=${run.id} first=${run.progress} /></li>`)}</ul></${Section}>`;
 }
 
-function waiting(place, queue) {
-  const shown = queue.slice(0, 20).map((one) => h("li", { class: "line" }, link(["project", one.project], one.project), h("span", { class: "soft small grow" }, one.waits)));
-  if (queue.length > shown.length) shown.push(h("li", { class: "soft" }, "and " + (queue.length - shown.length) + " more"));
-  place.replaceChildren(...(shown.length ? [h("section", {}, h("h2", {}, "Waiting", h("span", { class: "count" }, queue.length)), h("ul", { class: "plain" }, shown))] : []));
+function Waiting({ queue }) {
+  if (queue.length === 0) return null;
+  const row = (one) => html`<li key=${one.run} class="line"><${Link} to=${["project", one.project]}>${one.project}</${Link}><span class="grow soft small">${one.waits}</span></li>`;
+  const rest = queue.length - SHOWN;
+  return html`<${Section} title="Waiting" many=${queue.length}><ul class="plain close">${queue.slice(0, SHOWN).map(row)}</ul>
+    ${rest > 0 && html`<details><summary>and ${number(rest)} more</summary><ul class="plain close">${queue.slice(SHOWN, 200).map(row)}</ul></details>`}</${Section}>`;
 }
 
-/** The table of all projects; gives the function that takes a new list. Rows that stay the same are left alone. */
-function projects(place) {
-  const rows = new Map();
-  let items = [];
-  const words = h("input", { type: "search", id: "filter", placeholder: "Filter by name, upstream or label", "aria-label": "Filter projects" });
-  const state = h("select", { "aria-label": "State" }, ["every state", "idle", "running", "queued", "backing-off", "failing", "disabled"].map((one) => h("option", {}, one)));
-  const count = h("span", { class: "count" });
-  const body = h("tbody");
-  const none = h("p", { class: "soft" });
-  const wanted = (one) => {
-    const text = [one.id, one.name, upstream(one.source), ...Object.entries(one.labels).map((pair) => pair.join("="))].join(" ").toLowerCase();
-    const right = state.selectedIndex === 0 || (state.value === "failing" ? one.failures > 0 : one.state === state.value);
-    return right && words.value.toLowerCase().split(/\s+/).every((word) => text.includes(word));
-  };
-  const draw = () => {
-    const shown = items.filter(wanted);
-    count.textContent = shown.length === items.length ? items.length : shown.length + " of " + items.length;
-    none.textContent = items.length === 0 ? "No project yet: add one with `heliostat project add`, or through the API." : shown.length === 0 ? "None is like that." : "";
-    body.replaceChildren(...shown.map((one) => rows.get(one.id).node));
-  };
-  words.addEventListener("input", draw);
-  state.addEventListener("change", draw);
-  place.replaceChildren(h("section", {}, h("h2", {}, "All projects", count), h("div", { class: "bar" }, words, state),
-    h("div", { class: "scroll" }, h("table", { class: "rows" }, h("thead", {}, h("tr", {},
-      ["Project", "State", "Last good"].map((text) => h("th", {}, text)),
-      h("th", { class: "wide" }, "Next"), h("th", { class: "number wide" }, "Size"), h("th", { class: "wide" }, "Upstream"))), body)), none));
-  return (fresh) => {
-    items = fresh;
-    const known = new Set(items.map((one) => one.id));
-    for (const id of rows.keys()) if (!known.has(id)) rows.delete(id);
-    const minute = Math.floor(Date.now() / 60000);
-    for (const one of items) {
-      const key = minute + JSON.stringify(one);
-      if (rows.get(one.id)?.key !== key) rows.set(one.id, { key, node: row(one) });
-    }
-    draw();
-  };
-}
-
-function row(one) {
-  const [text, look] = one.failures > 0 && one.state === "idle" ? ["failing", "bad"] : [one.state, kind(one.state)];
-  return h("tr", {},
-    h("td", {}, link(["project", one.id], one.id), one.name !== one.id && h("div", { class: "soft small" }, one.name)),
-    h("td", {}, h("span", { class: "tag " + look }, text)),
-    h("td", { class: "small" }, when(one.last_success)),
-    h("td", { class: "small wide" }, one.next_run ? when(one.next_run) : "–"),
-    h("td", { class: "number small wide" }, bytes(one.size_bytes)),
-    h("td", { class: "small soft wide" }, upstream(one.source)));
+function Disks({ disks }) {
+  if (disks.length === 0) return null;
+  const used = (one) => 1 - one.free_bytes / one.total_bytes;
+  return html`<${Section} title="Disks"><div class="disks">${disks.map((one) => html`<div key=${one.path}>
+    <div class="spread small"><b>${one.path}</b><span class="soft">${bytes(one.free_bytes)} free of ${bytes(one.total_bytes)}, ${count(one.projects.length, "project")}</span></div>
+    <${Gauge} share=${used(one)} label=${"How full " + one.path + " is"} /></div>`)}</div></${Section}>`;
 }

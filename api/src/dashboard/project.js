@@ -1,95 +1,116 @@
-// One project: how it stands, when it is due, what its runs were, and what can be done with it.
+// One project: how it stands, what its runs were, when it is due, and what can be done with it.
 
-import { get, post } from "./api.js";
-import { history } from "./chart.js";
-import { confirm, h, link, note } from "./dom.js";
-import { listen, refresh } from "./events.js";
-import { bar } from "./overview.js";
-import { bytes, clock, kind, number, span, took, upstream, when } from "./words.js";
+import { at, get, post, remove } from "./api.js";
+import { History } from "./chart.js";
+import { html, useEffect } from "./html.js";
+import { listen, useData } from "./live.js";
+import { Changes, Empty, Facts, Link, Path, Pending, Progress, Section, Tag, When } from "./parts.js";
+import { act } from "./talk.js";
+import { bytes, clock, count, goes, join, number, span, standing, took, upstream } from "./words.js";
 
-export async function project(place, signal, session, id) {
-  const path = "/projects/" + encodeURIComponent(id);
-  let progress = null;
-  const load = async () => {
-    const [one, page] = await Promise.all([get(path), get(path + "/runs?limit=60")]);
-    const going = one.running ? await get("/runs/" + one.running) : null;
-    if (signal.aborted) return;
-    const live = going && bar(going.progress);
-    progress = live;
-    place.replaceChildren(
-      head(one, session, path),
-      ...(live ? [h("section", {}, h("h2", {}, "Running"), live.node, link(["run", one.running], "log and changes", { class: "small" }))] : []),
-      ...(one.failures > 0 && one.last_run?.reason ? [h("section", { class: "first" }, h("h2", {}, "Why it fails"), h("p", {}, one.last_run.reason))] : []),
-      h("section", {}, h("h2", {}, "History"), page.items.some((run) => run.ended && run.started)
-        ? [history(page.items), h("div", { class: "legend" }, h("span", {}, "▮ bytes received"), h("span", {}, "― duration"))]
-        : h("span", { class: "soft" }, "No run has ended yet.")),
-      h("div", { class: "columns" }, standing(one), due(one), settings(one)),
-      runs(page.items));
+/** How many runs the chart and the list show. */
+const RUNS = 60;
+
+async function load(id) {
+  const path = at("projects", id);
+  const [one, page] = await Promise.all([get(path), get(path + "/runs?limit=" + RUNS)]);
+  const going = one.running ?? one.queued;
+  return { one, runs: page.items, live: going ? await get(at("runs", going)) : null };
+}
+
+export function Project({ session, parts: [id] }) {
+  const { value, error } = useData(() => load(id), id, (event) => event.project === id && event.type !== "project.deleted");
+  // Whoever removed it: there is nothing to see here any more.
+  useEffect(() => listen((event) => { if (event.type === "project.deleted" && event.project === id) location.hash = "#/"; }), [id]);
+  if (!value) return html`<${Pending} error=${error} what="This project" />`;
+  const { one, runs, live } = value;
+  const may = session.site !== "slave" && (session.role === "root" || (session.role === "upstreamuser" && one.owner === session.user));
+  return html`
+    <${Head} one=${one} may=${may} />
+    ${live && html`<${Live} run=${live} />`}
+    ${one.failures > 0 && one.last_run?.reason && html`<${Section} title="Why it fails" look="alarm" aside=${html`<${Link} to=${["run", one.last_run.id]} class="small">the last run</${Link}>`}>
+      <p>${one.last_run.reason}</p></${Section}>`}
+    <${Section} title="History">${runs.some((run) => run.ended && run.started) ? html`<${History} runs=${runs} />` : html`<${Empty} title="No run has ended yet" />`}</${Section}>
+    <div class="columns"><${Standing} one=${one} /><${Due} one=${one} /><${Upstream} one=${one} /><${Settings} one=${one} /></div>
+    <${Runs} items=${runs} />`;
+}
+
+function Head({ one, may }) {
+  const path = at("projects", one.id);
+  const sync = () => act({ title: "Sync " + one.id + " now?", word: "Sync now", about: "It is brought up to date from its upstream as soon as there is a slot." },
+    () => post(path + "/sync"), "Asked for a sync.");
+  const rest = () => act({ title: "Disable " + one.id + "?", word: "Disable", about: "Its schedule rests until it is enabled again. A run that is going goes on." },
+    () => post(path + "/disable"), "Its schedule rests.");
+  const wake = () => act({ title: "Enable " + one.id + "?", word: "Enable", about: "Its schedule fires again." }, () => post(path + "/enable"), "Its schedule fires again.");
+  const forget = () => {
+    const question = { title: "Remove " + one.id + "?", word: "Remove", danger: true, typed: one.id,
+      about: "It is forgotten, with its history; a run that is going is ended. Its files stay where they are, in " + one.dest + "." };
+    return act(question, () => remove(path), "Removed.");
   };
-  await load();
-  refresh(signal, (event) => event.type === "resync" || event.project === id, () => load().catch((error) => note(error.message)));
-  listen(signal, (event) => { if (event.type === "run.progress" && event.project === id) progress?.update(event.progress); });
+  return html`<div class="title">
+    <div class="grow"><h1>${one.name}</h1>${one.name !== one.id && html`<span class="soft small">${one.id}</span>`}</div>
+    <${Tag} id="state" state=${standing(one)} />
+    ${may && html`<div class="actions">
+      <button class="main" onclick=${sync}>Sync now</button>
+      <${Link} to=${["change", one.id]} class="button">Change</${Link}>
+      ${one.enabled ? html`<button onclick=${rest}>Disable</button>` : html`<button onclick=${wake}>Enable</button>`}
+      <button class="danger" onclick=${forget}>Remove</button>
+    </div>`}
+  </div>`;
 }
 
-function head(one, session, path) {
-  const may = session.role === "root" || (session.role === "upstreamuser" && one.owner === session.user);
-  const act = (word, question, about, action) => async () => {
-    if (!await confirm(question, about, word)) return;
-    try {
-      await post(path + "/" + action);
-      note("Done: " + word.toLowerCase() + ".");
-    } catch (error) { note(error.message); }
-  };
-  return h("section", {}, h("div", { class: "line" },
-    h("div", { class: "grow" }, h("h1", {}, one.name), h("span", { class: "soft small" }, one.id + " · " + upstream(one.source))),
-    h("span", { class: "tag " + kind(one.state), id: "state" }, one.state),
-    may && h("div", { class: "actions" },
-      h("button", { class: "main", id: "sync", onclick: act("Sync now", "Sync " + one.id + " now?", "It is brought up to date from its upstream, as soon as there is a slot.", "sync") }, "Sync now"),
-      one.enabled
-        ? h("button", { id: "disable", onclick: act("Disable", "Disable " + one.id + "?", "Its schedule rests until it is enabled again. A run that is going goes on.", "disable") }, "Disable")
-        : h("button", { id: "enable", onclick: act("Enable", "Enable " + one.id + "?", "Its schedule fires again.", "enable") }, "Enable"))));
+function Live({ run }) {
+  const aside = html`<${Link} to=${["run", run.id]} class="small">log and changes</${Link}>`;
+  if (goes(run.state)) return html`<${Section} title="Running" aside=${aside}><${Progress} run=${run.id} first=${run.progress} /></${Section}>`;
+  return html`<${Section} title="Waiting" aside=${aside}><div class="line"><${Tag} state=${run.state} />
+    <span class="soft">${run.reason}${run.retry_at && html`, tried again <${When} time=${run.retry_at} />`}</span></div></${Section}>`;
 }
 
-function facts(pairs) {
-  return h("dl", {}, pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-}
-
-function standing(one) {
-  return h("section", {}, h("h2", {}, "How it stands"), facts([
-    ["Last good", h("span", { title: clock(one.last_success) }, when(one.last_success))],
-    ["Last run", one.last_run ? link(["run", one.last_run.id], one.last_run.state + ", " + when(one.last_run.ended)) : "none yet"],
-    ["Size", bytes(one.size_bytes) + " in " + number(one.files) + " entries"],
+function Standing({ one }) {
+  return html`<${Section} title="How it stands"><${Facts} pairs=${[
+    ["Last good", html`<${When} time=${one.last_success} />`],
+    ["Last run", one.last_run ? html`<${Link} to=${["run", one.last_run.id]}>${one.last_run.state}</${Link}>, <${When} time=${one.last_run.ended} />` : "none yet"],
+    ["Size", bytes(one.size_bytes) + " in " + count(one.files, "entry", "entries")],
     ["Generation", number(one.generation)],
-    ["Failures", number(one.failures)],
-    ["Skipped", number(one.skipped)]]));
+    ["Failures", one.failures === 0 ? "none in a row" : html`<span class="bad">${number(one.failures)} in a row</span>`],
+    ["Passed over", one.skipped === 0 ? null : count(one.skipped, "schedule time")]]} /></${Section}>`;
 }
 
-function due(one) {
-  return h("section", {}, h("h2", {}, "Schedule"), h("p", {}, one.schedule_text),
-    one.enabled ? h("ul", { class: "plain small" }, one.next_runs.slice(0, 5).map((time) => h("li", {}, clock(time), h("span", { class: "soft" }, "  " + when(time)))))
-      : h("p", { class: "soft" }, "Disabled: it does not fire."));
+function Due({ one }) {
+  return html`<${Section} title="Schedule"><p>${one.schedule_text}</p>
+    ${!one.enabled ? html`<p class="soft">Disabled: it does not fire.</p>`
+      : html`<ul class="plain close small times">${one.next_runs.slice(0, 5).map((time) => html`<li key=${time} class="spread"><span>${clock(time)}</span><span class="soft"><${When} time=${time} /></span></li>`)}</ul>`}
+  </${Section}>`;
 }
 
-function settings(one) {
-  const labels = Object.entries(one.labels).map((pair) => pair.join("=")).join(", ");
-  return h("section", {}, h("h2", {}, "Settings"), facts([
-    ["Destination", h("code", {}, one.dest)], ["Owner", one.owner], ["Priority", String(one.priority)],
-    ["Attempts", one.retry.attempts + ", waiting " + span(one.retry.base) + " to " + span(one.retry.cap)],
+function Upstream({ one }) {
+  return html`<${Section} title="Upstream"><${Facts} pairs=${[
+    ["Address", html`<${Path} text=${upstream(one.source)} />`],
+    ["Login", one.source.user ? one.source.user + (one.source.has_password ? ", with a password" : ", without a password") : "none"],
+    ["Lands in", html`<${Path} text=${one.dest} />`]]} /></${Section}>`;
+}
+
+function Settings({ one }) {
+  const labels = Object.entries(one.labels).map((pair) => pair.join("="));
+  return html`<${Section} title="Settings"><${Facts} pairs=${[
+    ["Owner", one.owner], ["Priority", String(one.priority)],
+    ["Attempts", one.retry.attempts + ", with " + span(one.retry.base) + " to " + span(one.retry.cap) + " between"],
     ["Limits", span(one.timeout) + " in all, " + span(one.stall) + " without progress"],
-    ["Deletions", "at most " + number(one.guard.max_delete) + ", or " + one.guard.max_delete_percent + " %"],
-    ["Labels", labels || "none"]]),
-    h("details", {}, h("summary", { class: "small" }, "The rsync command"), h("pre", {}, one.command)));
+    ["Deletions", "at most " + join(number(one.guard.max_delete), one.guard.max_delete_percent + " %")],
+    ["Slaves", one.fan_out ? null : "are not offered it"],
+    ["Labels", labels.length > 0 ? labels.join(", ") : null]]} />
+    <details><summary class="small">The rsync command</summary><pre>${one.command}</pre></details></${Section}>`;
 }
 
-function runs(items) {
-  const row = (run) => h("tr", {},
-    h("td", {}, link(["run", run.id], clock(run.started ?? run.queued))),
-    h("td", {}, h("span", { class: "tag " + kind(run.state) }, run.state)),
-    h("td", { class: "small wide" }, run.trigger),
-    h("td", { class: "number small" }, took(run) === null ? "–" : span(took(run))),
-    h("td", { class: "number small wide" }, run.stats ? bytes(run.stats.received) : "–"),
-    h("td", { class: "number small" }, "+" + number(run.changes.created) + " ~" + number(run.changes.updated) + " −" + number(run.changes.deleted)));
-  return h("section", {}, h("h2", {}, "Runs"), h("div", { class: "scroll" }, h("table", { class: "rows" }, h("thead", {}, h("tr", {},
-    h("th", {}, "Started"), h("th", {}, "State"), h("th", { class: "wide" }, "Why"), h("th", { class: "number" }, "Took"),
-    h("th", { class: "number wide" }, "Received"), h("th", { class: "number" }, "Changes"))), h("tbody", {}, items.map(row)))));
+function Runs({ items }) {
+  if (items.length === 0) return null;
+  return html`<${Section} title="Runs" many=${items.length < RUNS ? items.length : "the last " + RUNS}><div class="scroll"><table class="rows"><thead><tr>
+    <th>Started</th><th>State</th><th class="wide">Trigger</th><th class="number">Took</th><th class="number wide">Received</th><th class="number">Changes</th></tr></thead>
+    <tbody>${items.map((run) => html`<tr key=${run.id}>
+      <td><${Link} to=${["run", run.id]}>${clock(run.started ?? run.queued)}</${Link}></td>
+      <td><${Tag} state=${run.state} /></td>
+      <td class="small wide soft">${join(run.trigger, run.requested_by)}</td>
+      <td class="number small">${took(run) === null ? "–" : span(took(run))}</td>
+      <td class="number small wide">${run.stats ? bytes(run.stats.received) : "–"}</td>
+      <td class="number small"><${Changes} of=${run.changes} /></td></tr>`)}</tbody></table></div></${Section}>`;
 }

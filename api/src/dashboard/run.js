@@ -1,89 +1,75 @@
-// One run: its attempts, its log as it grows, and the paths that it changed.
+// One run: how it went, its attempts, its log as it grows, and the paths that it changed.
 
-import { get, post, stream } from "./api.js";
-import { confirm, h, link, note } from "./dom.js";
-import { listen, refresh } from "./events.js";
-import { bar } from "./overview.js";
-import { bytes, clock, kind, number, span, took } from "./words.js";
+import { at, get, post } from "./api.js";
+import { ChangeList } from "./changes.js";
+import { html } from "./html.js";
+import { useData } from "./live.js";
+import { Log } from "./log.js";
+import { Changes, Empty, Facts, Link, Pending, Progress, Section, Tag, When } from "./parts.js";
+import { act } from "./talk.js";
+import { bytes, clock, goes, join, number, span, took } from "./words.js";
 
-/** The log keeps this many characters on the page; the whole is one link away. */
-const KEPT = 200000;
-/** How many changed paths are shown at first, and more with each click. */
-const PAGE = 200;
+/** How good what a hook decides is for the run. */
+const LOOKS = { proceed: "good", "proceed-with": "good", accept: "good", skip: "warn", delay: "warn", degrade: "warn", "retry-after": "warn", veto: "bad", reject: "bad" };
 
-export async function run(place, signal, session, id) {
-  const path = "/runs/" + encodeURIComponent(id);
-  const [top, log, paths] = [h("div"), h("pre", { id: "log", tabindex: 0, "aria-label": "Log" }), h("div")];
-  place.replaceChildren(top, h("section", {}, h("h2", {}, "Log"), log, h("p", { class: "small" }, h("a", { href: "/api/v1" + path + "/log" }, "the whole log"))), paths);
-  let live = null;
-  const load = async () => {
-    const one = await get(path);
-    if (signal.aborted) return;
-    live = one.ended ? null : bar(one.progress);
-    top.replaceChildren(head(one, path, live), attempts(one));
-    if (one.ended) await changes(paths, path, signal);
-  };
-  await load();
-  refresh(signal, (event) => event.type === "resync" || event.run === id, () => load().catch((error) => note(error.message)));
-  listen(signal, (event) => { if (event.type === "run.progress" && event.run === id) live?.update(event.progress); });
-  follow(log, path, signal);
+export function Run({ session, parts: [id] }) {
+  const { value: one, error } = useData(() => get(at("runs", id)), id, (event) => event.run === id);
+  if (!one) return html`<${Pending} error=${error} what="This run" />`;
+  return html`
+    <${Head} one=${one} session=${session} />
+    ${goes(one.state) && html`<${Section} title="Progress"><${Progress} run=${id} first=${one.progress} /></${Section}>`}
+    ${one.reason && html`<section class=${one.state === "failed" ? "alarm" : ""}><p class="first">${one.reason}${one.retry_at && html` It is tried again <${When} time=${one.retry_at} />.`}</p></section>`}
+    <${Summary} one=${one} />
+    <${Attempts} items=${one.attempts} />
+    <${Hooks} items=${one.hooks} />
+    <${Log} run=${id} />
+    ${one.ended && html`<${ChangeList} run=${id} counts=${one.changes} />`}`;
 }
 
-async function follow(log, path, signal) {
-  const text = document.createTextNode("");
-  log.append(text);
-  try {
-    await stream(path + "/log?follow=true&tail=2000", signal, (more) => {
-      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-      text.data = (text.data + more).slice(-KEPT);
-      if (atEnd) log.scrollTop = log.scrollHeight;
-    });
-    if (!text.data) text.data = "rsync said nothing.";
-  } catch (error) {
-    if (!signal.aborted) text.data += "\n(" + error.message + ")";
-  }
+function Head({ one, session }) {
+  const cancel = () => act({ title: "Cancel this run?", word: "Cancel the run", danger: true, about: "Its rsync is asked to end. What it has transferred stays, and the next run goes on from there." },
+    () => post(at("runs", one.id) + "/cancel"), "Asked it to end.");
+  return html`<div class="title">
+    <div class="grow"><h1><${Link} to=${["project", one.project]}>${one.project}</${Link}></h1><span class="soft small">run of ${clock(one.started ?? one.queued)}</span></div>
+    <${Tag} id="state" state=${one.state} />
+    ${!one.ended && session.role !== "viewer" && session.site !== "slave" && html`<button class="danger" onclick=${cancel}>Cancel</button>`}
+  </div>`;
 }
 
-function head(one, path, live) {
-  const cancel = async () => {
-    if (!await confirm("Cancel this run?", "Its rsync is ended. What it has brought so far stays.", "Cancel the run")) return;
-    try { await post(path + "/cancel"); note("It is being stopped."); } catch (error) { note(error.message); }
-  };
-  const changed = "+" + number(one.changes.created) + " ~" + number(one.changes.updated) + " −" + number(one.changes.deleted) + " paths";
-  const why = one.trigger + (one.requested_by ? " by " + one.requested_by : "");
-  return h("section", {}, h("div", { class: "line" },
-    h("div", { class: "grow" }, h("h1", {}, link(["project", one.project], one.project)),
-      h("span", { class: "soft small" }, [why, clock(one.started ?? one.queued), took(one) !== null && span(took(one)), one.stats && bytes(one.stats.received), changed].filter(Boolean).join(" · "))),
-    h("span", { class: "tag " + kind(one.state), id: "state" }, one.state),
-    !one.ended && h("button", { class: "danger", onclick: cancel }, "Cancel")),
-    one.reason && h("p", {}, one.reason), live && live.node);
+function Summary({ one }) {
+  const { stats } = one;
+  return html`<div class="columns">
+    <${Section} title="Run"><${Facts} pairs=${[
+      ["Trigger", join(one.trigger, one.requested_by && "by " + one.requested_by)],
+      ["Waited", one.started ? span((Date.parse(one.started) - Date.parse(one.queued)) / 1000) : html`since <${When} time=${one.queued} />`],
+      ["Took", one.ended && took(one) !== null ? span(took(one)) : null],
+      ["Changed", html`<${Changes} of=${one.changes} />`],
+      ["Generation", one.generation === null ? null : number(one.generation)]]} /></${Section}>
+    ${stats && html`<${Section} title="What rsync says"><${Facts} pairs=${[
+      ["Received", bytes(stats.received) + ", sent " + bytes(stats.sent)],
+      ["Tree", bytes(stats.total_size) + " in " + number(stats.files) + " entries"],
+      ["Transferred", number(stats.transferred) + " files, " + bytes(stats.transferred_size)],
+      ["Reused", bytes(stats.matched)],
+      ["Speedup", number(Math.round(stats.speedup))]]} /></${Section}>`}
+  </div>`;
 }
 
-function attempts(one) {
-  const item = (attempt) => h("li", {}, h("div", { class: "line" }, h("b", {}, "Attempt " + attempt.number),
-    attempt.class && h("span", { class: "tag" }, attempt.class),
-    h("span", { class: "soft small grow" }, clock(attempt.started) + (attempt.duration === null ? "" : ", " + span(attempt.duration)))),
-    attempt.reason && h("div", { class: "small" }, attempt.reason),
-    attempt.stderr.length > 0 && h("pre", {}, attempt.stderr.join("\n")),
-    h("details", {}, h("summary", { class: "small" }, "The rsync command"), h("pre", {}, attempt.command)));
-  return h("section", {}, h("h2", {}, "Attempts"), one.attempts.length ? h("ul", { class: "plain" }, one.attempts.map(item)) : h("span", { class: "soft" }, "None yet."));
+function Attempts({ items }) {
+  if (items.length === 0) return html`<${Section} title="Attempts"><${Empty} title="None yet" /></${Section}>`;
+  return html`<${Section} title="Attempts" many=${items.length}><ul class="plain">${items.map((attempt) => html`<li key=${attempt.number}>
+    <div class="line"><b>Attempt ${attempt.number}</b>${attempt.class && html`<${Tag} look=${attempt.verdict === "done" ? "good" : attempt.verdict === "partial" ? "warn" : "bad"} state=${attempt.class} />`}
+      <span class="grow soft small">${join(clock(attempt.started), attempt.duration !== null && span(attempt.duration))}</span></div>
+    ${attempt.reason && html`<p class="small">${attempt.reason}</p>`}
+    ${attempt.stderr.length > 0 && html`<pre class="gap">${attempt.stderr.join("\n")}</pre>`}
+    <details><summary class="small">The rsync command</summary><pre>${attempt.command}</pre></details></li>`)}</ul></${Section}>`;
 }
 
-async function changes(place, path, signal) {
-  const body = h("tbody", { id: "changes" });
-  const more = h("button", {}, "More");
-  let cursor = "";
-  const next = async () => {
-    const page = await get(path + "/changes?limit=" + PAGE + cursor);
-    if (signal.aborted) return;
-    body.append(...page.items.map((one) => h("tr", {},
-      h("td", {}, h("span", { class: "tag " + (one.op === "deleted" ? "bad" : one.op === "created" ? "good" : "") }, one.op)),
-      h("td", { class: "small wide" }, one.type), h("td", {}, h("code", {}, one.path)), h("td", { class: "number small" }, one.type === "file" ? bytes(one.size) : ""))));
-    more.hidden = !page.next;
-    cursor = page.next ? "&cursor=" + encodeURIComponent(page.next) : "";
-    if (!body.children.length) body.append(h("tr", {}, h("td", { class: "soft" }, "Nothing was changed.")));
-  };
-  more.addEventListener("click", () => next().catch((error) => note(error.message)));
-  await next();
-  if (!signal.aborted) place.replaceChildren(h("section", {}, h("h2", {}, "Changes"), h("div", { class: "scroll" }, h("table", { class: "rows" }, body)), more));
+/** What hooks said before and after the attempts. */
+function Hooks({ items }) {
+  if (items.length === 0) return null;
+  const several = items.some((one) => one.attempt > 1);
+  return html`<${Section} title="Hooks" many=${items.length}><ul class="plain">${items.map((one, index) => html`<li key=${index}>
+    <div class="line"><b>${one.plugin}</b><${Tag} state=${one.decision} look=${LOOKS[one.decision] ?? "quiet"} />
+      <span class="grow soft small">${join(one.hook, several && "attempt " + one.attempt, span(one.duration))}</span></div>
+    ${one.reason && html`<p class="small">${one.reason}</p>`}</li>`)}</ul></${Section}>`;
 }

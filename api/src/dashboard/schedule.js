@@ -1,20 +1,57 @@
 // When runs start: a heat map of the next day, and the next starts by name.
 
-import { get } from "./api.js";
-import { heat } from "./chart.js";
-import { h, link } from "./dom.js";
-import { refresh } from "./events.js";
-import { clock, when } from "./words.js";
+import { all, get } from "./api.js";
+import { html, useState } from "./html.js";
+import { useData } from "./live.js";
+import { Empty, Link, Pending, Section, When } from "./parts.js";
+import { clock, count } from "./words.js";
 
-export async function schedule(place, signal) {
-  const load = async () => {
-    const [load, page] = await Promise.all([get("/schedule/load?hours=24"), get("/schedule?limit=50")]);
-    if (signal.aborted) return;
-    place.replaceChildren(
-      h("section", {}, h("h1", {}, "The next 24 hours"), h("p", { class: "soft" }, "How many runs start in each ten minutes" + (load.truncated ? ", as far as they were counted." : ".")), h("div", { class: "scroll" }, heat(load))),
-      h("section", {}, h("h2", {}, "Next starts"), h("table", { class: "rows" }, h("tbody", {}, page.items.map((one) => h("tr", {},
-        h("td", {}, link(["project", one.project], one.project)), h("td", {}, when(one.at)), h("td", { class: "soft small wide" }, clock(one.at))))))));
-  };
-  await load();
-  refresh(signal, (event) => event.type.startsWith("project.") || event.type === "resync", () => load().catch(() => {}));
+/** How many starts are shown before a time is chosen. */
+const NEXT = 40;
+/** How many starts of the day are read, for the names behind a field of the map. */
+const MOST = 5000;
+
+async function load() {
+  const [load, starts] = await Promise.all([get("/schedule/load?hours=24"), all("/schedule", MOST)]);
+  return { load, starts };
+}
+
+export function Schedule() {
+  const { value, error } = useData(load, "schedule", (event) => event.type.startsWith("project."));
+  const [chosen, choose] = useState(null);
+  if (!value) return html`<${Pending} error=${error} what="The schedule" />`;
+  const { load: { starts: counts, slot_seconds: slot, from, truncated } } = value;
+  const begin = Date.parse(from);
+  const within = (one, index) => Math.floor((Date.parse(one.at) - begin) / 1000 / slot) === index;
+  const shown = chosen === null ? value.starts.slice(0, NEXT) : value.starts.filter((one) => within(one, chosen));
+  const total = counts.reduce((sum, one) => sum + one, 0);
+  return html`<div class="title"><h1 class="grow">Schedule</h1></div>
+    <${Section} title="The next 24 hours" many=${count(total, "start") + (truncated ? " or more" : "")} aside=${html`<${Legend} most=${Math.max(1, ...counts)} />`}>
+      <${Heat} counts=${counts} slot=${slot} begin=${begin} chosen=${chosen} choose=${choose} />
+    </${Section}>
+    <${Section} title=${chosen === null ? "Next starts" : "Starts from " + clock(begin + chosen * slot * 1000)} aside=${chosen !== null && html`<button class="link small" onclick=${() => choose(null)}>Show the next ones</button>`}>
+      ${shown.length === 0 ? html`<${Empty} title="Nothing is due">Projects that are synced by hand, or after a pause, show only once their time is known.</${Empty}>`
+        : html`<table class="rows"><tbody>${shown.map((one) => html`<tr key=${one.project + one.at}><td><${Link} to=${["project", one.project]}>${one.project}</${Link}></td>
+          <td><${When} time=${one.at} /></td><td class="soft small wide">${clock(one.at)}</td></tr>`)}</tbody></table>`}
+    </${Section}>`;
+}
+
+const level = (value, most) => (value === 0 ? 0 : Math.ceil((value / most) * 4));
+
+function Legend({ most }) {
+  return html`<span class="legend small soft">none ${[0, 1, 2, 3, 4].map((one) => html`<i class=${"cell level" + one}></i>`)} ${most}</span>`;
+}
+
+/** Hours beside each other on a desk, below each other on a phone; ten minutes in each field. */
+function Heat({ counts, slot, begin, chosen, choose }) {
+  const most = Math.max(1, ...counts);
+  const perHour = Math.round(3600 / slot);
+  const time = (index) => new Date(begin + index * slot * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const hours = [];
+  for (let index = 0; index < counts.length; index += perHour) hours.push(index);
+  return html`<div class="heat" role="group" aria-label=${"Starts in each ten minutes, at most " + most}>${hours.map((first) => html`<div class="hour" key=${first}>
+    <span class="soft">${time(first)}</span>
+    ${counts.slice(first, first + perHour).map((value, offset) => html`<button key=${offset} class=${"cell level" + level(value, most)} aria-pressed=${chosen === first + offset ? "true" : "false"} tabindex=${value > 0 ? 0 : -1}
+      title=${time(first + offset) + ": " + count(value, "start")} aria-label=${time(first + offset) + ", " + count(value, "start")} onclick=${() => choose(chosen === first + offset ? null : first + offset)}>${value || ""}</button>`)}
+  </div>`)}</div>`;
 }

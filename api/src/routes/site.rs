@@ -39,7 +39,8 @@ pub(super) async fn openapi() -> Json<serde_json::Value> {
 }
 
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, Problem> {
-    let status = tokio::task::spawn_blocking(move || view::status(&app.scheduler, app.started)).await;
+    let role = if app.nodes.is_some() { "master" } else { "slave" };
+    let status = tokio::task::spawn_blocking(move || view::status(&app.scheduler, role, app.started)).await;
     let status = status.map_err(|error| Problem::internal(&error))?;
     status.map(Json).map_err(|error| Problem::internal(&error))
 }

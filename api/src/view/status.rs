@@ -66,7 +66,11 @@ pub(crate) struct DiskView {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusView, StoreError> {
+pub fn status(
+    scheduler: &Scheduler,
+    role: &'static str,
+    started: DateTime<Utc>,
+) -> Result<StatusView, StoreError> {
     let board = scheduler.board();
     let projects = board.projects();
     let live = board.runs();
@@ -77,7 +81,7 @@ pub fn status(scheduler: &Scheduler, started: DateTime<Utc>) -> Result<StatusVie
     let ended = last.iter().filter(|run| run.state.is_ended()).take(LAST_RUNS);
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION"),
-        role: "master",
+        role,
         started: time(started),
         running: running.map(|one| run(one, Live::of(board, one), 0)).collect(),
         queued: queue(board),

@@ -142,11 +142,31 @@ impl Browser {
         self.runtime.block_on(self.driver().cdp().send_raw(method, params)).unwrap();
     }
 
+    /// Waits until what was asked for has come, and has been drawn.
+    pub(crate) fn rest(&self) {
+        let script = "const done = arguments[arguments.length - 1]; \
+                      const still = () => !document.querySelector('[aria-busy=true]') && document.fonts.status === 'loaded'; \
+                      const look = () => still() ? requestAnimationFrame(() => requestAnimationFrame(() => done(true))) : setTimeout(look, 20); \
+                      requestAnimationFrame(look)";
+        self.runtime.block_on(self.driver().execute_async(script, Vec::new())).unwrap();
+    }
+
+    /// A picture of the window.
+    pub(crate) fn picture(&self, path: &Path) {
+        self.runtime.block_on(self.driver().screenshot(path)).unwrap();
+    }
+
     /// Fails when a page has said anything on the console since the last look. A refused sign-in is the server's word and
     /// not the page's, and the browser tells of it all the same.
     pub(crate) fn assert_quiet(&self) {
+        self.assert_quiet_but(&[]);
+    }
+
+    /// The same, but for messages with one of these words.
+    pub(crate) fn assert_quiet_but(&self, words: &[&str]) {
         let said = self.runtime.block_on(self.driver().browser_log()).unwrap();
-        let said: Vec<_> = said.iter().filter(|entry| !entry.message.contains("/api/v1/session")).collect();
+        let expected = |text: &str| words.iter().chain(&["/api/v1/session"]).any(|word| text.contains(word));
+        let said: Vec<_> = said.iter().filter(|entry| !expected(&entry.message)).collect();
         assert!(said.is_empty(), "the page complains: {said:#?}");
     }
 }

@@ -1,0 +1,120 @@
+// The slaves, and how far each is behind with each project: a matrix of which only the rows in sight are drawn.
+
+import { at, get, post, remove } from "./api.js";
+import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { useData } from "./live.js";
+import { Empty, Link, Pending, Section, Tag, When } from "./parts.js";
+import { act } from "./talk.js";
+import { about, count, number } from "./words.js";
+
+/** The height of a row of the matrix in pixels, as in the style sheet, and how many are drawn beyond the sight. */
+const ROW = 30;
+const BEYOND = 12;
+
+export function Nodes({ session }) {
+  const { value, error, reload } = useData(() => get("/nodes"), "nodes", (event) => event.type === "run.ended" || event.type.startsWith("node.") || event.type.startsWith("project."));
+  if (!value) return html`<${Pending} error=${error} what="The list" />`;
+  const nodes = value.items;
+  if (nodes.length === 0) {
+    return html`<div class="title"><h1 class="grow">Nodes</h1></div><section><${Empty} title="No node has joined">A slave is a second machine that holds the same trees.
+      It joins by itself once it knows this server's address and the enrolment secret.</${Empty}></section>`;
+  }
+  return html`<div class="title"><h1 class="grow">Nodes</h1></div>
+    <${List} nodes=${nodes} root=${session.role === "root"} reload=${reload} />
+    <${Matrix} nodes=${nodes} />`;
+}
+
+/** A node's projects in three numbers. */
+function sum(node) {
+  const behind = node.projects.filter((one) => one.lag > 0);
+  return { behind: behind.length, of: node.projects.length, failed: node.projects.filter((one) => one.state === "failed").length,
+    longest: Math.max(0, ...behind.map((one) => one.lag_seconds)) };
+}
+
+function List({ nodes, root, reload }) {
+  const sync = async (node) => {
+    const question = { title: "Sync " + node.id + " anew?", word: "Sync", about: "It pulls every project again, as soon as it is in touch." };
+    if (await act(question, () => post(at("nodes", node.id) + "/sync"), "Asked it.")) reload();
+  };
+  const drop = async (node) => {
+    const question = { title: "Remove " + node.id + "?", word: "Remove", danger: true, typed: node.id,
+      about: "Its token and its access to the daemon end at once, and so do its transfers. The files that it holds stay on its disk." };
+    if (await act(question, () => remove(at("nodes", node.id)), "Removed.")) reload();
+  };
+  return html`<${Section} title="Nodes" many=${nodes.length}><div class="scroll"><table class="rows"><thead><tr><th>Node</th><th>Contact</th><th>Projects</th><th class="wide">Longest lag</th><th></th></tr></thead>
+    <tbody>${nodes.map((node) => {
+      const { behind, of, failed, longest } = sum(node);
+      return html`<tr key=${node.id}><td><b>${node.id}</b></td>
+        <td><${Tag} look=${node.connected ? "good" : "bad"} state=${node.connected ? "in touch" : "out of touch"} />${!node.connected && html` <span class="soft small">heard <${When} time=${node.last_heard} /></span>`}</td>
+        <td>${behind === 0 ? html`<span class="good">all ${number(of)} current</span>` : html`<span class="warn">${number(behind)} of ${number(of)} behind</span>`}${failed > 0 && html`, <span class="bad">${number(failed)} failed</span>`}</td>
+        <td class="wide">${longest > 0 ? about(longest) : html`<span class="soft">–</span>`}</td>
+        <td class="number">${root && html`<div class="actions end tight"><button class="small" onclick=${() => sync(node)} aria-label=${"Sync " + node.id}>Sync</button> <button class="small danger" onclick=${() => drop(node)} aria-label=${"Remove " + node.id}>Remove</button></div>`}</td></tr>`;
+    })}</tbody></table></div></${Section}>`;
+}
+
+/** The rows of the matrix: a project, and what each node holds of it. */
+function rowsOf(nodes) {
+  const rows = new Map();
+  nodes.forEach((node, column) => {
+    for (const one of node.projects) {
+      let row = rows.get(one.project);
+      if (!row) rows.set(one.project, row = { project: one.project, generation: one.master_generation, cells: Array(nodes.length).fill(null), worst: 0 });
+      row.cells[column] = one;
+      row.worst = Math.max(row.worst, one.lag, one.state === "failed" ? 1 : 0);
+    }
+  });
+  return [...rows.values()].sort((a, b) => (b.worst > 0) - (a.worst > 0) || (a.project < b.project ? -1 : 1));
+}
+
+function Matrix({ nodes }) {
+  const [words, setWords] = useState("");
+  const [late, setLate] = useState(false);
+  const rows = useMemo(() => rowsOf(nodes), [nodes]);
+  const shown = rows.filter((row) => (!late || row.worst > 0) && row.project.toLowerCase().includes(words.toLowerCase()));
+  const behind = rows.filter((row) => row.worst > 0).length;
+  const tools = html`<div class="bar"><input type="search" class="filter" placeholder="Filter projects" aria-label="Filter projects" value=${words} oninput=${(event) => setWords(event.target.value)} />
+    <button class="chip" aria-pressed=${late ? "true" : "false"} onclick=${() => setLate(!late)}>behind <span class="soft">${number(behind)}</span></button></div>`;
+  return html`<${Section} title="Projects by node" many=${number(shown.length)} aside=${tools}>
+    ${shown.length === 0 ? html`<${Empty} title=${late ? "None is behind" : "No project"} />` : html`<${Grid} nodes=${nodes} rows=${shown} />`}
+    <p class="legend small soft"><span class="dot good"></span> current <span class="dot warn">2</span> generations behind <span class="dot bad">!</span> its last pull failed <span class="dot none"></span> holds nothing yet</p>
+  </${Section}>`;
+}
+
+/** Only what is in sight is drawn; the table is as high as if all were. */
+function Grid({ nodes, rows }) {
+  const place = useRef(null);
+  const [{ first, last }, see] = useState({ first: 0, last: 40 });
+  useEffect(() => {
+    const box = place.current;
+    const look = () => {
+      const first = Math.max(0, Math.floor(box.scrollTop / ROW) - BEYOND);
+      const last = Math.ceil((box.scrollTop + box.clientHeight) / ROW) + BEYOND;
+      see((old) => (old.first === first && old.last === last ? old : { first, last }));
+    };
+    look();
+    box.addEventListener("scroll", look, { passive: true });
+    return () => box.removeEventListener("scroll", look);
+  }, [rows.length]);
+  const space = (many) => many > 0 && html`<tr aria-hidden="true"><td style=${{ height: many * ROW + "px", padding: 0, border: 0 }}></td></tr>`;
+  return html`<div class="matrix" ref=${place} tabindex="0" role="region" aria-label="Projects by node"><table aria-rowcount=${rows.length}>
+    <thead><tr><th>Project</th><th class="number">Gen.</th>${nodes.map((node) => html`<th key=${node.id} class="node" title=${node.id}><span>${node.id}</span></th>`)}</tr></thead>
+    <tbody>${space(first)}${rows.slice(first, last).map((row) => html`<${Row} key=${row.project} row=${row} nodes=${nodes} />`)}${space(rows.length - last)}</tbody></table></div>`;
+}
+
+function Row({ row, nodes }) {
+  return html`<tr><th scope="row"><${Link} to=${["project", row.project]}>${row.project}</${Link}></th><td class="number small soft">${number(row.generation)}</td>
+    ${row.cells.map((cell, column) => html`<${Cell} key=${column} cell=${cell} node=${nodes[column].id} />`)}</tr>`;
+}
+
+function Cell({ cell, node }) {
+  const [look, text, words] = told(cell);
+  return html`<td class="node"><span class=${"dot " + look} title=${node + ": " + words} aria-label=${words}>${text}</span></td>`;
+}
+
+function told(cell) {
+  if (!cell) return ["away", "", "is not offered it"];
+  const late = cell.lag > 0 ? count(cell.lag, "generation") + ", " + about(cell.lag_seconds) + " behind" : "current, generation " + number(cell.generation ?? 0);
+  if (cell.state === "failed") return ["bad", "!", late + "; its last pull failed: " + (cell.reason ?? "")];
+  if (cell.generation === null) return ["none", "", "holds nothing yet"];
+  return cell.lag > 0 ? ["warn", cell.lag > 99 ? "99+" : cell.lag, late] : ["good", "", late];
+}
