@@ -5,8 +5,7 @@
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
 //! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
-//! [`lifecycle`], what its attempts tell of upstream hosts in [`hosts`], and which
-//! upstream each of them asks in [`upstreams`].
+//! [`lifecycle`], what its attempts tell of upstream hosts in [`hosts`].
 
 mod command;
 mod due;
@@ -15,7 +14,6 @@ mod lifecycle;
 mod rename;
 #[cfg(test)]
 pub(crate) mod tests;
-mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -32,7 +30,7 @@ pub use rename::Rename;
 use crate::account::AuditEntry;
 use crate::destination::Places;
 use crate::event::EventKind;
-use crate::project::{Project, ProjectId, Standing, Upstream};
+use crate::project::{Project, ProjectId, Standing};
 use crate::queue::{Bounds, Queue, QueueItem};
 use crate::relocation::Relocation;
 use crate::run::{Run, RunId, RunState, Told};
@@ -180,8 +178,6 @@ pub struct Start {
     pub record: Arc<Run>,
     /// How the project stood then.
     pub standing: Standing,
-    /// Upstreams that come before the one of this attempt and had failed: one that answers again is used instead.
-    pub ask_again: Vec<Upstream>,
 }
 
 impl Core {

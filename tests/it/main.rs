@@ -27,4 +27,3 @@ mod secrets;
 mod slaves;
 mod sync;
 mod tls;
-mod upstreams;

@@ -7,7 +7,6 @@ mod handshake;
 mod hostile;
 mod lists;
 mod mutations;
-mod recorded;
 mod servers;
 mod versions;
 

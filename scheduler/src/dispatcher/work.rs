@@ -7,7 +7,6 @@ mod ask;
 mod finish;
 mod prepare;
 mod sync;
-mod upstream;
 
 use std::sync::Arc;
 

@@ -1,0 +1,262 @@
+//! All configured plugins: loaded, listed, reloaded, and asked by the scheduler.
+//!
+//! A plugin that cannot be loaded is kept with its reason. The server starts without it, unless it is required.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use scheduler::hooks::Answering;
+use scheduler::hooks::{Decision, Hooks, RunContext, RunOutcome, Verdict, Vote, When};
+use scheduler::{Project, ProjectId};
+
+use crate::call::CallError;
+use crate::component::Shape;
+use crate::imports::kv::{KvStore, MemoryKv};
+use crate::imports::log::{LogSink, NoSink};
+use crate::load::{self, LoadError};
+use crate::plugin::{Plugin, Reloaded, Report, Surroundings, timed};
+use crate::policy::{Answer, Entry, Finished, Question, Recorder, View};
+use crate::runtime::{Runtime, RuntimeError};
+use crate::settings::{FailurePolicy, Part, PluginSettings, Settings};
+
+/// The plugins of a server.
+#[derive(Debug)]
+pub struct Plugins {
+    folder: PathBuf,
+    /// In the order of asking.
+    all: Vec<Plugin>,
+    around: Surroundings,
+    recorder: Option<Recorder>,
+}
+
+/// What plugins need of the server.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Where their values last.
+    pub kv: Arc<dyn KvStore>,
+    /// Where their lines go, beside the server's log.
+    pub log: Arc<dyn LogSink>,
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginsError {
+    /// No plugin can run at all.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// One that is required is not there.
+    #[error("plugin {plugin} is required and was refused: {source}")]
+    Required {
+        /// Which one.
+        plugin: String,
+        /// Why.
+        source: LoadError,
+    },
+}
+
+impl Default for Services {
+    /// Values and lines that nobody keeps, for a try outside a server.
+    fn default() -> Self {
+        Self { kv: Arc::new(MemoryKv::default()), log: Arc::new(NoSink) }
+    }
+}
+
+impl Plugins {
+    /// Loads what the settings name. Whoever has none needs not call this.
+    pub async fn load(settings: Settings, services: Services) -> Result<Self, PluginsError> {
+        let Settings { folder, cache, recording, mut plugins } = settings;
+        let runtime = Arc::new(Runtime::start(cache.as_deref())?);
+        let Services { kv, log } = services;
+        let around = Surroundings { runtime, kv, log, http: Arc::default() };
+        plugins.sort_by(|a, b| (a.order, &a.id).cmp(&(b.order, &b.id)));
+        let plugins = plugins.into_iter().map(Plugin::new).collect();
+        let loaded = Self { folder, all: plugins, around, recorder: recording.map(Recorder::new) };
+        for (plugin, answer) in loaded.all.iter().zip(loaded.reload().await) {
+            match answer.1 {
+                Ok(_) => {}
+                Err(source) if plugin.settings.required => {
+                    return Err(PluginsError::Required { plugin: answer.0, source });
+                }
+                Err(error) => tracing::error!(target: "plugin", plugin = answer.0, "refused: {error}"),
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Looks at every file again, and takes those that have changed and are good. Calls that are going end as they
+    /// began.
+    pub async fn reload(&self) -> Vec<(String, Result<Reloaded, LoadError>)> {
+        let mut answers = Vec::new();
+        for plugin in &self.all {
+            let path = self.folder.join(&plugin.settings.path);
+            answers.push((plugin.settings.id.clone(), plugin.reload(&self.around, &path).await));
+        }
+        answers
+    }
+
+    /// Every plugin, in the order of asking.
+    #[must_use]
+    pub fn list(&self) -> Vec<Report> {
+        self.all.iter().map(Plugin::report).collect()
+    }
+
+    /// Which run starts next, by the first policy that is there; none: who asks decides alone. The answer can be used
+    /// as it is.
+    pub async fn pick(&self, view: &View) -> Option<Vec<usize>> {
+        let plugin = self.policy(None)?;
+        let answer = plugin.pick(&self.around, view).await;
+        plugin.breaker.note(answer.is_ok(), Instant::now());
+        self.record(plugin, Question::Pick(view.clone()), answer.clone().map(Answer::Picks));
+        Some(view.usable(&answer.ok()?))
+    }
+
+    /// When a project is due again, in milliseconds, by the first policy of this project; none: its schedule decides.
+    pub async fn next_delay(&self, project: &Project, run: &Finished) -> Option<u64> {
+        let plugin = self.policy(Some(project))?;
+        let answer = plugin.next_delay(&self.around, run).await;
+        plugin.breaker.note(answer.is_ok(), Instant::now());
+        let question = Question::NextDelay(Box::new(run.clone()));
+        self.record(plugin, question, answer.clone().map(Answer::DelayMs));
+        Some(run.usable(answer.ok()?))
+    }
+
+    /// Whether any policy is there.
+    #[must_use]
+    pub fn has_policy(&self) -> bool {
+        self.all.iter().any(|plugin| plugin.loaded().is_some() && plugin.has(Part::Policy))
+    }
+
+    fn policy(&self, project: Option<&Project>) -> Option<&Plugin> {
+        let now = Instant::now();
+        let concerns =
+            |plugin: &&Plugin| project.is_none_or(|project| concerns(plugin, &project.id, project));
+        let good = |plugin: &&Plugin| plugin.loaded().is_some() && plugin.has(Part::Policy);
+        let found = self.all.iter().filter(good).find(concerns)?;
+        found.breaker.is_closed(now).then_some(found)
+    }
+
+    fn record(&self, plugin: &Plugin, question: Question, answer: Result<Answer, CallError>) {
+        if let (Some(recorder), Some(loaded)) = (&self.recorder, plugin.loaded()) {
+            let answer = answer.map_err(|error| error.to_string());
+            let digest = loaded.shape.digest.to_string();
+            recorder.write(&Entry { plugin: plugin.settings.id.clone(), digest, question, answer });
+        }
+    }
+
+    /// Those that are asked about this project, in the order of asking.
+    fn asked<'a>(&'a self, context: &'a RunContext, part: Part) -> impl Iterator<Item = &'a Plugin> {
+        let facts = &context.project;
+        self.all
+            .iter()
+            .filter(move |plugin| plugin.has(part) && means(&plugin.settings, &facts.id, &facts.labels))
+    }
+}
+
+fn means(
+    settings: &PluginSettings,
+    id: &ProjectId,
+    labels: &std::collections::BTreeMap<String, String>,
+) -> bool {
+    settings.projects.is_empty() || settings.projects.iter().any(|pattern| pattern.matches(id, labels))
+}
+
+fn concerns(plugin: &Plugin, id: &ProjectId, project: &Project) -> bool {
+    means(&plugin.settings, id, &project.labels)
+}
+
+impl Hooks for Plugins {
+    fn concerns(&self, project: &Project, when: When) -> bool {
+        let part = match when {
+            When::PreSync => Part::PreSync,
+            When::PostSync => Part::PostSync,
+        };
+        self.all.iter().any(|plugin| plugin.has(part) && concerns(plugin, &project.id, project))
+    }
+
+    fn pre_sync<'a>(&'a self, context: &'a RunContext) -> Answering<'a, Vec<Vote<Decision>>> {
+        Box::pin(async move {
+            let mut votes = Vec::new();
+            for plugin in self.asked(context, Part::PreSync) {
+                let (answer, took) = timed(plugin.pre_sync(&self.around, context)).await;
+                let vote = vote(
+                    plugin,
+                    answer,
+                    took,
+                    plugin.settings.failure.pre,
+                    Decision::Proceed,
+                    Decision::Veto,
+                );
+                let goes_on = matches!(vote.word, Decision::Proceed | Decision::ProceedWith(_));
+                votes.push(vote);
+                if !goes_on {
+                    break;
+                }
+            }
+            votes
+        })
+    }
+
+    fn post_sync<'a>(
+        &'a self,
+        context: &'a RunContext,
+        outcome: &'a RunOutcome,
+    ) -> Answering<'a, Vec<Vote<Verdict>>> {
+        Box::pin(async move {
+            let mut votes = Vec::new();
+            for plugin in self.asked(context, Part::PostSync) {
+                let (answer, took) = timed(plugin.post_sync(&self.around, context, outcome)).await;
+                votes.push(vote(
+                    plugin,
+                    answer,
+                    took,
+                    plugin.settings.failure.post,
+                    Verdict::Accept,
+                    Verdict::Reject,
+                ));
+            }
+            votes
+        })
+    }
+}
+
+/// A vote, with the word of the failure policy where there was no answer.
+fn vote<T>(
+    plugin: &Plugin,
+    answer: Result<T, CallError>,
+    took: std::time::Duration,
+    policy: FailurePolicy,
+    open: T,
+    closed: impl FnOnce(String) -> T,
+) -> Vote<T> {
+    let id = plugin.settings.id.clone();
+    match answer {
+        Ok(word) => Vote { plugin: id, word, failure: None, took },
+        Err(error) => {
+            let why = error.to_string();
+            let word = match policy {
+                FailurePolicy::Open => open,
+                FailurePolicy::Closed => closed(format!("plugin {id} must agree, and has no answer: {why}")),
+            };
+            Vote { plugin: id, word, failure: Some(why), took }
+        }
+    }
+}
+
+/// What a file is and needs, without settings or a server.
+pub async fn check(path: &Path) -> Result<Shape, CheckError> {
+    let runtime = Arc::new(Runtime::start(None)?);
+    let (shape, _) = load::compile(&runtime, load::read(path).await?).await?;
+    Ok(shape)
+}
+
+/// Why a file is no plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// No plugin can run at all.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// This one cannot.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}

@@ -1,0 +1,117 @@
+//! The machine that guests run on: one engine for the process, its ticker, and the code that it compiled before.
+//!
+//! There is none as long as no plugin is configured: a server without plugins has no thread and no cost of this.
+
+mod meter;
+mod quota;
+mod ticker;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use wasmtime::{Cache, CacheConfig, Config, Engine};
+
+pub(crate) use meter::{Meter, Metered};
+pub(crate) use quota::{Quota, TooMuchMemory};
+pub(crate) use ticker::{Ticker, Ticking};
+
+/// The deepest stack of a guest.
+const STACK: usize = 512 * 1024;
+/// The stack of a fiber, host functions included.
+const FIBER: usize = 1024 * 1024;
+/// How much compiled code is kept, in bytes and files; the oldest goes first.
+const CACHE_BYTES: u64 = 1024 * 1024 * 1024;
+const CACHE_FILES: u64 = 4096;
+
+/// Compiles components and lets time pass for those that run.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    engine: Engine,
+    ticker: Ticker,
+}
+
+/// Why no plugin can run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The folder of compiled code cannot be made.
+    #[error("the folder {folder} for compiled plugins cannot be used: {source}")]
+    Folder {
+        /// Which one.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Whoever can write there could run code in this process.
+    #[error(
+        "the folder {0} for compiled plugins belongs to somebody else or can be written by others, who could run their code in the server: remove it, it is made again"
+    )]
+    Shared(PathBuf),
+    /// The engine does not start on this machine.
+    #[error("WebAssembly cannot run here: {0}")]
+    Engine(String),
+    /// The ticker's thread could not be started.
+    #[error("the thread that keeps the plugins' time cannot be started: {0}")]
+    Ticker(io::Error),
+}
+
+impl Runtime {
+    /// An engine that keeps what it compiles in `cache`.
+    pub(crate) fn start(cache: Option<&Path>) -> Result<Self, RuntimeError> {
+        let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
+        let mut config = Config::new();
+        config.epoch_interruption(true).max_wasm_stack(STACK).async_stack_size(FIBER);
+        if let Some(folder) = cache {
+            config.cache(Some(open_cache(folder)?));
+        }
+        let engine = Engine::new(&config).map_err(failed)?;
+        let ticker = Ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
+        Ok(Self { engine, ticker })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Time passes as long as the answer lives.
+    pub(crate) fn ticking(&self) -> Ticking {
+        self.ticker.ticking()
+    }
+}
+
+/// The engine's own cache: its key holds the digest of the component, the version of the engine and its settings, so
+/// that what it finds is what it would compile. Files from elsewhere are never loaded as code: the folder is ours alone.
+fn open_cache(folder: &Path) -> Result<Cache, RuntimeError> {
+    let failed = |source| RuntimeError::Folder { folder: folder.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let metadata = fs::symlink_metadata(folder).map_err(failed)?;
+    let ours = metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw();
+    if !ours || metadata.permissions().mode() & 0o022 != 0 {
+        return Err(RuntimeError::Shared(folder.to_owned()));
+    }
+    let mut config = CacheConfig::new();
+    config
+        .with_directory(fs::canonicalize(folder).map_err(failed)?)
+        .with_files_total_size_soft_limit(CACHE_BYTES)
+        .with_file_count_soft_limit(CACHE_FILES);
+    Cache::new(config).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_code_is_kept_in_a_folder_of_ours_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("a/b");
+        open_cache(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(matches!(open_cache(&folder), Err(RuntimeError::Shared(_))));
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(matches!(open_cache(&link), Err(RuntimeError::Shared(_))));
+    }
+}

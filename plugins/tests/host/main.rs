@@ -1,0 +1,11 @@
+//! The host with real components: what it refuses, what it stops, what it asks.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is how a failure is told")]
+
+mod bounds;
+mod guests;
+mod kit;
+mod loading;
+mod reloading;
+mod rules;
+mod wasi;
