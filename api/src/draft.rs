@@ -6,6 +6,7 @@
 
 pub(crate) mod fields;
 mod schedule;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -15,13 +16,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use engine::{Options, RetryPolicy, Secret, Source};
+use engine::{Options, RetryPolicy};
 use scheduler::destination::Landing;
 use scheduler::{Guard, Project, ProjectId};
 use serde_json::Value;
 
 use crate::problem::FieldError;
 use fields::Fields;
+pub(crate) use source::source;
 
 /// What a project has that says nothing else.
 #[derive(Debug, Clone)]
@@ -39,7 +41,7 @@ pub struct Defaults {
 }
 
 /// What the server writes and a client may send back.
-const READ_ONLY: [&str; 15] = [
+const READ_ONLY: [&str; 16] = [
     "owner",
     "state",
     "generation",
@@ -49,6 +51,7 @@ const READ_ONLY: [&str; 15] = [
     "running",
     "queued",
     "failures",
+    "failed_upstreams",
     "skipped",
     "size_bytes",
     "files",
@@ -90,6 +93,7 @@ pub fn project(
     let seed = id.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = fields.text("name", MAX_TEXT).unwrap_or_else(|| seed.clone());
     let (source, password) = source(&mut fields, known);
+    let upstreams = source::upstreams(&mut fields, source.as_ref(), known);
     let dest = fields.required_text("dest").map(PathBuf::from);
     let place = dest
         .as_ref()
@@ -127,6 +131,7 @@ pub fn project(
         owner: known.map_or_else(|| owner.to_owned(), |known| known.owner.clone()),
         source,
         password,
+        upstreams,
         dest,
         given_dest,
         place,
@@ -168,59 +173,6 @@ fn id(fields: &mut Fields<'_>, known: Option<&Project>) -> Option<ProjectId> {
             None
         }
         _ => Some(id),
-    }
-}
-
-/// The source, and its password.
-pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
-    let kept = || known.and_then(|known| known.password.clone());
-    match fields.take("source") {
-        None | Some(Value::Null) => {
-            fields.error("source", "is missing: give `rsync://host/module/path`, or its parts");
-            (None, None)
-        }
-        Some(Value::String(text)) => match text.parse::<Source>() {
-            Ok(source) => (Some(source), kept()),
-            Err(errors) => {
-                for error in errors.0 {
-                    fields.error("source", error.to_string());
-                }
-                (None, None)
-            }
-        },
-        Some(value) => {
-            let mut parts = fields.inside("source", value);
-            let host = parts.required_text("host").unwrap_or_default();
-            let module = parts.required_text("module").unwrap_or_default();
-            let port = parts.integer("port", 1, 65_535).and_then(|port| u16::try_from(port).ok());
-            let path = parts.text("path", 4096).unwrap_or_default();
-            let user = parts.text("user", 64).filter(|user| !user.is_empty());
-            let has_password = parts.bool("has_password");
-            let password = match parts.take("password") {
-                Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.as_str())),
-                Some(Value::Null | Value::String(_)) => None,
-                Some(_) => {
-                    parts.error("password", "must be a text");
-                    None
-                }
-                None if has_password == Some(false) => None,
-                None => kept(),
-            };
-            let port = port.unwrap_or(engine::source::DEFAULT_PORT);
-            let complete = !host.is_empty() && !module.is_empty();
-            let source = complete.then(|| Source::new(user.as_deref(), &host, port, &module, &path));
-            let source = source.and_then(|source| {
-                source
-                    .map_err(|errors| {
-                        for error in errors {
-                            parts.error(error.field, error.message);
-                        }
-                    })
-                    .ok()
-            });
-            fields.leave(parts);
-            (source, password)
-        }
     }
 }
 

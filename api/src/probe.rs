@@ -38,7 +38,10 @@ pub(crate) struct ProbeView {
     /// Whether an rsync daemon answered.
     reachable: bool,
     address: Option<String>,
+    /// The newest protocol that it knows.
     protocol: Option<u32>,
+    /// The one that is spoken with it.
+    spoken: Option<u32>,
     digests: Vec<String>,
     motd: String,
     modules: Option<Vec<ModuleView>>,
@@ -113,6 +116,7 @@ async fn modules(source: &Source, timeouts: &Timeouts) -> Result<ProbeView, Prot
         reachable: true,
         address: Some(address.to_string()),
         protocol: Some(said.protocol),
+        spoken: Some(said.spoken()),
         digests: said.digests,
         motd: listed.as_ref().map(|listed| listed.motd.clone()).unwrap_or_default(),
         modules: listed.map(|listed| lines(listed.modules)),
@@ -140,6 +144,7 @@ fn of_module(source: &Source, found: Probe) -> ProbeView {
         reachable: true,
         address: Some(found.address.to_string()),
         protocol: Some(found.greeting.protocol),
+        spoken: Some(found.greeting.spoken()),
         digests: found.greeting.digests,
         motd: found.motd,
         modules: found.modules.map(lines),

@@ -160,6 +160,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         owner: "root".to_owned(),
         source: format!("rsync://h{host}/module").parse().expect("a source"),
         password: None,
+        upstreams: Vec::new(),
         dest: format!("/d/{id}").into(),
         place: format!("/d/{id}").into(),
         options: Options::default(),

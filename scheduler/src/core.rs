@@ -5,7 +5,8 @@
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
 //! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
-//! [`lifecycle`], what its attempts tell of upstream hosts in [`hosts`].
+//! [`lifecycle`], what its attempts tell of upstream hosts in [`hosts`], and which
+//! upstream each of them asks in [`upstreams`].
 
 mod command;
 mod due;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod rename;
 #[cfg(test)]
 pub(crate) mod tests;
+mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ pub use rename::Rename;
 use crate::account::AuditEntry;
 use crate::destination::Places;
 use crate::event::EventKind;
-use crate::project::{Project, ProjectId, Standing};
+use crate::project::{Project, ProjectId, Standing, Upstream};
 use crate::queue::{Bounds, Queue, QueueItem};
 use crate::relocation::Relocation;
 use crate::run::{Run, RunId, RunState, Told};
@@ -178,6 +180,8 @@ pub struct Start {
     pub record: Arc<Run>,
     /// How the project stood then.
     pub standing: Standing,
+    /// Upstreams that come before the one of this attempt and had failed: one that answers again is used instead.
+    pub ask_again: Vec<Upstream>,
 }
 
 impl Core {

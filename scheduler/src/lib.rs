@@ -46,7 +46,7 @@ pub use board::Board;
 pub use dispatcher::{Scheduler, Settings, StartError};
 pub use event::{Event, EventBus, EventKind};
 pub use hooks::Hooks;
-pub use project::{Guard, Project, ProjectId, Standing};
+pub use project::{Guard, Project, ProjectId, Standing, Upstream};
 pub use queue::Bounds;
 pub use run::{AttemptRecord, Counts, Ending, Outcome, Run, RunId, RunPhase, RunState, Told, Trigger};
 pub use schedule::{CatchUp, Rule, Schedule};

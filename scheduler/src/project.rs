@@ -35,6 +35,8 @@ pub struct Project {
     pub source: Source,
     /// The upstream's password, if it wants one.
     pub password: Option<Secret>,
+    /// Where else it can be pulled from, in order, when that fails.
+    pub upstreams: Vec<Upstream>,
     /// Exactly where the tree lands, as it was given.
     pub dest: PathBuf,
     /// The folder above `dest` as the API of 2014 was given it, which gives it back so.
@@ -82,12 +84,26 @@ impl Project {
 }
 
 impl Project {
-    /// What the next attempt asks of the engine; `limits` are the site's, the guard is the project's.
+    /// Every upstream with its password, in order; the first is `source`.
+    pub fn sources(&self) -> impl Iterator<Item = (&Source, Option<&Secret>)> {
+        let others = self.upstreams.iter().map(|other| (&other.source, other.password.as_ref()));
+        std::iter::once((&self.source, self.password.as_ref())).chain(others)
+    }
+
+    /// The upstream with this number; 0 is `source`.
     #[must_use]
-    pub fn attempt(&self, standing: &Standing, limits: &Limits) -> Attempt {
+    pub fn source_of(&self, upstream: usize) -> (&Source, Option<&Secret>) {
+        self.sources().nth(upstream).unwrap_or((&self.source, self.password.as_ref()))
+    }
+
+    /// What the next attempt asks of the engine and of this upstream; `limits` are the site's, the guard is the
+    /// project's.
+    #[must_use]
+    pub fn attempt(&self, upstream: usize, standing: &Standing, limits: &Limits) -> Attempt {
+        let (source, password) = self.source_of(upstream);
         Attempt {
-            source: self.source.clone(),
-            password: self.password.clone(),
+            source: source.clone(),
+            password: password.cloned(),
             dest: self.dest.clone(),
             options: self.options.clone(),
             limits: Limits { max_delete: self.max_delete(standing), ..limits.clone() },
@@ -95,6 +111,23 @@ impl Project {
             stall: Some(self.stall),
             unclean_since: standing.unclean_since.map(Into::into),
         }
+    }
+}
+
+/// One place that a tree can be pulled from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where.
+    pub source: Source,
+    /// Its password, if it wants one.
+    pub password: Option<Secret>,
+}
+
+impl Upstream {
+    /// Both together.
+    #[must_use]
+    pub fn new(source: &Source, password: Option<&Secret>) -> Self {
+        Self { source: source.clone(), password: password.cloned() }
     }
 }
 
@@ -142,6 +175,20 @@ pub struct Standing {
     pub unclean_since: Option<DateTime<Utc>>,
     /// Where its tree is still to move after the project was renamed.
     pub moving: Option<Relocation>,
+    /// The upstreams that failed and were not seen to answer since, in the order of their failures; only of a project
+    /// that has more than one.
+    pub failed_upstreams: Vec<FailedUpstream>,
+}
+
+/// An upstream that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedUpstream {
+    /// Its address.
+    pub url: String,
+    /// When it failed last.
+    pub at: DateTime<Utc>,
+    /// In which way, in `engine::Class`'s spelling.
+    pub class: String,
 }
 
 /// The short story of the newest run that ended.

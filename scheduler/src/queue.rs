@@ -85,6 +85,8 @@ struct Claim {
     lane: Lane,
     /// How often its host had been left alone when it started.
     waits: u64,
+    /// Which of its project's upstreams it asks.
+    upstream: usize,
 }
 
 impl Claim {
@@ -188,9 +190,9 @@ impl Queue {
         }
     }
 
-    /// Puts a run in its place.
-    pub fn push(&mut self, run: RunId, project: &Project, since: DateTime<Utc>) {
-        let host = project.source.host().to_ascii_lowercase().into();
+    /// Puts a run in its place, which is to ask this upstream of its project; 0 is the first.
+    pub fn push(&mut self, run: RunId, project: &Project, upstream: usize, since: DateTime<Utc>) {
+        let host = project.source_of(upstream).0.host().to_ascii_lowercase().into();
         let labels: Vec<_> =
             project.labels.iter().map(|(key, value)| format!("{key}={value}").into()).collect();
         let lane = self.lanes.lane(&host, &labels);
@@ -202,6 +204,7 @@ impl Queue {
             labels,
             lane,
             waits: 0,
+            upstream,
         };
         self.enter(run, claim);
     }
@@ -264,21 +267,36 @@ impl Queue {
         Some(whole.checked_div(u64::try_from(beside).ok()?)?.max(1))
     }
 
+    /// Which of its project's upstreams a going run asks.
+    #[must_use]
+    pub fn upstream(&self, run: RunId) -> usize {
+        self.going.get(&run).map(|claim| claim.upstream).unwrap_or_default()
+    }
+
+    /// Whether a host is left alone because it is full or away.
+    #[must_use]
+    pub fn is_left_alone(&self, host: &str, now: DateTime<Utc>) -> bool {
+        let closed = self.hosts.closed(&host.to_ascii_lowercase(), None, now);
+        matches!(closed, Some((Closed::Busy | Closed::Down, _)))
+    }
+
     /// Notes that something was started from this host before this queue was made.
     pub(crate) fn note_start(&mut self, host: &str, at: DateTime<Utc>) {
         self.hosts.started(&host.to_ascii_lowercase().into(), at);
     }
 
-    /// Takes what the attempt of a going run has learned of its host.
-    pub fn hear(&mut self, run: RunId, reached: Reached, jitter: f64, now: DateTime<Utc>) {
-        let Some(claim) = self.going.get(&run) else { return };
+    /// Takes what the attempt of a going run has learned of its host; true when that changes when it is asked again.
+    pub fn hear(&mut self, run: RunId, reached: Reached, jitter: f64, now: DateTime<Utc>) -> bool {
+        let Some(claim) = self.going.get(&run) else { return false };
         let host = Arc::clone(&claim.host);
         let chance = (self.bounds.patience, jitter);
-        if self.hosts.heard(&host, (&claim.project, claim.waits), reached, chance, now) {
+        let changed = self.hosts.heard(&host, (&claim.project, claim.waits), reached, chance, now);
+        if changed {
             self.lanes.close_host(&host, false);
             self.lanes.try_host(&host, self.hosts.trouble(&host).is_some());
             self.reopenings.set(&host, None);
         }
+        changed
     }
 
     /// Takes over what the runs of an earlier queue have taken: their projects may have changed since they started.

@@ -233,6 +233,8 @@ pub struct AttemptRecord {
     pub started: DateTime<Utc>,
     /// The command line, as a person would type it; without secrets, which are never in it.
     pub command: String,
+    /// The upstream that it asks; empty in records of old.
+    pub upstream: String,
     /// How it ended; none: it has not.
     pub end: Option<AttemptEnd>,
 }

@@ -27,3 +27,4 @@ mod secrets;
 mod slaves;
 mod sync;
 mod tls;
+mod upstreams;

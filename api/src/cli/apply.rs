@@ -147,6 +147,11 @@ fn differences(before: &Value, after: &Value, given: &Value) -> Vec<(String, Val
     if given["source"]["password"].is_string() {
         found.push(("source.password".to_owned(), Value::Null, Value::from("(set)")));
     }
+    for (number, upstream) in given["upstreams"].as_array().into_iter().flatten().enumerate() {
+        if upstream["password"].is_string() {
+            found.push((format!("upstreams[{number}].password"), Value::Null, Value::from("(set)")));
+        }
+    }
     found
 }
 

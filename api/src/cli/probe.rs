@@ -67,7 +67,7 @@ fn shown(source: &str, found: &Value) -> String {
     }
     let mut lines = vec![
         format!("address   {}", text(&found["address"])),
-        format!("protocol  {}", text(&found["protocol"])),
+        protocol(found),
         format!(
             "took      {:.1} ms to connect, {:.1} ms to greet",
             millis(found, "connect_ms"),
@@ -87,6 +87,16 @@ fn shown(source: &str, found: &Value) -> String {
         lines.push(table(&["MODULE", "COMMENT"], rows));
     }
     lines.join("\n")
+}
+
+/// The upstream's newest protocol, and ours where that is an older one.
+fn protocol(found: &Value) -> String {
+    let (newest, spoken) = (text(&found["protocol"]), text(&found["spoken"]));
+    if newest == spoken {
+        format!("protocol  {newest}")
+    } else {
+        format!("protocol  {newest}, spoken as {spoken}")
+    }
 }
 
 fn millis(found: &Value, key: &str) -> f64 {

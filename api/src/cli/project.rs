@@ -245,6 +245,16 @@ fn in_full(project: &Value) -> String {
         format!("project     {} ({})", text(&project["id"]), text(&project["name"])),
         format!("state       {}", state(project["state"].as_str().unwrap_or_default())),
         format!("source      {}{password}", address(&project["source"])),
+    ];
+    for upstream in project["upstreams"].as_array().into_iter().flatten() {
+        let password = if upstream["has_password"] == true { " (with a password)" } else { "" };
+        lines.push(format!("or          {}{password}", address(upstream)));
+    }
+    for failed in project["failed_upstreams"].as_array().into_iter().flatten() {
+        let (upstream, class) = (text(&failed["upstream"]), text(&failed["class"]));
+        lines.push(format!("failed      {upstream} ({class}) {}", distance(&failed["at"])));
+    }
+    lines.extend([
         format!("dest        {}", text(&project["dest"])),
         format!("schedule    {}", text(&project["schedule_text"])),
         format!(
@@ -279,7 +289,7 @@ fn in_full(project: &Value) -> String {
             text(&project["generation"])
         ),
         format!("last run    {}", last_run(last)),
-    ];
+    ]);
     if let Some(failures) = project["failures"].as_u64().filter(|failures| *failures > 0) {
         lines.push(format!(
             "failures    {failures} in a row, last success {}",

@@ -28,6 +28,9 @@ pub(super) struct Settings {
     /// Read the upstream's password from the first line of this file; - is the standard input
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Another upstream, asked when those before it fail; may be given more than once; an empty one takes them away
+    #[arg(long = "upstream", value_name = "URL")]
+    upstreams: Vec<String>,
     /// A label, such as array=1; may be given more than once; KEY= takes it away
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -138,6 +141,7 @@ impl Settings {
             |key: &str, value: Option<Value>| value.map(|value| document.insert(key.to_owned(), value));
         set("name", self.name.as_ref().map(|name| json!(name)));
         set("source", self.source(source)?);
+        set("upstreams", self.upstreams());
         set("options", self.options());
         set("labels", self.labels()?);
         set("priority", self.priority.map(Value::from));
@@ -170,6 +174,11 @@ impl Settings {
         }
         parts.insert("password".to_owned(), json!(first_line(file)?));
         Ok(Some(Value::Object(parts)))
+    }
+
+    fn upstreams(&self) -> Option<Value> {
+        let given = self.upstreams.iter().filter(|address| !address.is_empty());
+        (!self.upstreams.is_empty()).then(|| given.map(|address| json!(address)).collect())
     }
 
     fn options(&self) -> Option<Value> {

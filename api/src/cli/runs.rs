@@ -189,6 +189,9 @@ fn in_full(run: &Value) -> String {
             exit(&attempt["exit"]),
         ));
         lines.push(format!("  {}", text(&attempt["reason"])));
+        if let Some(upstream) = attempt["upstream"].as_str() {
+            lines.push(format!("  from {}", plain(upstream)));
+        }
         lines.push(format!("  $ {}", text(&attempt["command"])));
         for line in attempt["stderr"].as_array().into_iter().flatten() {
             lines.push(format!("  | {}", text(line)));

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
+use engine::Secret;
+
 use super::*;
 
-fn defaults() -> Defaults {
+pub(super) fn defaults() -> Defaults {
     Defaults {
         options: Options::new(&["-avH".to_owned()], &[], "--delete").unwrap(),
         retry: RetryPolicy { attempts: 3, base: Duration::from_secs(30), cap: Duration::from_mins(30) },
@@ -27,7 +29,7 @@ fn with(more: Value) -> Value {
     input
 }
 
-fn errors(input: &Value) -> Vec<(String, String)> {
+pub(super) fn errors(input: &Value) -> Vec<(String, String)> {
     let wrong = read(input).expect_err("this was taken");
     wrong.into_iter().map(|error| (error.field, error.message)).collect()
 }

@@ -95,6 +95,7 @@ pub(super) fn plain(
         owner: "root".to_owned(),
         source,
         password,
+        upstreams: Vec::new(),
         dest,
         given_dest: None,
         place,

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::Utc;
 use engine::{Limits, Options, Source};
 use scheduler::core::Entry;
-use scheduler::project::LastRun;
+use scheduler::project::{FailedUpstream, LastRun};
 use scheduler::{CatchUp, Project, Rule, Run, RunState, Schedule};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub struct ProjectView {
     running: Option<String>,
     queued: Option<String>,
     failures: u32,
+    failed_upstreams: Vec<FailedView>,
     skipped: u64,
     size_bytes: u64,
     files: u64,
@@ -49,6 +50,7 @@ struct SettingsView {
     labels: std::collections::BTreeMap<String, String>,
     owner: String,
     source: SourceView,
+    upstreams: Vec<SourceView>,
     dest: String,
     options: OptionsView,
     schedule: Value,
@@ -69,6 +71,14 @@ struct SourceView {
     path: String,
     user: Option<String>,
     has_password: bool,
+}
+
+/// An upstream that failed, and was not seen to answer since.
+#[derive(Debug, Serialize)]
+struct FailedView {
+    upstream: String,
+    at: String,
+    class: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +129,7 @@ pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
         running: entry.active.filter(|_| going).map(|run| run.to_string()),
         queued: entry.active.filter(|_| !going).or(entry.waiting).map(|run| run.to_string()),
         failures: standing.failures,
+        failed_upstreams: standing.failed_upstreams.iter().map(failed).collect(),
         skipped: standing.skipped,
         size_bytes: standing.size_bytes,
         files: standing.files,
@@ -146,7 +157,7 @@ impl ProjectView {
             next.extend(schedule.upcoming(first.max(Utc::now()), NEXT_RUNS - 1).into_iter().map(time));
         }
         self.next_runs = Some(next);
-        self.command = Some(project.attempt(&entry.standing, limits).shown(program));
+        self.command = Some(project.attempt(0, &entry.standing, limits).shown(program));
         self
     }
 }
@@ -165,6 +176,11 @@ fn settings_view(project: &Project) -> SettingsView {
         labels: project.labels.clone(),
         owner: project.owner.clone(),
         source: source(&project.source, project.password.is_some()),
+        upstreams: project
+            .upstreams
+            .iter()
+            .map(|other| self::source(&other.source, other.password.is_some()))
+            .collect(),
         dest: project.dest.display().to_string(),
         options: options(&project.options),
         schedule: schedule(&project.schedule),
@@ -194,6 +210,10 @@ fn source(source: &Source, has_password: bool) -> SourceView {
         user: source.user().map(str::to_owned),
         has_password,
     }
+}
+
+fn failed(failed: &FailedUpstream) -> FailedView {
+    FailedView { upstream: failed.url.clone(), at: time(failed.at), class: failed.class.clone() }
 }
 
 fn options(options: &Options) -> OptionsView {

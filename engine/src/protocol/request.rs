@@ -18,7 +18,7 @@ pub enum What<'a> {
     /// Names are those in the folder; the entry `.` is the folder itself.
     Folder(&'a [u8]),
     /// These paths below the source's path, and nothing below them. What is not there is missing from the list; the
-    /// daemon's words about it are among the errors.
+    /// daemon's words about it are among the errors (and before rsync 3.1 it counts as an I/O error).
     Paths(&'a [&'a [u8]]),
 }
 
@@ -102,8 +102,11 @@ impl Arguments {
     /// A single path, of which only what comes after `/./` is named in the list.
     fn single(&mut self, source: &Source, path: &[u8]) -> Result<(), RequestError> {
         self.check(path)?;
-        let below = source.path().as_bytes();
-        let path = if below.is_empty() { path.to_vec() } else { [below, b"/./", path].concat() };
+        let path = match (source.path().as_bytes(), path.first()) {
+            (b"", Some(b'-')) => [b"././", path].concat(),
+            (b"", _) => path.to_vec(),
+            (below, _) => [below, b"/./", path].concat(),
+        };
         self.path(source.module(), &path)
     }
 
@@ -115,8 +118,10 @@ impl Arguments {
         Err(RequestError::Path(escaped(path)))
     }
 
+    /// Daemons before rsync 3.2.0 take what begins with a dash for an option, wherever it stands.
     fn path(&mut self, module: &str, path: &[u8]) -> Result<(), RequestError> {
-        let argument = [module.as_bytes(), b"/", &quoted(path, module)].concat();
+        let here: &[u8] = if path.starts_with(b"-") { b"./" } else { b"" };
+        let argument = [module.as_bytes(), b"/", here, &quoted(path, module)].concat();
         if argument.len() > MAX_ARGUMENT {
             return Err(RequestError::Length(argument.len()));
         }
@@ -175,6 +180,9 @@ mod tests {
             asked("dists", What::Paths(&[b"sid/Release", b"-x"])).unwrap(),
             "--server\n--sender\n-lptdR\n--no-implied-dirs\n.\nmod/dists/./sid/Release\nmod/dists/./-x\n\n"
         );
+        assert!(asked("", What::Paths(&[b"-x"])).unwrap().ends_with("\n.\nmod/././-x\n\n"));
+        assert!(asked("-x", What::Tree).unwrap().ends_with("\n.\nmod/./-x/\n\n"));
+        assert!(asked("-x", What::Paths(&[b"y"])).unwrap().ends_with("\n.\nmod/./-x/./y\n\n"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod handshake;
 mod hostile;
 mod lists;
 mod mutations;
+mod recorded;
 mod servers;
 mod versions;
 

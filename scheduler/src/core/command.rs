@@ -242,7 +242,13 @@ impl Core {
             self.places.insert(project.place.clone(), id.clone());
         }
         if let Some(entry) = self.entries.get_mut(&id) {
+            let same = entry.project.sources().eq(project.sources());
             entry.project = Arc::clone(&project);
+            if !same && !entry.standing.failed_upstreams.is_empty() {
+                // What failed may be mended, or gone.
+                entry.standing.failed_upstreams.clear();
+                step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));
+            }
         }
         step.writes.push(Write::Project(Arc::clone(&project)));
         if retimed {

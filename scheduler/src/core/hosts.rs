@@ -5,6 +5,7 @@ use engine::{Class, Limits};
 use rand::Rng;
 
 use super::Core;
+use crate::project::ProjectId;
 use crate::queue::Reached;
 use crate::run::{AttemptEnd, AttemptExit, Ending, RunId};
 
@@ -15,11 +16,25 @@ impl Core {
             Ending::Ran { end, .. } => reached(end),
             // It has told its marker.
             Ending::Unchanged { .. } => Reached::Served,
-            Ending::Skipped { .. } | Ending::Delayed { .. } | Ending::Vetoed { .. } => Reached::Unknown,
+            Ending::Returns { .. }
+            | Ending::Skipped { .. }
+            | Ending::Delayed { .. }
+            | Ending::Vetoed { .. } => Reached::Unknown,
         };
         if reached != Reached::Unknown {
             let jitter = self.random.random();
-            self.queue.hear(id, reached, jitter, now);
+            if self.queue.hear(id, reached, jitter, now) {
+                self.go_round(now);
+            }
+        }
+    }
+
+    /// Runs whose projects have more than one upstream need not wait for a host that is left alone.
+    fn go_round(&mut self, now: DateTime<Utc>) {
+        let several = self.entries.values().filter(|entry| !entry.project.upstreams.is_empty());
+        let several: Vec<ProjectId> = several.map(|entry| entry.project.id.clone()).collect();
+        for id in several {
+            self.reorder(now, &id);
         }
     }
 }

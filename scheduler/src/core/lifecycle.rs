@@ -8,6 +8,7 @@ use engine::Verdict;
 use rand::Rng;
 
 use super::hosts::within;
+use super::upstreams::counted_failures;
 use super::{Core, Effect, Start, Step, Write};
 use crate::event::EventKind;
 use crate::project::{LastRun, ProjectId, Standing};
@@ -51,6 +52,7 @@ impl Core {
     pub(crate) fn adopt(&mut self, now: DateTime<Utc>, run: Run) {
         self.newest = self.newest.max(Some(run.id));
         let departing = self.departing.contains_key(&run.id);
+        let mut waits = None;
         if let Some(entry) = self.entries.get_mut(&run.project).filter(|_| !departing) {
             if let Some(attempt) = run.attempts.last() {
                 self.queue.note_start(entry.project.source.host(), attempt.started);
@@ -59,33 +61,37 @@ impl Core {
                 entry.active = Some(run.id);
                 match &run.state {
                     RunState::BackingOff { until, .. } => self.retries.set(&run.id, Some(*until)),
-                    _ => self.queue.push(run.id, &entry.project, run.queued.min(now)),
+                    _ => waits = Some(run.queued.min(now)),
                 }
             } else {
                 entry.waiting = Some(run.id);
             }
         }
-        self.runs.insert(run.id, run);
+        let id = run.id;
+        self.runs.insert(id, run);
+        if let Some(since) = waits {
+            self.enqueue(now, id, since);
+        }
     }
 
     /// Ends the wait of a run that backs off.
     pub(super) fn requeue(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
         self.retries.set(&id, None);
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let Some(entry) = self.entries.get(&run.project) else { return };
         run.state = RunState::Queued;
-        self.queue.push(id, &entry.project, now);
         step.touched.insert(run.project.clone());
         step.writes.push(Write::Run(Arc::new(run.clone())));
+        self.enqueue(now, id, now);
     }
 
-    /// Gives a waiting run its place again after its project's priority, host or labels changed.
+    /// Gives a waiting run its place again after its project's priority, upstream or labels changed.
     pub(super) fn reorder(&mut self, now: DateTime<Utc>, id: &ProjectId) {
         let Some(entry) = self.entries.get(id) else { return };
         let Some(run) = entry.active.and_then(|run| self.runs.get(&run)) else { return };
         if run.state == RunState::Queued {
-            self.queue.remove(run.id);
-            self.queue.push(run.id, &entry.project, run.queued.min(now));
+            let (run, since) = (run.id, run.queued.min(now));
+            self.queue.remove(run);
+            self.enqueue(now, run, since);
         }
     }
 
@@ -93,9 +99,16 @@ impl Core {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(entry) = self.entries.get(&run.project) else { return };
         let limits = within(&self.tool.limits, self.queue.bandwidth(id));
-        let attempt = entry.project.attempt(&entry.standing, &limits);
+        let upstream = self.queue.upstream(id);
+        let attempt = entry.project.attempt(upstream, &entry.standing, &limits);
         let command = attempt.shown(&self.tool.program);
-        run.attempts.push(AttemptRecord { started: now, command, end: None });
+        let first = run.attempts.is_empty();
+        run.attempts.push(AttemptRecord {
+            started: now,
+            command,
+            upstream: attempt.source.to_string(),
+            end: None,
+        });
         run.began.get_or_insert(now);
         run.state = RunState::Running;
         let run = Arc::new(run.clone());
@@ -106,6 +119,7 @@ impl Core {
             attempt,
             relocation: entry.standing.moving.clone(),
             record: Arc::clone(&run),
+            ask_again: if first { Self::to_ask_again(entry, upstream) } else { Vec::new() },
             standing: entry.standing.clone(),
         };
         step.touched.insert(run.project.clone());
@@ -145,15 +159,17 @@ impl Core {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let (verdict, reason) = (end.verdict, end.reason.clone());
         let Some(attempt) = run.attempts.last_mut() else { return };
-        attempt.end = Some(end);
+        attempt.end = Some(end.clone());
         let by = run.cancelled_by.clone();
-        let failed = run.failed_attempts();
+        let failed = counted_failures(run);
         let project = run.project.clone();
+        let elsewhere = self.note_upstream(now, id, &end);
         match (verdict, by) {
             (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
             (Verdict::Partial, _) => self.end(now, id, Outcome::Partial, Some(reason), step),
             (_, Some(by)) => self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step),
             _ if self.stopping => self.interrupt(now, id, "the server was stopped", step),
+            _ if elsewhere => self.try_elsewhere(now, id, step),
             (Verdict::RetrySoon | Verdict::RetryLater, None) => {
                 let jitter = self.random.random();
                 let policy = self.entries.get(&project).map(|entry| entry.project.retry);
@@ -177,6 +193,10 @@ impl Core {
                 self.end(now, id, Outcome::Unchanged, Some(reason), step);
             }
             (_, Some(by)) => self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step),
+            (Ending::Returns { .. }, None) if self.stopping => {
+                self.interrupt(now, id, "the server was stopped", step);
+            }
+            (Ending::Returns { upstream }, None) => self.upstream_is_back(now, id, &upstream, step),
             (Ending::Skipped { reason }, None) => self.end(now, id, Outcome::Skipped, Some(reason), step),
             (Ending::Delayed { wait, reason }, None) => {
                 run.delays += 1;
@@ -271,8 +291,8 @@ impl Core {
             note(&mut entry.standing, &run, outcome, generation, now, reason);
             step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
             let next = entry.active.filter(|_| was_active).and_then(|next| self.runs.get(&next));
-            if let Some(next) = next {
-                self.queue.push(next.id, &entry.project, next.queued.min(now));
+            if let Some((next, since)) = next.map(|next| (next.id, next.queued.min(now))) {
+                self.enqueue(now, next, since);
             }
             self.reschedule_after_end(now, &run.project);
         }

@@ -5,6 +5,7 @@ mod clock;
 mod crowd;
 mod hosts;
 mod renames;
+mod upstreams;
 mod wishes;
 
 use std::collections::{BTreeMap, HashSet};
@@ -35,6 +36,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         owner: "root".to_owned(),
         source: format!("rsync://{host}/module").parse().unwrap(),
         password: None,
+        upstreams: Vec::new(),
         dest: dest.into(),
         place: dest.into(),
         options: Options::default(),
@@ -79,6 +81,7 @@ struct Bench {
     stored: BTreeMap<ProjectId, (Project, Standing)>,
     runs: BTreeMap<RunId, Run>,
     started: Vec<RunId>,
+    newest: Option<Start>,
     cancelled: Vec<RunId>,
     moves: Vec<(ProjectId, Relocation)>,
     answers: Vec<Result<Answer, Refusal>>,
@@ -92,6 +95,7 @@ impl Bench {
             stored: BTreeMap::new(),
             runs: BTreeMap::new(),
             started: Vec::new(),
+            newest: None,
             cancelled: Vec::new(),
             moves: Vec::new(),
             answers: Vec::new(),
@@ -120,7 +124,10 @@ impl Bench {
         }
         for effect in step.effects {
             match effect {
-                Effect::Start(start) => self.started.push(start.run),
+                Effect::Start(start) => {
+                    self.started.push(start.run);
+                    self.newest = Some(*start);
+                }
                 Effect::Cancel(run) => self.cancelled.push(run),
                 Effect::Answer(_, answer) => self.answers.push(*answer),
                 Effect::Move(id, relocation) => self.moves.push((id, relocation)),

@@ -7,6 +7,7 @@ mod ask;
 mod finish;
 mod prepare;
 mod sync;
+mod upstream;
 
 use std::sync::Arc;
 

@@ -17,9 +17,9 @@ fn run(number: u128) -> RunId {
 #[test]
 fn a_run_that_its_host_blocks_lets_others_pass() {
     let mut queue = queue(3, 1);
-    queue.push(run(1), &project("a", "h1", "/d/a"), at(0));
-    queue.push(run(2), &project("b", "H1", "/d/b"), at(1));
-    queue.push(run(3), &project("c", "h2", "/d/c"), at(2));
+    queue.push(run(1), &project("a", "h1", "/d/a"), 0, at(0));
+    queue.push(run(2), &project("b", "H1", "/d/b"), 0, at(1));
+    queue.push(run(3), &project("c", "h2", "/d/c"), 0, at(2));
     assert_eq!(queue.start_next(at(0)), Some(run(1)));
     assert_eq!(queue.start_next(at(0)), Some(run(3)));
     assert_eq!(queue.start_next(at(0)), None);
@@ -36,9 +36,9 @@ fn a_label_bounds_the_projects_that_carry_it() {
         project.labels.insert("array".to_owned(), array.to_owned());
         project
     };
-    queue.push(run(1), &labelled("a", "1"), at(0));
-    queue.push(run(2), &labelled("b", "1"), at(1));
-    queue.push(run(3), &labelled("c", "2"), at(2));
+    queue.push(run(1), &labelled("a", "1"), 0, at(0));
+    queue.push(run(2), &labelled("b", "1"), 0, at(1));
+    queue.push(run(3), &labelled("c", "2"), 0, at(2));
     assert_eq!(
         [queue.start_next(at(0)), queue.start_next(at(0)), queue.start_next(at(0))],
         [Some(run(1)), Some(run(3)), None]
@@ -50,10 +50,10 @@ fn a_label_bounds_the_projects_that_carry_it() {
 fn a_higher_priority_goes_first_but_a_long_wait_outweighs_it() {
     let mut queue = queue(1, 1);
     let urgent = |name: &str| Project { priority: 2, ..project(name, name, &format!("/d/{name}")) };
-    queue.push(run(1), &project("old", "a", "/d/1"), at(0));
-    queue.push(run(2), &project("patient", "b", "/d/2"), at(100));
-    queue.push(run(3), &urgent("soon"), at(200));
-    queue.push(run(4), &urgent("late"), at(100 + 2 * AGE_PER_POINT_SECONDS + 1));
+    queue.push(run(1), &project("old", "a", "/d/1"), 0, at(0));
+    queue.push(run(2), &project("patient", "b", "/d/2"), 0, at(100));
+    queue.push(run(3), &urgent("soon"), 0, at(200));
+    queue.push(run(4), &urgent("late"), 0, at(100 + 2 * AGE_PER_POINT_SECONDS + 1));
     let mut order = Vec::new();
     while let Some(next) = queue.start_next(at(0)) {
         queue.finish(next);
@@ -130,7 +130,7 @@ proptest! {
                     project.priority = priority;
                     project.labels.insert("array".to_owned(), array.to_string());
                     project.labels.insert("disk".to_owned(), disk.to_string());
-                    queue.push(run(number), &project, at(since));
+                    queue.push(run(number), &project, 0, at(since));
                 }
                 Event::Start => {
                     queue.reopen(now);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RecordError, parse};
 use crate::cron::{CronFields, CronText};
-use crate::project::{Guard, LastRun, Project, Standing};
+use crate::project::{FailedUpstream, Guard, LastRun, Project, Standing, Upstream};
 use crate::relocation::Relocation;
 use crate::schedule::{CatchUp, Rule, Schedule};
 
@@ -23,6 +23,8 @@ pub(super) struct ProjectRecord {
     owner: String,
     source: SourceRecord,
     password: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    upstreams: Vec<UpstreamRecord>,
     dest: PathBuf,
     #[serde(default)]
     given_dest: Option<String>,
@@ -47,6 +49,12 @@ struct SourceRecord {
     port: u16,
     module: String,
     path: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UpstreamRecord {
+    source: SourceRecord,
+    password: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,6 +121,15 @@ pub(super) struct StandingRecord {
     unclean_since: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moving: Option<RelocationRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    failed_upstreams: Vec<FailedRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FailedRecord {
+    url: String,
+    at: DateTime<Utc>,
+    class: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,23 +147,40 @@ struct LastRunRecord {
     reason: Option<String>,
 }
 
+impl From<&Source> for SourceRecord {
+    fn from(source: &Source) -> Self {
+        Self {
+            user: source.user().map(str::to_owned),
+            host: source.host().to_owned(),
+            port: source.port(),
+            module: source.module().to_owned(),
+            path: source.path().to_owned(),
+        }
+    }
+}
+
+impl SourceRecord {
+    fn source(self) -> Result<Source, RecordError> {
+        let Self { user, host, port, module, path } = self;
+        Source::new(user.as_deref(), &host, port, &module, &path).map_err(|errors| refused("source", &errors))
+    }
+}
+
 impl From<&Project> for ProjectRecord {
     fn from(project: &Project) -> Self {
-        let source = &project.source;
+        let upstream = |other: &Upstream| UpstreamRecord {
+            source: SourceRecord::from(&other.source),
+            password: other.password.as_ref().map(|secret| secret.expose().to_owned()),
+        };
         Self {
             id: project.id.to_string(),
             name: project.name.clone(),
             enabled: project.enabled,
             labels: project.labels.clone(),
             owner: project.owner.clone(),
-            source: SourceRecord {
-                user: source.user().map(str::to_owned),
-                host: source.host().to_owned(),
-                port: source.port(),
-                module: source.module().to_owned(),
-                path: source.path().to_owned(),
-            },
+            source: SourceRecord::from(&project.source),
             password: project.password.as_ref().map(|secret| secret.expose().to_owned()),
+            upstreams: project.upstreams.iter().map(upstream).collect(),
             dest: project.dest.clone(),
             given_dest: project.given_dest.clone(),
             place: project.place.clone(),
@@ -180,9 +214,11 @@ impl TryFrom<ProjectRecord> for Project {
     type Error = RecordError;
 
     fn try_from(record: ProjectRecord) -> Result<Self, RecordError> {
-        let SourceRecord { user, host, port, module, path } = record.source;
-        let source = Source::new(user.as_deref(), &host, port, &module, &path)
-            .map_err(|errors| refused("source", &errors))?;
+        let source = record.source.source()?;
+        let upstream = |other: UpstreamRecord| -> Result<Upstream, RecordError> {
+            Ok(Upstream { source: other.source.source()?, password: other.password.map(Secret::new) })
+        };
+        let upstreams = record.upstreams.into_iter().map(upstream).collect::<Result<_, _>>()?;
         let OptionsRecord { defaults, basic, delete } = record.options;
         let options =
             Options::new(&defaults, &basic, &delete).map_err(|errors| refused("options", &errors))?;
@@ -195,6 +231,7 @@ impl TryFrom<ProjectRecord> for Project {
             owner: record.owner,
             source,
             password: record.password.map(Secret::new),
+            upstreams,
             dest: record.dest,
             given_dest: record.given_dest,
             place: record.place,
@@ -269,6 +306,18 @@ impl ScheduleRecord {
     }
 }
 
+impl From<&FailedUpstream> for FailedRecord {
+    fn from(failed: &FailedUpstream) -> Self {
+        Self { url: failed.url.clone(), at: failed.at, class: failed.class.clone() }
+    }
+}
+
+impl From<FailedRecord> for FailedUpstream {
+    fn from(FailedRecord { url, at, class }: FailedRecord) -> Self {
+        Self { url, at, class }
+    }
+}
+
 impl From<&Standing> for StandingRecord {
     fn from(standing: &Standing) -> Self {
         Self {
@@ -292,6 +341,7 @@ impl From<&Standing> for StandingRecord {
                 .moving
                 .as_ref()
                 .map(|Relocation { from, to }| RelocationRecord { from: from.clone(), to: to.clone() }),
+            failed_upstreams: standing.failed_upstreams.iter().map(FailedRecord::from).collect(),
         }
     }
 }
@@ -321,6 +371,7 @@ impl TryFrom<StandingRecord> for Standing {
             size_bytes: record.size_bytes,
             files: record.files,
             unclean_since: record.unclean_since,
+            failed_upstreams: record.failed_upstreams.into_iter().map(FailedUpstream::from).collect(),
             moving: record.moving.map(|RelocationRecord { from, to }| Relocation { from, to }),
         })
     }

@@ -53,6 +53,8 @@ enum StateRecord {
 struct AttemptStored {
     started: DateTime<Utc>,
     command: String,
+    #[serde(default)]
+    upstream: String,
     end: Option<EndStored>,
 }
 
@@ -189,6 +191,7 @@ impl From<&AttemptRecord> for AttemptStored {
         Self {
             started: attempt.started,
             command: attempt.command.clone(),
+            upstream: attempt.upstream.clone(),
             end: attempt.end.as_ref().map(EndStored::from),
         }
     }
@@ -199,7 +202,7 @@ impl TryFrom<AttemptStored> for AttemptRecord {
 
     fn try_from(stored: AttemptStored) -> Result<Self, RecordError> {
         let end = stored.end.map(AttemptEnd::try_from).transpose()?;
-        Ok(Self { started: stored.started, command: stored.command, end })
+        Ok(Self { started: stored.started, command: stored.command, upstream: stored.upstream, end })
     }
 }
 

@@ -34,6 +34,11 @@ pub enum Ending {
         /// How that is known, in one sentence.
         reason: String,
     },
+    /// An upstream that had failed answers, and is to be used instead.
+    Returns {
+        /// Its address.
+        upstream: String,
+    },
     /// A hook said that the run is not to be.
     Skipped {
         /// Why.
@@ -72,6 +77,7 @@ impl Ending {
         match self {
             Self::Ran { end, .. } => (&end.class, &end.reason),
             Self::Unchanged { reason } => ("unchanged", reason),
+            Self::Returns { upstream } => ("returns", upstream),
             Self::Skipped { reason } => ("skipped", reason),
             Self::Vetoed { reason } => ("vetoed", reason),
             Self::Delayed { reason, .. } => ("delayed", reason),

@@ -70,6 +70,7 @@ impl Site {
             owner: "root".to_owned(),
             source: format!("rsync://127.0.0.1:{}/tree", self.upstream.port()).parse().unwrap(),
             password: None,
+            upstreams: Vec::new(),
             place: dest.clone(),
             dest,
             given_dest: None,

@@ -76,6 +76,7 @@ fn project(random: &mut SmallRng) -> Project {
         owner: "root".to_owned(),
         source: format!("rsync://h{host}/module").parse().unwrap(),
         password: None,
+        upstreams: Vec::new(),
         place: dest.clone().into(),
         dest: dest.into(),
         options: Options::default(),

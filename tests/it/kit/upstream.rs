@@ -52,6 +52,18 @@ impl Upstream {
         format!("rsync://127.0.0.1:{}/{module}", self.port)
     }
 
+    /// Ends the daemon; what is served stays.
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn start_again(&mut self) {
+        self.child = daemon(self.folder.path(), self.port);
+        self.wait();
+    }
+
     /// The daemon's port.
     pub(crate) fn port(&self) -> u16 {
         self.port

@@ -35,7 +35,7 @@ fn crowd(bench: &mut Bench, count: usize) -> Vec<RunId> {
 }
 
 impl Bench {
-    fn ends(&mut self, run: RunId, class: Class) {
+    pub(super) fn ends(&mut self, run: RunId, class: Class) {
         let end = AttemptEnd {
             duration: Duration::from_secs(1),
             exit: AttemptExit::Code(i32::from(class != Class::Done)),

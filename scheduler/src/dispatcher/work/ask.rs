@@ -129,7 +129,7 @@ fn outcome(work: &Work<'_>, ending: &Ending, context: &RunContext) -> RunOutcome
     let status = match ending {
         Ending::Ran { end, .. } => Status::of_attempt(end),
         Ending::Unchanged { .. } => Status::Unchanged,
-        Ending::Skipped { .. } | Ending::Delayed { .. } => Status::Skipped,
+        Ending::Skipped { .. } | Ending::Delayed { .. } | Ending::Returns { .. } => Status::Skipped,
         Ending::Vetoed { .. } => Status::Other("vetoed".to_owned()),
     };
     RunOutcome {

@@ -8,8 +8,8 @@ use crate::run::{AttemptEnd, Ending};
 
 /// The end as hooks leave it.
 pub(super) async fn finish(work: &mut Work<'_>, ending: Ending) -> Ending {
-    // A run that waits is asked about again before it goes on, and has not ended.
-    if matches!(ending, Ending::Delayed { .. }) {
+    // A run that waits, or goes on with another upstream, is asked about again before it goes on, and has not ended.
+    if matches!(ending, Ending::Delayed { .. } | Ending::Returns { .. }) {
         return ending;
     }
     match ask::after(work, &ending).await {

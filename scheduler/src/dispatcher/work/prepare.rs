@@ -2,7 +2,7 @@
 
 use engine::{Attempt, Verdict};
 
-use super::{Next, Work, ask};
+use super::{Next, Work, ask, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
 use crate::hooks::Decision;
@@ -18,6 +18,7 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
     if let Some(why) = elsewhere {
         return refused(why);
     }
+    upstream::first_that_is_back(work).await?;
     let decision = ask::before(work).await?;
     let mut attempt = narrowed(work.shared, work.start);
     match decision {

@@ -1,0 +1,170 @@
+//! Where a project is pulled from: its source, the upstreams after it, and their passwords.
+
+use engine::{Secret, Source};
+use scheduler::{Project, Upstream};
+use serde_json::Value;
+
+use super::fields::Fields;
+
+/// The most upstreams beside the source.
+const MAX_UPSTREAMS: usize = 8;
+
+/// The source, and its password.
+pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
+    let kept = |_: &Source| known.and_then(|known| known.password.clone());
+    match fields.take("source") {
+        None | Some(Value::Null) => {
+            fields.error("source", "is missing: give `rsync://host/module/path`, or its parts");
+            (None, None)
+        }
+        Some(value) => match one(fields, "source", value, kept) {
+            Some(upstream) => (Some(upstream.source), upstream.password),
+            None => (None, None),
+        },
+    }
+}
+
+/// The upstreams that come after the source, in order.
+pub(super) fn upstreams(
+    fields: &mut Fields<'_>,
+    first: Option<&Source>,
+    known: Option<&Project>,
+) -> Vec<Upstream> {
+    let value = match fields.take("upstreams") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(value) => value,
+    };
+    let Some(items) = value.as_array() else {
+        fields.error("upstreams", "must be a list of sources");
+        return Vec::new();
+    };
+    if items.len() > MAX_UPSTREAMS {
+        fields.error("upstreams", format!("are {}: at most {MAX_UPSTREAMS} are kept", items.len()));
+    }
+    // A password stays with the login that it belongs to, and goes nowhere else.
+    let kept = |source: &Source| {
+        let known = known?.sources().find(|(known, _)| {
+            (known.host(), known.port(), known.user()) == (source.host(), source.port(), source.user())
+        });
+        known?.1.cloned()
+    };
+    let mut found: Vec<Upstream> = Vec::new();
+    for (number, item) in items.iter().enumerate().take(MAX_UPSTREAMS) {
+        let key = format!("upstreams[{number}]");
+        let Some(upstream) = one(fields, &key, item, kept) else { continue };
+        let same = |other: &Upstream| other.source == upstream.source;
+        if first == Some(&upstream.source) || found.iter().any(same) {
+            fields.error(&key, "stands there already: an upstream is asked once");
+        }
+        found.push(upstream);
+    }
+    found
+}
+
+/// One source, as an address or by its parts; `kept` gives the password of one that is known.
+fn one<'a>(
+    fields: &mut Fields<'a>,
+    key: &str,
+    value: &'a Value,
+    kept: impl Fn(&Source) -> Option<Secret>,
+) -> Option<Upstream> {
+    if let Value::String(text) = value {
+        return match text.parse::<Source>() {
+            Ok(source) => Some(Upstream { password: kept(&source), source }),
+            Err(errors) => {
+                for error in errors.0 {
+                    fields.error(key, error.to_string());
+                }
+                None
+            }
+        };
+    }
+    let mut parts = fields.inside(key, value);
+    let source = source_of(&mut parts);
+    let has_password = parts.bool("has_password");
+    let known = || source.as_ref().and_then(&kept);
+    let password = match parts.take("password") {
+        Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.as_str())),
+        Some(Value::Null | Value::String(_)) => None,
+        Some(_) => {
+            parts.error("password", "must be a text");
+            None
+        }
+        None if has_password == Some(false) => None,
+        None => known(),
+    };
+    fields.leave(parts);
+    source.map(|source| Upstream { source, password })
+}
+
+fn source_of(parts: &mut Fields<'_>) -> Option<Source> {
+    let host = parts.required_text("host").unwrap_or_default();
+    let module = parts.required_text("module").unwrap_or_default();
+    let port = parts.integer("port", 1, 65_535).and_then(|port| u16::try_from(port).ok());
+    let path = parts.text("path", 4096).unwrap_or_default();
+    let user = parts.text("user", 64).filter(|user| !user.is_empty());
+    if host.is_empty() || module.is_empty() {
+        return None;
+    }
+    let port = port.unwrap_or(engine::source::DEFAULT_PORT);
+    match Source::new(user.as_deref(), &host, port, &module, &path) {
+        Ok(source) => Some(source),
+        Err(errors) => {
+            for error in errors {
+                parts.error(error.field, error.message);
+            }
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduler::Project;
+    use scheduler::destination::Landing;
+    use serde_json::{Value, json};
+
+    use super::super::tests::{defaults, errors};
+    use crate::problem::FieldError;
+    use crate::view;
+
+    fn read(input: &Value, known: Option<&Project>) -> Result<Project, Vec<FieldError>> {
+        super::super::project(input, known, "root", &defaults(), &Landing::default())
+    }
+
+    fn with(upstreams: &Value) -> Value {
+        json!({"id": "p", "source": "rsync://a@one/m", "dest": "/data/p", "upstreams": upstreams})
+    }
+
+    #[test]
+    fn upstreams_come_in_the_same_forms_as_the_source_each_with_its_own_password() {
+        let given =
+            json!(["rsync://two/m", {"host": "three", "module": "m", "user": "u", "password": "hunter2"}]);
+        let project = read(&with(&given), None).unwrap();
+        let urls: Vec<String> = project.sources().map(|(source, _)| source.to_string()).collect();
+        assert_eq!(urls, ["rsync://a@one/m", "rsync://two/m", "rsync://u@three/m"]);
+        let passwords: Vec<bool> = project.sources().map(|(_, password)| password.is_some()).collect();
+        assert_eq!(passwords, [false, false, true]);
+        // What is read back and sent again keeps it; another login does not get it.
+        let mut shown = view::settings(&project);
+        assert!(!shown.to_string().contains("hunter2"));
+        assert_eq!(read(&shown, Some(&project)).unwrap().upstreams, project.upstreams);
+        shown["upstreams"][1]["host"] = json!("evil");
+        assert_eq!(read(&shown, Some(&project)).unwrap().upstreams[1].password, None);
+    }
+
+    #[test]
+    fn a_wrong_upstream_is_named_by_its_place() {
+        for (given, field) in [
+            (json!("rsync://two/m"), "upstreams"),
+            (json!(["http://two/m"]), "upstreams[0]"),
+            (json!(["rsync://two/m", {"host": "three"}]), "upstreams[1].module"),
+            (json!(["rsync://a@one/m"]), "upstreams[0]"),
+            (json!(["rsync://two/m", "rsync://two/m"]), "upstreams[1]"),
+            (json!([{"host": "two", "module": "m", "prot": 1}]), "upstreams[0].prot"),
+            (json!(vec!["rsync://two/m"; 9]), "upstreams"),
+        ] {
+            assert!(errors(&with(&given)).iter().any(|(error, _)| error == field), "{given}");
+        }
+    }
+}
