@@ -57,6 +57,7 @@ files! {
     "api.js" is SCRIPT,
     "changes.js" is SCRIPT,
     "chart.js" is SCRIPT,
+    "held.js" is SCRIPT,
     "html.js" is SCRIPT,
     "icons.js" is SCRIPT,
     "live.js" is SCRIPT,

@@ -1,5 +1,6 @@
 //! The dashboard in a real browser, driven as a person would.
 
+mod figures;
 mod pictures;
 
 use std::fs;

@@ -3,9 +3,12 @@
 import { useEffect, useRef, useState } from "./html.js";
 
 const TYPES = ["project.created", "project.updated", "project.deleted", "schedule.skipped", "run.queued",
-  "run.started", "run.phase", "run.progress", "run.retry", "run.ended", "resync"];
-/** How long to gather events before something is read anew. */
+  "run.started", "run.phase", "run.progress", "run.retry", "run.held", "run.released", "run.ended",
+  "node.lagging", "node.caught-up", "disk.full", "disk.free", "resync"];
+/** How long to gather events before something is read anew, at least. */
 const GATHER = 400;
+/** No more than one part in so many of the time is spent reading, however large the site is. */
+const SHARE = 8;
 /** How long to wait before a stream that was refused is asked for again. */
 const AGAIN = 5000;
 
@@ -23,6 +26,9 @@ function say(now) {
 function tell(event) {
   for (const listener of listeners) listener(event);
 }
+
+/** How long to gather after reading took `spent` milliseconds. */
+export const patience = (spent) => Math.max(GATHER, SHARE * spent);
 
 /** Begins to listen; a second call changes nothing. */
 export function open() {
@@ -74,20 +80,21 @@ export function useData(load, what, wanted = () => false) {
   const [state, set] = useState({ what, value: undefined, error: null });
   const again = useRef(null);
   useEffect(() => {
-    let [gone, busy, stale, timer] = [false, false, false, null];
+    let [gone, busy, stale, timer, spent] = [false, false, false, null, 0];
     const go = async () => {
       if (busy || document.hidden) { stale = true; return; }
       [busy, stale] = [true, false];
+      const begun = performance.now();
       try {
         const value = await load();
         if (!gone) set({ what, value, error: null });
       } catch (error) {
         if (!gone) set((old) => ({ what, value: old.what === what ? old.value : undefined, error }));
       }
-      busy = false;
+      [busy, spent] = [false, performance.now() - begun];
       if (stale) soon();
     };
-    const soon = () => { if (!gone) timer ??= setTimeout(() => { timer = null; go(); }, GATHER); };
+    const soon = () => { if (!gone) timer ??= setTimeout(() => { timer = null; go(); }, patience(spent)); };
     const seen = () => { if (!document.hidden && stale) go(); };
     again.current = go;
     go();

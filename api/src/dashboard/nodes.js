@@ -1,7 +1,7 @@
 // The slaves, and how far each is behind with each project: a matrix of which only the rows in sight are drawn.
 
 import { at, get, post, remove } from "./api.js";
-import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { h, html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { useData } from "./live.js";
 import { Empty, Link, Pending, Section, Tag, When } from "./parts.js";
 import { act } from "./talk.js";
@@ -9,7 +9,7 @@ import { about, count, number } from "./words.js";
 
 /** The height of a row of the matrix in pixels, as in the style sheet, and how many are drawn beyond the sight. */
 const ROW = 30;
-const BEYOND = 12;
+const BEYOND = 6;
 
 export function Nodes({ session }) {
   const { value, error, reload } = useData(() => get("/nodes"), "nodes", (event) => event.type === "run.ended" || event.type.startsWith("node.") || event.type.startsWith("project."));
@@ -76,7 +76,7 @@ function Matrix({ nodes }) {
     <button class="chip" aria-pressed=${late ? "true" : "false"} onclick=${() => setLate(!late)}>behind <span class="soft">${number(behind)}</span></button></div>`;
   return html`<${Section} title="Projects by node" many=${number(shown.length)} aside=${tools}>
     ${shown.length === 0 ? html`<${Empty} title=${late ? "None is behind" : "No project"} />` : html`<${Grid} nodes=${nodes} rows=${shown} />`}
-    <p class="legend small soft"><span class="dot good"></span> current <span class="dot warn">2</span> generations behind <span class="dot bad">!</span> its last pull failed <span class="dot none"></span> holds nothing yet</p>
+    <p class="legend small soft"><span class="node good">●</span> current <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed <span class="node none">○</span> holds nothing yet</p>
   </${Section}>`;
 }
 
@@ -95,26 +95,37 @@ function Grid({ nodes, rows }) {
     box.addEventListener("scroll", look, { passive: true });
     return () => box.removeEventListener("scroll", look);
   }, [rows.length]);
+  // The words of a field are made when somebody points at it: there may be a hundred thousand.
+  const explain = ({ target }) => {
+    if (!target.matches("td.node")) return;
+    const one = rows.find((row) => row.project === target.parentNode.firstElementChild.textContent);
+    const column = target.cellIndex - 2;
+    target.title = nodes[column].id + ": " + told(one?.cells[column]);
+  };
   const space = (many) => many > 0 && html`<tr aria-hidden="true"><td style=${{ height: many * ROW + "px", padding: 0, border: 0 }}></td></tr>`;
-  return html`<div class="matrix" ref=${place} tabindex="0" role="region" aria-label="Projects by node"><table aria-rowcount=${rows.length}>
+  return html`<div class="matrix" ref=${place} tabindex="0" role="region" aria-label="Projects by node"><table aria-rowcount=${rows.length} onmouseover=${explain}>
     <thead><tr><th>Project</th><th class="number">Gen.</th>${nodes.map((node) => html`<th key=${node.id} class="node" title=${node.id}><span>${node.id}</span></th>`)}</tr></thead>
-    <tbody>${space(first)}${rows.slice(first, last).map((row) => html`<${Row} key=${row.project} row=${row} nodes=${nodes} />`)}${space(rows.length - last)}</tbody></table></div>`;
+    <tbody>${space(first)}${rows.slice(first, last).map(row)}${space(rows.length - last)}</tbody></table></div>`;
 }
 
-function Row({ row, nodes }) {
-  return html`<tr><th scope="row"><${Link} to=${["project", row.project]}>${row.project}</${Link}></th><td class="number small soft">${number(row.generation)}</td>
-    ${row.cells.map((cell, column) => html`<${Cell} key=${column} cell=${cell} node=${nodes[column].id} />`)}</tr>`;
+const row = ({ project, generation, cells }) => html`<tr key=${project}><th scope="row"><${Link} to=${["project", project]}>${project}</${Link}></th>
+  <td class="number small soft">${number(generation)}</td>${cells.map((cell) => h("td", { class: "node " + look(cell) }, SIGNS[look(cell)] ?? sign(cell)))}</tr>`;
+
+/** Signs, so that what is told by colour is told by shape too. */
+const SIGNS = { away: "–", bad: "!", none: "○", good: "●" };
+const sign = (cell) => (cell.lag > 99 ? "99+" : String(cell.lag));
+
+function look(cell) {
+  if (!cell) return "away";
+  if (cell.state === "failed") return "bad";
+  if (cell.generation === null) return "none";
+  return cell.lag > 0 ? "warn" : "good";
 }
 
-function Cell({ cell, node }) {
-  const [look, text, words] = told(cell);
-  return html`<td class="node"><span class=${"dot " + look} title=${node + ": " + words} aria-label=${words}>${text}</span></td>`;
-}
-
+/** A field of the matrix in words. */
 function told(cell) {
-  if (!cell) return ["away", "", "is not offered it"];
+  if (!cell) return "is not offered it";
   const late = cell.lag > 0 ? count(cell.lag, "generation") + ", " + about(cell.lag_seconds) + " behind" : "current, generation " + number(cell.generation ?? 0);
-  if (cell.state === "failed") return ["bad", "!", late + "; its last pull failed: " + (cell.reason ?? "")];
-  if (cell.generation === null) return ["none", "", "holds nothing yet"];
-  return cell.lag > 0 ? ["warn", cell.lag > 99 ? "99+" : cell.lag, late] : ["good", "", late];
+  if (cell.state === "failed") return late + "; its last pull failed: " + (cell.reason ?? "");
+  return cell.generation === null ? "holds nothing yet" : late;
 }

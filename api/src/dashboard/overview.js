@@ -40,7 +40,11 @@ function attention(status) {
     name: html`<${Link} to=${["project", one.project]}>${one.project}</${Link}>`,
     aside: html`last good <${When} time=${one.since} />`, text: one.reason,
   }));
-  return [...disks, ...failing];
+  const held = (status.held ?? []).map((run) => ({
+    key: "held " + run.id, look: "warn", state: "held", name: html`<${Link} to=${["project", run.project]}>${run.project}</${Link}>`,
+    aside: html`<${Link} to=${["run", run.id]}>look and decide</${Link}>`, text: run.reason,
+  }));
+  return [...held, ...disks, ...failing];
 }
 
 function Figures({ status, needs }) {

@@ -1,8 +1,11 @@
 // Small parts that many pages are made of.
 
-import { html, useEffect, useState } from "./html.js";
+import { html } from "./html.js";
 import { useProgress } from "./live.js";
 import { bytes, clock, count, join, kind, number, span, visible, when } from "./words.js";
+
+/** How often the words of times are looked at. */
+const TICK = 10000;
 
 /** A link to one of our pages; the parts of its address are quoted. */
 export function Link({ to, children, ...more }) {
@@ -14,18 +17,21 @@ export function Tag({ state, look = kind(state), id, children }) {
   return html`<span class=${"tag " + look} id=${id}><i aria-hidden="true"></i>${children ?? state}</span>`;
 }
 
-const ticks = new Set();
-setInterval(() => { if (!document.hidden) for (const tick of ticks) tick(Date.now()); }, 15000);
-
-/** A time in words, which stays true. */
+/** A time in words. */
 export function When({ time, none = "never" }) {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    ticks.add(tick);
-    return () => ticks.delete(tick);
-  }, []);
   return time ? html`<time datetime=${time} title=${clock(time)}>${when(time)}</time>` : html`<span class="soft">${none}</span>`;
 }
+
+/** The words of all times stay true. Their texts are changed in place, since a thousand components would be a wait. */
+function tick() {
+  if (document.hidden) return;
+  for (const node of document.getElementsByTagName("time")) {
+    const words = when(node.dateTime);
+    if (node.firstChild && node.firstChild.data !== words) node.firstChild.data = words;
+  }
+}
+setInterval(tick, TICK);
+document.addEventListener("visibilitychange", tick);
 
 /** A part of a page with its name. */
 export function Section({ title, many, look = "", aside, children }) {

@@ -14,7 +14,7 @@ const RUNS = 60;
 async function load(id) {
   const path = at("projects", id);
   const [one, page] = await Promise.all([get(path), get(path + "/runs?limit=" + RUNS)]);
-  const going = one.running ?? one.queued;
+  const going = one.running ?? one.held ?? one.queued;
   return { one, runs: page.items, live: going ? await get(at("runs", going)) : null };
 }
 
@@ -62,6 +62,10 @@ function Head({ one, may }) {
 function Live({ run }) {
   const aside = html`<${Link} to=${["run", run.id]} class="small">log and changes</${Link}>`;
   if (goes(run.state)) return html`<${Section} title="Running" aside=${aside}><${Progress} run=${run.id} first=${run.progress} /></${Section}>`;
+  if (run.state === "held") {
+    return html`<${Section} title="Held" look="caution"><p class="first">${run.reason}</p>
+      <div class="actions gap"><${Link} to=${["run", run.id]} class="button main">Look and decide</${Link}></div></${Section}>`;
+  }
   return html`<${Section} title="Waiting" aside=${aside}><div class="line"><${Tag} state=${run.state} />
     <span class="soft">${run.reason}${run.retry_at && html`, tried again <${When} time=${run.retry_at} />`}</span></div></${Section}>`;
 }

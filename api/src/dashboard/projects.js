@@ -2,12 +2,10 @@
 
 import { all, at, get } from "./api.js";
 import { useEffect, useState } from "./html.js";
-import { listen } from "./live.js";
+import { listen, patience } from "./live.js";
 
 /** Beyond so many changed projects the whole list is read again. */
 const SINGLY = 25;
-/** How long to gather changes. */
-const GATHER = 500;
 
 const known = new Map();
 const watchers = new Set();
@@ -15,6 +13,7 @@ let state = { items: null, error: null };
 let changed = new Set();
 let timer = null;
 let busy = false;
+let spent = 0;
 
 /** Puts a project in; one that has not changed keeps its object, so that nothing is drawn for it. */
 function put(one) {
@@ -49,6 +48,7 @@ async function single(id) {
 async function refresh() {
   if (busy || document.hidden) return;
   busy = true;
+  const begun = performance.now();
   const ids = changed;
   changed = new Set();
   try {
@@ -61,11 +61,12 @@ async function refresh() {
     for (const watcher of watchers) watcher(state);
   }
   busy = false;
+  spent = performance.now() - begun;
   if (changed.size > 0 && !state.error) soon();
 }
 
 function soon() {
-  timer ??= setTimeout(() => { timer = null; refresh(); }, GATHER);
+  timer ??= setTimeout(() => { timer = null; refresh(); }, patience(spent));
 }
 
 function heard(event) {

@@ -2,6 +2,7 @@
 
 import { at, get, post } from "./api.js";
 import { ChangeList } from "./changes.js";
+import { Held } from "./held.js";
 import { html } from "./html.js";
 import { useData } from "./live.js";
 import { Log } from "./log.js";
@@ -18,7 +19,8 @@ export function Run({ session, parts: [id] }) {
   return html`
     <${Head} one=${one} session=${session} />
     ${goes(one.state) && html`<${Section} title="Progress"><${Progress} run=${id} first=${one.progress} /></${Section}>`}
-    ${one.reason && html`<section class=${one.state === "failed" ? "alarm" : ""}><p class="first">${one.reason}${one.retry_at && html` It is tried again <${When} time=${one.retry_at} />.`}</p></section>`}
+    ${one.state === "held" && html`<${Held} run=${one} may=${session.role !== "viewer" && session.site !== "slave"} />`}
+    ${one.state !== "held" && one.reason && html`<section class=${one.state === "failed" ? "alarm" : ""}><p class="first">${one.reason}${one.retry_at && html` It is tried again <${When} time=${one.retry_at} />.`}</p></section>`}
     <${Summary} one=${one} />
     <${Attempts} items=${one.attempts} />
     <${Hooks} items=${one.hooks} />
@@ -44,6 +46,7 @@ function Summary({ one }) {
       ["Waited", one.started ? span((Date.parse(one.started) - Date.parse(one.queued)) / 1000) : html`since <${When} time=${one.queued} />`],
       ["Took", one.ended && took(one) !== null ? span(took(one)) : null],
       ["Changed", html`<${Changes} of=${one.changes} />`],
+      ["Approved", one.hold?.approved_by && html`by ${one.hold.approved_by}, <${When} time=${one.hold.released} />`],
       ["Generation", one.generation === null ? null : number(one.generation)]]} /></${Section}>
     ${stats && html`<${Section} title="What rsync says"><${Facts} pairs=${[
       ["Received", bytes(stats.received) + ", sent " + bytes(stats.sent)],

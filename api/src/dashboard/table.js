@@ -77,8 +77,8 @@ export function Table({ items }) {
         value=${now.words} oninput=${(event) => ask({ words: event.target.value })} /></div>
     <div class="chips" role="group" aria-label="State">${groups.map(([name, many]) => html`<button key=${name} class="chip" aria-pressed=${name === now.group ? "true" : "false"}
       onclick=${() => ask({ group: name })}>${name} <span class="soft">${number(many)}</span></button>`)}</div>
-    <div class="scroll"><table class="rows projects"><thead><tr>${COLUMNS.map((column, index) => html`<${Head} key=${column.name} column=${column} index=${index} now=${now} ask=${ask} />`)}</tr></thead>
-      <tbody>${chosen.slice(0, shown).map(row)}</tbody></table></div>
+    <div class="scroll"><table class="rows projects" role="table"><thead role="rowgroup"><tr role="row">${COLUMNS.map((column, index) => html`<${Head} key=${column.name} column=${column} index=${index} now=${now} ask=${ask} />`)}</tr></thead>
+      <tbody role="rowgroup">${chosen.slice(0, shown).map(row)}</tbody></table></div>
     ${chosen.length === 0 && html`<${Empty} title="None is like that"><button class="link" onclick=${() => ask({ words: "", group: "all" })}>Show all</button></${Empty}>`}
   </section>`;
 }
@@ -87,7 +87,7 @@ function Head({ column, index, now, ask }) {
   const here = now.column === index;
   const turn = () => ask(here ? { down: !now.down } : { column: index, down: false });
   const look = [column.wide && "wide", column.number && "number"].filter(Boolean).join(" ");
-  return html`<th class=${look} aria-sort=${here ? (now.down ? "descending" : "ascending") : undefined}><button onclick=${turn}>${column.name}</button></th>`;
+  return html`<th role="columnheader" class=${look} aria-sort=${here ? (now.down ? "descending" : "ascending") : undefined}><button onclick=${turn}>${column.name}</button></th>`;
 }
 
 /** A row is drawn once for each project as it stands: the same object gives the same row, and Preact leaves it alone. */
@@ -101,12 +101,12 @@ function row(one) {
 
 function draw(one) {
   const state = standing(one);
-  return html`<tr key=${one.id}>
-    <td class="name"><${Link} to=${["project", one.id]}>${one.id}</${Link}>${one.name !== one.id && html`<div class="soft small cut" title=${one.name}>${one.name}</div>`}</td>
-    <td><${Tag} state=${state} /></td>
-    <td class="small"><${When} time=${one.last_success} /></td>
-    <td class="small wide"><${When} time=${one.enabled ? one.next_run : null} none="–" /></td>
-    <td class="number small wide">${one.size_bytes ? bytes(one.size_bytes) : html`<span class="soft">–</span>`}</td>
-    <td class="small soft wide"><div class="cut" title=${upstream(one.source)}>${upstream(one.source)}</div></td>
+  return html`<tr role="row" key=${one.id}>
+    <td role="cell" class="name"><${Link} to=${["project", one.id]}>${one.id}</${Link}>${one.name !== one.id && html`<div class="soft small cut" title=${one.name}>${one.name}</div>`}</td>
+    <td role="cell"><${Tag} state=${state} /></td>
+    <td role="cell" class="small"><${When} time=${one.last_success} /></td>
+    <td role="cell" class="small wide"><${When} time=${one.enabled ? one.next_run : null} none="–" /></td>
+    <td role="cell" class="number small wide">${one.size_bytes ? bytes(one.size_bytes) : html`<span class="soft">–</span>`}</td>
+    <td role="cell" class="small soft wide"><div class="cut" title=${upstream(one.source)}>${upstream(one.source)}</div></td>
   </tr>`;
 }

@@ -138,7 +138,7 @@ impl Browser {
     }
 
     /// A command of the browser's own protocol.
-    fn protocol(&self, method: &str, params: Value) {
+    pub(crate) fn protocol(&self, method: &str, params: Value) {
         self.runtime.block_on(self.driver().cdp().send_raw(method, params)).unwrap();
     }
 
