@@ -13,6 +13,7 @@ mod failure;
 mod follow;
 mod import;
 mod node;
+mod plugin;
 mod probe;
 mod project;
 mod project_flags;
@@ -111,6 +112,9 @@ enum Command {
     /// Turn another mirror program's configuration into a projects file for `project apply`
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Write plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print a completion script
@@ -222,6 +226,7 @@ pub fn main() -> ExitCode {
         Command::Demo { keep, seconds } => return crate::demo::main(keep, seconds),
         Command::Config(command) => config::run(command),
         Command::Import(command) => import::run(&command, cli.connection.output),
+        Command::Plugin(command) => plugin::run(&command),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => manual(&command),
         Command::Client(command) => client(&cli.connection, command),

@@ -17,7 +17,7 @@ use crate::kit::heliostat;
 use document::{Document, Step};
 
 /// Commands that are not run, by a part of their text.
-const NOT_RUN: [(&str, &str); 7] = [
+const NOT_RUN: [(&str, &str); 8] = [
     ("make ", "builds the program that is under test already"),
     ("target/release", "likewise"),
     ("benches/run", "takes a quarter of an hour"),
@@ -25,6 +25,7 @@ const NOT_RUN: [(&str, &str); 7] = [
     ("apt ", "needs a network; scripts/test-package installs the package"),
     ("| man -l -", "needs man-db"),
     ("cargo ", "needs a network"),
+    ("rustup ", "needs a network"),
 ];
 
 /// Programs of a whole machine; in the box they do nothing and say that all is well.

@@ -22,6 +22,7 @@ mod hosts;
 mod http;
 mod kills;
 mod old_api;
+mod plugin_new;
 mod projects;
 mod secrets;
 mod slaves;
