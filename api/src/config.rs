@@ -30,6 +30,6 @@ pub use secret::{SecretError, SecretSource};
 pub use show::show;
 pub use template::{MASTER, RoleKind, SLAVE, template};
 pub use types::{
-    Config, Defaults, Guard, History, Http, Log, LogFormat, Master, MasterOf2014, Retry, Role, Rsync, Rsyncd,
-    RsyncdExternal, RsyncdManaged, Site, Slave, Tls,
+    Config, Defaults, Guard, History, Http, Lag, Log, LogFormat, Master, MasterOf2014, Retry, Role, Rsync,
+    Rsyncd, RsyncdExternal, RsyncdManaged, Site, Slave, Tls,
 };

@@ -2,8 +2,9 @@
 //!
 //! What projects and disks are comes from the board, the store and the file systems at each request, so it is the same
 //! after a restart. What is counted as it happens ([`Tally`], [`Traffic`]) begins at zero with each start, as counters do.
-//! Labels are projects, outcomes, classes, routes and disks: nothing that a stranger can make up.
+//! Labels are projects, slaves, outcomes, classes, routes and disks: nothing that a stranger can make up.
 
+mod nodes;
 mod projects;
 mod tally;
 mod text;
@@ -19,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use scheduler::{ProjectId, RunId, RunState, Scheduler, StoreError};
 
+use crate::nodes::Nodes;
 use crate::view;
 use projects::{Last, projects};
 use text::Text;
@@ -42,7 +44,12 @@ impl Metrics {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn render(&self, scheduler: &Scheduler, started: DateTime<Utc>) -> Result<String, StoreError> {
+    pub(crate) fn render(
+        &self,
+        scheduler: &Scheduler,
+        slaves: Option<&Nodes>,
+        started: DateTime<Utc>,
+    ) -> Result<String, StoreError> {
         let mut text = Text::default();
         site(&mut text, scheduler, started);
         {
@@ -50,6 +57,9 @@ impl Metrics {
             projects(&mut text, scheduler, &mut newest)?;
         }
         disks(&mut text, scheduler);
+        if let Some(slaves) = slaves {
+            nodes::nodes(&mut text, scheduler, slaves);
+        }
         self.tally.write(&mut text);
         self.traffic.write(&mut text);
         Ok(text.finish())

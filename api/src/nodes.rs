@@ -5,11 +5,12 @@
 //! itself is kept, and is never believed beyond what the master has.
 //!
 //! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from, [`old`] the nodes
-//! of 2014.
+//! of 2014, [`lag`] who is too far behind.
 
 pub(crate) mod changes;
 mod error;
 mod known;
+pub(crate) mod lag;
 pub(crate) mod offer;
 mod old;
 pub(crate) mod proof;
@@ -27,11 +28,11 @@ use engine::Secret;
 use scheduler::account::AuditEntry;
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{ProjectId, Scheduler};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use ulid::Ulid;
 
 use crate::auth::accounts::Accounts;
-use crate::config::{Config, Master};
+use crate::config::{self, Config, Master};
 pub use error::{NodeError, NodesError};
 pub(crate) use known::Shown;
 use known::{Known, Seen};
@@ -54,6 +55,9 @@ pub struct Nodes {
     offer: watch::Sender<Arc<Offer>>,
     place: Place,
     daemon: Option<Daemon>,
+    lag_limit: config::Lag,
+    /// A slave has said something.
+    reported: Notify,
     /// One change at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -105,6 +109,8 @@ impl Nodes {
             offer: watch::Sender::new(Arc::default()),
             place,
             daemon,
+            lag_limit: master.lag.clone(),
+            reported: Notify::new(),
             changing: tokio::sync::Mutex::new(()),
         })
     }
@@ -147,10 +153,10 @@ impl Nodes {
         if !proof::same(&meeting.slave_proof(), proof) {
             return Err(NodeError::Proof);
         }
-        self.add(accounts, greeting.name.clone(), meeting.password(), &meeting.token(), line).await
+        self.add(accounts, greeting.name.clone(), meeting.password(), &meeting.token(), true, line).await
     }
 
-    /// Adds a slave.
+    /// Adds a slave. One that `follows` says by itself what it holds.
     ///
     /// # Errors
     /// When its name is taken, or it cannot be stored.
@@ -160,13 +166,14 @@ impl Nodes {
         name: MemberName,
         password: Secret,
         token: &Secret,
+        follows: bool,
         line: impl FnOnce(&Member) -> AuditEntry,
     ) -> Result<Member, NodeError> {
         let _turn = self.changing.lock().await;
         if self.known().members.contains_key(&name) {
             return Err(NodeError::Exists(name));
         }
-        let member = new_member(name, password);
+        let member = Member { follows, ..new_member(name, password) };
         accounts.admit(&member, token, line(&member)).await?;
         self.known().members.insert(member.name.clone(), Seen::new(member.clone()));
         self.write_files();
@@ -257,7 +264,13 @@ impl Nodes {
         }
         accounts.remember_holding(Some(&holding), None).await?;
         self.known().holdings.insert(key, holding);
+        self.reported.notify_one();
         Ok(())
+    }
+
+    /// How far a slave may be behind before watchers are told.
+    pub(crate) fn lag_limit(&self) -> &config::Lag {
+        &self.lag_limit
     }
 
     /// Every slave, by name.
@@ -326,7 +339,8 @@ impl Nodes {
                 daemon.run(locks, needed, self.offer.subscribe(), stop).await;
             }
         };
-        tokio::join!(watch, serve, self.tell(scheduler, accounts, stop));
+        let lag = self.watch_lag(scheduler, accounts, stop);
+        tokio::join!(watch, serve, lag, self.tell(scheduler, accounts, stop));
     }
 
     /// Makes the offer what the projects are. Done once before anybody is answered: a slave that reports must not hear
@@ -418,5 +432,5 @@ pub(crate) fn random_secret() -> Secret {
 /// A slave that has not said anything yet.
 fn new_member(name: MemberName, password: Secret) -> Member {
     let token = Ulid::generate().to_string();
-    Member { name, password, token, joined: Utc::now(), wish: 0, late: BTreeSet::new() }
+    Member { name, password, token, joined: Utc::now(), wish: 0, follows: true, late: BTreeSet::new() }
 }

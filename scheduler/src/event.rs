@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use engine::Progress;
 use tokio::sync::broadcast;
 
+use crate::member::MemberName;
 use crate::project::ProjectId;
 use crate::run::{Run, RunId, RunPhase};
 
@@ -61,6 +62,25 @@ pub enum EventKind {
     RunRetry(Arc<Run>),
     /// A run is over.
     RunEnded(Arc<Run>),
+    /// A slave is too far behind with it.
+    NodeLagging(Arc<NodeLag>),
+    /// That is over.
+    NodeCaughtUp(Arc<NodeLag>),
+}
+
+/// How far a slave is behind with a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLag {
+    /// Which slave.
+    pub node: MemberName,
+    /// The generation that it holds; none: nothing yet.
+    pub holds: Option<u64>,
+    /// The generation that the master has.
+    pub generation: u64,
+    /// How many it misses.
+    pub generations: u64,
+    /// Since when the first of them is there.
+    pub time: Duration,
 }
 
 /// Why a schedule time was passed over.
@@ -103,11 +123,13 @@ impl EventKind {
             Self::RunProgress(..) => "run.progress",
             Self::RunRetry(_) => "run.retry",
             Self::RunEnded(_) => "run.ended",
+            Self::NodeLagging(_) => "node.lagging",
+            Self::NodeCaughtUp(_) => "node.caught-up",
         }
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 10] = [
+    pub const TYPES: [&'static str; 12] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -118,6 +140,8 @@ impl EventKind {
         "run.progress",
         "run.retry",
         "run.ended",
+        "node.lagging",
+        "node.caught-up",
     ];
 }
 

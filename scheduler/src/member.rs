@@ -64,6 +64,8 @@ pub struct Member {
     pub joined: DateTime<Utc>,
     /// Grows with each wish that it look at every project anew.
     pub wish: u64,
+    /// It says by itself what it holds, so that it can be said to be behind.
+    pub follows: bool,
     /// The projects of which watchers were told that it is too far behind.
     pub late: BTreeSet<ProjectId>,
 }

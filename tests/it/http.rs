@@ -85,10 +85,10 @@ fn a_thousand_clients_that_say_nothing_do_not_keep_others_out() {
 }
 
 /// Reads the event stream, as a browser would.
-struct Watcher(BufReader<reqwest::blocking::Response>);
+pub(crate) struct Watcher(BufReader<reqwest::blocking::Response>);
 
 impl Watcher {
-    fn new(server: &Server, path: &str, last: Option<&str>) -> Self {
+    pub(crate) fn new(server: &Server, path: &str, last: Option<&str>) -> Self {
         let mut request = server.request(Method::GET, path);
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
@@ -99,7 +99,7 @@ impl Watcher {
     }
 
     /// The next event: its type, its id, its data.
-    fn next(&mut self) -> (String, String, Value) {
+    pub(crate) fn next(&mut self) -> (String, String, Value) {
         let (mut kind, mut id, mut data) = (String::new(), String::new(), Value::Null);
         loop {
             let mut line = String::new();

@@ -1,6 +1,7 @@
 //! One master, its slaves, and real rsync between them: following, healing, and being told.
 
 mod by_change;
+mod lag;
 mod of_2014;
 mod private_ca;
 mod strangers;
@@ -18,12 +19,17 @@ use crate::kit::{Server, Upstream, client, fingerprint, free_port, processes_wit
 const SECRET: &str = "the enrolment secret of these tests";
 
 pub(crate) fn master() -> Server {
+    master_with("")
+}
+
+/// A master with more keys in its role.
+fn master_with(keys: &str) -> Server {
     let rsyncd = free_port();
     Server::start_from(|folder, port| {
         let data = folder.join("data");
         format!(
             "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), role: Master(\
-             enrolment: {SECRET:?}, rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
+             enrolment: {SECRET:?}, {keys}rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
         )
     })
 }

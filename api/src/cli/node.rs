@@ -108,6 +108,7 @@ fn cells(held: &Value) -> Vec<String> {
         Some(0) | None => "-".to_owned(),
         Some(lag) => format!("{lag}, {}", seconds(&held["lag_seconds"])),
     };
+    let behind = if held["late"] == true { format!("{behind}, too far") } else { behind };
     vec![
         text(&held["project"]),
         text(&held["generation"]),

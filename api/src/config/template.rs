@@ -131,6 +131,13 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         // None: no slave can join.
         //enrolment: None,
 
+        // How far a slave may be behind with a project before watchers are told: generations that it misses, and how long
+        // the first of them is there. None: no limit.
+        lag: (
+            //generations: None,
+            //time: "24h",
+        ),
+
         // What a project has when it does not say otherwise.
         defaults: (
             // rsync's options.

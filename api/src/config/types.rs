@@ -220,11 +220,29 @@ pub struct Master {
     pub rsyncd: Rsyncd,
     /// The secret that a slave must present to join; `None`: no slave can join.
     pub enrolment: Option<SecretSource>,
+    /// How far a slave may be behind before watchers are told.
+    pub lag: Lag,
     /// What a project has when it does not say otherwise.
     pub defaults: Defaults,
 }
 
-record!(default Master { rsyncd = Rsyncd::default(), enrolment = None, defaults = Defaults::default(); });
+record!(default Master {
+    rsyncd = Rsyncd::default(),
+    enrolment = None,
+    lag = Lag::default(),
+    defaults = Defaults::default();
+});
+
+/// How far a slave may be behind with a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// Most generations that it may miss; `None`: any number.
+    pub generations: Option<u64>,
+    /// Longest time since the first generation that it misses; `None`: any time.
+    pub time: Option<Duration>,
+}
+
+record!(default Lag { generations = None, time = Some(Duration::from_hours(24)); });
 
 /// The rsync daemon that slaves pull from.
 #[derive(Debug, Clone, PartialEq)]

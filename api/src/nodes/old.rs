@@ -119,6 +119,7 @@ impl Nodes {
         });
         accounts.remember_holding(holding.as_ref(), Some(line)).await?;
         self.known().holdings.extend(holding.map(|holding| (key, holding)));
+        self.reported.notify_one();
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! Slaves: joining, following, reporting, and what people see and ask of them.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use scheduler::member::{Holding, Member, MemberName};
-use scheduler::{ProjectId, RunId, RunState, Store};
+use scheduler::{ProjectId, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -23,6 +22,7 @@ use crate::auth::{Actor, Power};
 use crate::draft::fields::Fields;
 use crate::http::body;
 use crate::nodes::changes::between;
+use crate::nodes::lag::{Made, same};
 use crate::nodes::offer::Address;
 use crate::nodes::proof::Nonce;
 use crate::nodes::{NodeError, Nodes, Shown, random_secret};
@@ -31,8 +31,6 @@ use crate::view::{Page, time};
 
 /// The longest that a question of a slave waits.
 const LONGEST_WAIT: u64 = 55;
-/// How many runs are looked through for the one that made a generation.
-const RUNS: usize = 200;
 
 pub(super) fn nodes(app: &App) -> Result<&Nodes, Problem> {
     app.nodes.as_deref().ok_or_else(|| Problem::not_found("this is a slave: it has no slaves of its own"))
@@ -89,7 +87,7 @@ pub(super) async fn add(
     let (password, token) = (random_secret(), random_secret());
     let line = |member: &Member| audit::line(&actor, "node.create", member.name.as_str(), None, None);
     let nodes = nodes(&app)?;
-    let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, line).await?;
+    let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, false, line).await?;
     let mut rsync = json!(nodes.place().address());
     if rsync["user"].is_null() {
         (rsync["user"], rsync["password"]) = (json!(member.name.as_str()), json!(password.expose()));
@@ -123,6 +121,7 @@ struct HeldView {
     master_generation: u64,
     lag: u64,
     lag_seconds: f64,
+    late: bool,
     state: Option<String>,
     reason: Option<String>,
     run: Option<String>,
@@ -154,25 +153,24 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
     let offer = nodes.offer();
     let mut projects: Vec<_> = offer.ids().filter_map(|id| app.scheduler.board().project(id)).collect();
     projects.sort_by(|a, b| a.project.id.cmp(&b.project.id));
-    let mut made = Made { store: app.scheduler.store(), found: BTreeMap::new() };
+    let mut made = Made::new(app.scheduler.store());
     let mut held = |shown: &Shown| {
         let each = projects.iter().map(|entry| {
             let (id, generation) = (&entry.project.id, entry.standing.generation);
-            let same = |holding: &&Holding| time(holding.created) == time(entry.project.created);
-            let holding = shown.holdings.get(id).filter(same);
+            let holding = same(shown.holdings.get(id), entry);
             let held = holding.and_then(|holding| holding.generation);
             let told = holding.and_then(|holding| holding.told);
             // Of what a node of 2014 was told, it has not reported anything yet.
             let reported = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
-            let lag = generation.saturating_sub(held.unwrap_or(0));
-            let missed = (lag > 0).then(|| made.at(id, held.unwrap_or(0) + 1)).flatten();
+            let lag = made.lag(entry, held);
             HeldView {
                 project: id.to_string(),
                 generation: held,
                 told,
                 master_generation: generation,
-                lag,
-                lag_seconds: missed.map_or(0.0, |at| (Utc::now() - at).as_seconds_f64().max(0.0)),
+                lag: lag.generations,
+                lag_seconds: lag.time.as_secs_f64(),
+                late: shown.member.follows && lag.is_over(nodes.lag_limit()),
                 state: holding.map(|holding| holding.state.clone()),
                 reason: holding.and_then(|holding| holding.reason.clone()),
                 run: reported.map(|holding| holding.run.to_string()),
@@ -197,28 +195,6 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
         }
     };
     shown.into_iter().map(view).collect()
-}
-
-/// When generations were made, as far as the history reaches.
-struct Made<'a> {
-    store: &'a Store,
-    found: BTreeMap<ProjectId, Vec<(u64, DateTime<Utc>)>>,
-}
-
-impl Made<'_> {
-    /// When this generation was made; where that is forgotten, the oldest that is known since.
-    fn at(&mut self, project: &ProjectId, generation: u64) -> Option<DateTime<Utc>> {
-        let made = self.found.entry(project.clone()).or_insert_with(|| {
-            // A store that cannot be read knows no times.
-            let runs = self.store.runs(Some(project), None, RUNS).unwrap_or_default();
-            let made = runs.iter().filter_map(|run| match run.state {
-                RunState::Ended { at, generation: Some(generation), .. } => Some((generation, at)),
-                _ => None,
-            });
-            made.collect()
-        });
-        made.iter().filter(|(made, _)| *made >= generation).map(|(_, at)| *at).min()
-    }
 }
 
 pub(super) async fn remove(

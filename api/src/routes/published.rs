@@ -51,7 +51,10 @@ pub(super) fn rows() -> Vec<Route> {
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
-    let text = tokio::task::spawn_blocking(move || app.metrics.render(&app.scheduler, app.started)).await;
+    let text = tokio::task::spawn_blocking(move || {
+        app.metrics.render(&app.scheduler, app.nodes.as_deref(), app.started)
+    })
+    .await;
     let text = text.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }

@@ -32,6 +32,18 @@ pub struct EventView {
     progress: Option<ProgressView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<LagView>,
+}
+
+/// How far a slave is behind.
+#[derive(Debug, Serialize)]
+struct LagView {
+    id: String,
+    generation: Option<u64>,
+    master_generation: u64,
+    lag: u64,
+    lag_seconds: f64,
 }
 
 /// An event.
@@ -51,6 +63,7 @@ pub fn event(event: &Event) -> EventView {
         changes: None,
         progress: None,
         scheduled: None,
+        node: None,
     };
     match &event.kind {
         EventKind::ProjectCreated | EventKind::ProjectUpdated | EventKind::ProjectDeleted => {}
@@ -61,6 +74,15 @@ pub fn event(event: &Event) -> EventView {
         EventKind::RunPhase(run, phase) => {
             view.run = Some(run.to_string());
             view.state = Some(phase.as_str());
+        }
+        EventKind::NodeLagging(lag) | EventKind::NodeCaughtUp(lag) => {
+            view.node = Some(LagView {
+                id: lag.node.to_string(),
+                generation: lag.holds,
+                master_generation: lag.generation,
+                lag: lag.generations,
+                lag_seconds: lag.time.as_secs_f64(),
+            });
         }
         EventKind::RunProgress(run, progress) => {
             view.run = Some(run.to_string());

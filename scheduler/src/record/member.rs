@@ -14,15 +14,23 @@ pub(super) struct MemberRecord {
     token: String,
     joined: DateTime<Utc>,
     wish: u64,
+    #[serde(default = "follows")]
+    follows: bool,
     #[serde(default)]
     late: Vec<String>,
 }
 
+/// Slaves that were stored before some did not.
+const fn follows() -> bool {
+    true
+}
+
 impl From<&Member> for MemberRecord {
     fn from(member: &Member) -> Self {
-        let Member { name, password, token, joined, wish, late } = member.clone();
+        let Member { name, password, token, joined, wish, follows, late } = member.clone();
         let late = late.iter().map(ToString::to_string).collect();
-        Self { name: name.to_string(), password: password.expose().to_owned(), token, joined, wish, late }
+        let (name, password) = (name.to_string(), password.expose().to_owned());
+        Self { name, password, token, joined, wish, follows, late }
     }
 }
 
@@ -30,9 +38,10 @@ impl TryFrom<MemberRecord> for Member {
     type Error = RecordError;
 
     fn try_from(record: MemberRecord) -> Result<Self, RecordError> {
-        let MemberRecord { name, password, token, joined, wish, late } = record;
+        let MemberRecord { name, password, token, joined, wish, follows, late } = record;
         let late = late.iter().map(|project| parse("late", project)).collect::<Result<_, _>>()?;
-        Ok(Self { name: parse("name", &name)?, password: Secret::new(password), token, joined, wish, late })
+        let (name, password) = (parse("name", &name)?, Secret::new(password));
+        Ok(Self { name, password, token, joined, wish, follows, late })
     }
 }
 
