@@ -89,7 +89,10 @@ fn a_project_is_added_with_what_is_wrong_said_at_its_field() {
     browser.see("No project yet");
     assert_eq!(server.get("/api/v1/projects/pkg").status, 404);
     // The browser tells of each answer that is no success, and that is what was asked for here.
-    browser.assert_quiet_but(&["422"]);
+    browser.assert_quiet_but(&[
+        "status of 422",
+        "pkg - Failed to load resource: the server responded with a status of 404",
+    ]);
 }
 
 #[test]
@@ -112,6 +115,39 @@ fn a_node_is_seen_behind_and_removed() {
     browser.see("No node has joined");
     assert_eq!(master.get("/api/v1/nodes/far").status, 404);
     browser.assert_quiet();
+}
+
+#[test]
+fn a_slave_shows_what_it_holds_and_nothing_that_only_a_master_does() {
+    let Some(browser) = Browser::start() else { return };
+    let (master, upstream) = (master(), Upstream::start(3));
+    master.project("p", &upstream.url("data"), &json!({}));
+    let slave = slave(&master.url(""), "far");
+    master.ended(&master.sync("p"));
+    current(&master, "far", "p");
+    sign_in(&browser, &slave);
+    browser.click("td a", "p");
+    browser.see("How it stands");
+    for word in ["Nodes", "Add a project", "Sync now", "Remove"] {
+        assert!(!browser.text().contains(word), "a slave shows {word:?}: {}", browser.text());
+    }
+    browser.assert_quiet();
+}
+
+#[test]
+fn a_page_outlives_the_server_and_comes_back_with_it() {
+    let Some(browser) = Browser::start() else { return };
+    let mut server = Server::start("");
+    sign_in(&browser, &server);
+    browser.see("live");
+    server.kill();
+    browser.see("connecting again");
+    server.launch();
+    // Sessions are in memory alone, so the server knows nobody now.
+    browser.see("Password");
+    browser.fill("input[name=password]", &format!("{PASSWORD}{ENTER}"));
+    browser.see("live");
+    browser.assert_quiet_but(&["/api/v1/events", "/api/v1/status"]);
 }
 
 #[test]

@@ -19,13 +19,13 @@ const SCHEDULES = [
 /** What the form holds, from a project or for a new one. */
 function values(one) {
   if (!one) {
-    return { id: "", name: "", source: "", password: "", dest: "", schedule: "sixth", cron: "", every: "", timezone: "", labels: "", basic: "",
+    return { id: "", name: "", source: "", upstreams: "", password: "", dest: "", schedule: "sixth", cron: "", every: "", timezone: "", labels: "", basic: "",
       priority: "0", max_delete: "", max_delete_percent: "", enabled: true };
   }
   const { schedule } = one;
   const kind = schedule.manual ? "manual" : schedule.cron !== undefined ? "cron" : "every";
   return {
-    id: one.id, name: one.name, source: upstream(one.source), password: "", dest: one.dest,
+    id: one.id, name: one.name, source: upstream(one.source), upstreams: one.upstreams.map(upstream).join("\n"), password: "", dest: one.dest,
     schedule: typeof schedule.cron === "object" ? "same" : kind, cron: typeof schedule.cron === "string" ? schedule.cron : "",
     every: schedule.every !== undefined ? String(schedule.every) : "", timezone: schedule.timezone ?? "",
     labels: Object.entries(one.labels).map((pair) => pair.join("=")).join(", "), basic: one.options.basic.join(" "),
@@ -56,6 +56,7 @@ function document(form, old) {
   if (changed("source")) one.source = form.source;
   // The whole address again, with what only the form of an object can hold.
   if (form.password) one.source = { ...parts(form.source), password: form.password };
+  if (changed("upstreams") && (old || form.upstreams)) one.upstreams = form.upstreams.split(/\s+/).filter(Boolean);
   if (changed("dest")) one.dest = form.dest;
   if (form.schedule !== "same" && ["schedule", "cron", "every", "timezone"].some(changed)) one.schedule = schedule(form);
   if (changed("labels") && (old || form.labels)) one.labels = replaced(labels(form.labels), old && labels(old.labels));
@@ -109,7 +110,7 @@ function Form({ id, known: { old, version } }) {
     }
   };
   const field = { form, set, errors };
-  const shown = ["id", "name", "source", "dest", "schedule", "labels", "options", "priority", "guard", "password"];
+  const shown = ["id", "name", "source", "upstreams", "dest", "schedule", "labels", "options", "priority", "guard", "password"];
   const rest = errors.filter((one) => !shown.some((name) => one.field === name || one.field.startsWith(name + ".")));
   return html`<div class="title"><h1 class="grow">${id ? "Change " + id : "Add a project"}</h1></div>
     <form class="project" onsubmit=${submit}>
@@ -125,6 +126,7 @@ function Form({ id, known: { old, version } }) {
       <${Section} title="When"><div class="fields"><${When} ...${field} id=${id} /></div></${Section}>
       <details class="more"><summary>Login, deletions, labels, options</summary><section><div class="fields">
         <${Field} ...${field} name="password" label="Upstream's password" hint=${id ? "Left as it is unless given" : "For the user in the address"} type="password" autocomplete="new-password" />
+        <${Field} ...${field} name="upstreams" label="More upstreams" hint="One in each line, asked in order when the one before fails" full lines />
         <${Field} ...${field} name="labels" label="Labels" hint="key=value, key=value" />
         <${Field} ...${field} name="max_delete" at="guard.max_delete" label="Most deletions" hint="Of paths in one run" inputmode="numeric" />
         <${Field} ...${field} name="max_delete_percent" at="guard.max_delete_percent" label="Most deletions in percent" hint="Of the tree" inputmode="numeric" />
@@ -136,10 +138,10 @@ function Form({ id, known: { old, version } }) {
     </form>`;
 }
 
-function Field({ form, set, errors, name, at: place = name, label, hint, full, mono, ...more }) {
+function Field({ form, set, errors, name, at: place = name, label, hint, full, mono, lines, ...more }) {
   const wrong = errors.filter((one) => one.field === place || one.field.startsWith(place + "."));
   return html`<label class=${full ? "field full" : "field"}><span>${label}</span>
-    <input name=${name} value=${form[name]} oninput=${set(name)} spellcheck=${false} autocomplete="off" aria-invalid=${wrong.length > 0 ? "true" : undefined} class=${mono ? "mono" : ""} ...${more} />
+    <${lines ? "textarea" : "input"} name=${name} rows=${lines ? 2 : undefined} value=${form[name]} oninput=${set(name)} spellcheck=${false} autocomplete="off" aria-invalid=${wrong.length > 0 ? "true" : undefined} class=${mono ? "mono" : ""} ...${more} />
     ${wrong.length > 0 ? wrong.map((one) => html`<span class="wrong" role="alert">${one.message}</span>`) : hint && html`<span class="hint">${hint}</span>`}</label>`;
 }
 

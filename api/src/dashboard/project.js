@@ -87,10 +87,16 @@ function Due({ one }) {
   </${Section}>`;
 }
 
+/** Where it comes from, in the order in which they are asked; and which of them failed last. */
 function Upstream({ one }) {
-  return html`<${Section} title="Upstream"><${Facts} pairs=${[
-    ["Address", html`<${Path} text=${upstream(one.source)} />`],
-    ["Login", one.source.user ? one.source.user + (one.source.has_password ? ", with a password" : ", without a password") : "none"],
+  const sources = [one.source, ...one.upstreams];
+  const broken = (source) => one.failed_upstreams.find((failed) => [upstream(source), upstream({ ...source, user: null })].includes(failed.upstream));
+  const line = (source) => {
+    const failed = broken(source);
+    return html`<li key=${upstream(source)}><${Path} text=${upstream(source)} />${source.has_password && html` <span class="soft small">with a password</span>`}
+      ${failed && html`<div class="small"><${Tag} look="bad" state=${failed.class} /> <span class="soft"><${When} time=${failed.at} /></span></div>`}</li>`;
+  };
+  return html`<${Section} title=${sources.length > 1 ? "Upstreams, in order" : "Upstream"}><ul class="plain close sources">${sources.map(line)}</ul><${Facts} pairs=${[
     ["Lands in", html`<${Path} text=${one.dest} />`]]} /></${Section}>`;
 }
 

@@ -6,7 +6,7 @@ import { Held } from "./held.js";
 import { html } from "./html.js";
 import { useData } from "./live.js";
 import { Log } from "./log.js";
-import { Changes, Empty, Facts, Link, Pending, Progress, Section, Tag, When } from "./parts.js";
+import { Changes, Empty, Facts, Link, Path, Pending, Progress, Section, Tag, When } from "./parts.js";
 import { act } from "./talk.js";
 import { bytes, clock, goes, join, number, span, took } from "./words.js";
 
@@ -62,6 +62,7 @@ function Attempts({ items }) {
   return html`<${Section} title="Attempts" many=${items.length}><ul class="plain">${items.map((attempt) => html`<li key=${attempt.number}>
     <div class="line"><b>Attempt ${attempt.number}</b>${attempt.class && html`<${Tag} look=${attempt.verdict === "done" ? "good" : attempt.verdict === "partial" ? "warn" : "bad"} state=${attempt.class} />`}
       <span class="grow soft small">${join(clock(attempt.started), attempt.duration !== null && span(attempt.duration))}</span></div>
+    ${attempt.upstream && html`<p class="small soft">from <${Path} text=${attempt.upstream} /></p>`}
     ${attempt.reason && html`<p class="small">${attempt.reason}</p>`}
     ${attempt.stderr.length > 0 && html`<pre class="gap">${attempt.stderr.join("\n")}</pre>`}
     <details><summary class="small">The rsync command</summary><pre>${attempt.command}</pre></details></li>`)}</ul></${Section}>`;
