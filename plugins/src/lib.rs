@@ -13,6 +13,7 @@
 
 mod call;
 mod component;
+mod context;
 mod guest;
 mod imports;
 mod load;
@@ -23,6 +24,7 @@ mod runtime;
 mod settings;
 mod state;
 mod statistics;
+mod trial;
 mod v0_1;
 
 pub use call::CallError;
@@ -36,3 +38,4 @@ pub use policy::*;
 pub use runtime::RuntimeError;
 pub use settings::*;
 pub use statistics::Latency;
+pub use trial::{Trial, TrialError, Tried, Trying};

@@ -18,7 +18,7 @@ use crate::imports::http::Client;
 use crate::imports::kv::{Kv, KvStore};
 use crate::imports::log::{Log, LogSink};
 use crate::load::{self, LoadError};
-use crate::policy::{Breaker, Finished, View};
+use crate::policy::{self, Breaker, Finished, View};
 use crate::runtime::{Quota, Runtime};
 use crate::settings::{Grants, Part, PluginSettings};
 use crate::state::State;
@@ -170,6 +170,20 @@ impl Plugin {
         outcome: &RunOutcome,
     ) -> Result<Verdict, CallError> {
         self.ask(around, Subject::of(context), &PostSync(context, outcome)).await
+    }
+
+    /// What its policy says.
+    pub(crate) async fn answer(
+        &self,
+        around: &Surroundings,
+        question: &policy::Question,
+    ) -> Result<policy::Answer, CallError> {
+        match question {
+            policy::Question::Pick(view) => self.pick(around, view).await.map(policy::Answer::Picks),
+            policy::Question::NextDelay(run) => {
+                self.next_delay(around, run).await.map(policy::Answer::DelayMs)
+            }
+        }
     }
 
     pub(crate) async fn pick(&self, around: &Surroundings, view: &View) -> Result<Vec<u32>, CallError> {

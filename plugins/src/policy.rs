@@ -2,7 +2,7 @@
 
 mod breaker;
 mod recording;
-mod status;
+pub(crate) mod status;
 
 use std::collections::BTreeMap;
 

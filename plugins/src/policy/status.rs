@@ -3,7 +3,7 @@
 use scheduler::hooks::Status;
 use serde::{Deserialize, Deserializer, Serializer};
 
-pub(super) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
     let word = match status {
         Status::Succeeded => "succeeded",
         Status::Unchanged => "unchanged",
@@ -21,7 +21,7 @@ pub(super) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result
     serializer.serialize_str(word)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
     let text = String::deserialize(deserializer)?;
     let (word, number) = text.split_once(' ').unwrap_or((&text, ""));
     Ok(match (word, number.parse()) {

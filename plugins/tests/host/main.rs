@@ -6,6 +6,8 @@ mod bounds;
 mod guests;
 mod kit;
 mod loading;
+mod real;
 mod reloading;
 mod rules;
+mod trials;
 mod wasi;
