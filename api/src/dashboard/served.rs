@@ -77,7 +77,8 @@ fn make() -> Served {
 /// The modules that the page will ask for, told before it finds out one after the other.
 fn preload(assets: &str) -> String {
     let names = FILES.iter().map(|file| file.name);
-    let modules = names.filter(|name| name.ends_with(".js") && *name != "main.js" && !LATER.contains(name));
+    let is_module = |name: &str| name.rsplit_once('.').is_some_and(|(_, kind)| kind == "js");
+    let modules = names.filter(|name| is_module(name) && *name != "main.js" && !LATER.contains(name));
     let lines: Vec<_> =
         modules.map(|name| format!("<link rel=\"modulepreload\" href=\"{assets}/{name}\">")).collect();
     lines.join("\n")

@@ -142,7 +142,7 @@ impl Core {
             self.note_unclean(id);
         }
         match ending {
-            Ending::Ran { end, again_after } => self.rsync_ended(now, id, *end, again_after, step),
+            Ending::Ran { end, again_after } => self.rsync_ended(now, id, &end, again_after, step),
             other => self.no_rsync(now, id, other, step),
         }
     }
@@ -152,7 +152,7 @@ impl Core {
         &mut self,
         now: DateTime<Utc>,
         id: RunId,
-        end: AttemptEnd,
+        end: &AttemptEnd,
         again_after: Option<Duration>,
         step: &mut Step,
     ) {
@@ -163,7 +163,7 @@ impl Core {
         let by = run.cancelled_by.clone();
         let failed = counted_failures(run);
         let project = run.project.clone();
-        let elsewhere = self.note_upstream(now, id, &end);
+        let elsewhere = self.note_upstream(now, id, end);
         match (verdict, by) {
             (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
             (Verdict::Partial, _) => self.end(now, id, Outcome::Partial, Some(reason), step),
