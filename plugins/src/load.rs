@@ -1,10 +1,9 @@
 //! From a file to something that can be called, or to a sentence that says what to do.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::io::AsyncReadExt;
 use wasmtime::component::Component;
 
 use crate::component::{MAX_BYTES, Need, SUPPORTED, Shape, check_header};
@@ -104,16 +103,24 @@ pub(crate) struct File {
 
 /// Reads a file, and no more of it than a plugin may have.
 pub(crate) async fn read(path: &Path) -> Result<File, LoadError> {
-    let failed = |source| LoadError::Read { path: path.to_owned(), source };
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let length = file.metadata().await.map_err(failed)?.len();
-    if length > MAX_BYTES {
-        return Err(LoadError::TooLarge(length));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).await.map_err(failed)?;
-    let digest = Digest::of(&bytes);
-    Ok(File { bytes, digest })
+    let path = path.to_owned();
+    let work = tokio::task::spawn_blocking(move || {
+        let failed = |source| LoadError::Read { path: path.clone(), source };
+        // Asked before opening: opening a pipe would wait for its writer.
+        let metadata = std::fs::metadata(&path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(failed(io::Error::other("it is no file")));
+        }
+        if metadata.len() > MAX_BYTES {
+            return Err(LoadError::TooLarge(metadata.len()));
+        }
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&path).map_err(failed)?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let digest = Digest::of(&bytes);
+        Ok(File { bytes, digest })
+    });
+    work.await.unwrap_or_else(|error| Err(LoadError::Invalid(error.to_string())))
 }
 
 /// Compiles a file, away from the threads that must not wait, and judges what it is.

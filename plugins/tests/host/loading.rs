@@ -39,6 +39,9 @@ async fn what_is_no_component_is_told_what_it_is() {
     let mut missing = place.plugin("missing", b"");
     missing.path = "nowhere.wasm".into();
     assert!(place.refusal(missing).await.contains("nowhere.wasm cannot be read: No such file"));
+    let mut folder = place.plugin("folder", b"");
+    folder.path = ".".into();
+    assert!(place.refusal(folder).await.contains("it is no file"));
 }
 
 #[tokio::test]
