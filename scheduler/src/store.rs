@@ -17,6 +17,7 @@ mod rekey;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod values;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -156,9 +157,11 @@ impl Store {
     /// # Errors
     /// When they are not durable; none of them is then visible.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        if writes.iter().any(|write| matches!(write, Write::RenameRuns { .. })) {
+        if writes.iter().any(|write| matches!(write, Write::RenameRuns { .. } | Write::ForgetProject(_))) {
             let _turn = self.rekeying.lock().await;
-            return self.writer.commit(self.entries(&writes)?).await;
+            let mut entries = self.entries(&writes)?;
+            entries.extend(self.moved_values(&writes)?);
+            return self.writer.commit(entries).await;
         }
         self.writer.commit(keys::entries(&writes)).await
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use scheduler::ProjectId;
+use scheduler::{ProjectId, Store};
 
 /// The longest key, in bytes.
 const KEY: usize = 256;
@@ -101,6 +101,22 @@ async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }
 
+/// The server's own store: what it was asked to keep survives a crash, and is in its backups.
+impl KvStore for Store {
+    fn get(&self, plugin: &str, project: &ProjectId, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        self.plugin_value(plugin, project, key).map_err(|error| KvError(error.to_string()))
+    }
+
+    fn put(&self, plugin: &str, project: &ProjectId, key: &str, value: Option<&[u8]>) -> Result<(), KvError> {
+        let set = self.set_plugin_value(plugin, project, key, value.map(<[u8]>::to_vec));
+        tokio::runtime::Handle::current().block_on(set).map_err(|error| KvError(error.to_string()))
+    }
+
+    fn usage(&self, plugin: &str, project: &ProjectId) -> Result<u64, KvError> {
+        self.plugin_usage(plugin, project).map_err(|error| KvError(error.to_string()))
+    }
+}
+
 /// Values in memory, for tries and tests.
 #[derive(Debug, Default)]
 pub struct MemoryKv(Mutex<BTreeMap<(String, ProjectId), Values>>);
@@ -152,6 +168,22 @@ mod tests {
         assert_eq!(kv(&store, "b", "debian", 1).get("key".to_owned()).await, Ok(None));
         ours.put("key".to_owned(), None).await.unwrap();
         assert_eq!(ours.get("key".to_owned()).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn the_servers_store_keeps_them_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let store = Store::open(folder.path()).unwrap();
+            (store.clone(), Kv::new(Arc::new(store), Arc::default(), "a".into(), "debian".parse().ok(), 1))
+        };
+        let (store, kv) = open();
+        kv.put("key".to_owned(), Some(b"value".to_vec())).await.unwrap();
+        assert_eq!(kv.put("more".to_owned(), Some(vec![0; 1024])).await, Err(Denial::Quota));
+        store.close();
+        drop((store, kv));
+        let (_, kv) = open();
+        assert_eq!(kv.get("key".to_owned()).await, Ok(Some(b"value".to_vec())));
     }
 
     #[tokio::test]

@@ -28,11 +28,12 @@ pub(super) enum Table {
     Audit,
     Members,
     Holdings,
+    Values,
 }
 
 impl Table {
     /// Every keyspace.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Projects,
         Self::Standings,
         Self::Runs,
@@ -44,6 +45,7 @@ impl Table {
         Self::Audit,
         Self::Members,
         Self::Holdings,
+        Self::Values,
     ];
 
     /// Its name, in the database and in a backup.
@@ -60,6 +62,7 @@ impl Table {
             Self::Audit => "audit",
             Self::Members => "members",
             Self::Holdings => "holdings",
+            Self::Values => "plugin_values",
         }
     }
 }
@@ -151,6 +154,30 @@ pub(super) fn of_project(project: &ProjectId, run: RunId) -> Vec<u8> {
     key.push(0);
     key.extend(run.to_bytes());
     key
+}
+
+/// What a plugin keeps for a project: neither name has a zero byte.
+pub(super) fn value(project: &ProjectId, plugin: &str, key: &str) -> Vec<u8> {
+    [project.as_str(), plugin, key].join("\0").into_bytes()
+}
+
+/// All that plugins keep for a project, or one of them.
+pub(super) fn values_of(project: &ProjectId, plugin: Option<&str>) -> Range {
+    let mut start = bytes(project);
+    if let Some(plugin) = plugin {
+        start.push(0);
+        start.extend(plugin.as_bytes());
+    }
+    let mut end = start.clone();
+    start.push(0);
+    end.push(1);
+    (Bound::Included(start), Bound::Excluded(end))
+}
+
+/// The key of a value whose project has another name.
+pub(super) fn value_elsewhere(key: &[u8], from: &ProjectId, to: &ProjectId) -> Vec<u8> {
+    let rest = key.get(from.as_str().len()..).unwrap_or_default();
+    [to.as_str().as_bytes(), rest].concat()
 }
 
 fn bytes(id: &ProjectId) -> Vec<u8> {

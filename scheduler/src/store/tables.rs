@@ -100,6 +100,11 @@ impl Tables {
         keys.map(|key| key.map(|key| key.to_vec()).map_err(|error| self.failed("reading", &error))).collect()
     }
 
+    /// Every pair within a range.
+    pub(super) fn within(&self, table: Table, range: keys::Range) -> Result<Vec<Pair>, StoreError> {
+        self.pairs(self.keyspace(table).range(range)).collect()
+    }
+
     /// Every pair of a keyspace.
     pub(super) fn all(&self, table: Table) -> Result<Vec<Pair>, StoreError> {
         self.pairs(self.keyspace(table).iter()).collect()
