@@ -5,6 +5,7 @@
 //! stand in the input, as it does when a client sends back what it read, and is passed over.
 
 pub(crate) mod fields;
+mod publish;
 mod schedule;
 mod source;
 #[cfg(test)]
@@ -108,6 +109,7 @@ pub fn project(
     let guard = guard(&mut fields, defaults.guard);
     let priority = fields.integer("priority", -1000, 1000).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
     let fan_out = fields.bool("fan_out").unwrap_or(true);
+    let publish = publish::read(&mut fields);
     if fields.take("hooks").is_some_and(|hooks| hooks.as_array().is_none_or(|hooks| !hooks.is_empty())) {
         fields.error("hooks", "no plugin is loaded: leave the list empty");
     }
@@ -143,6 +145,7 @@ pub fn project(
         guard,
         priority,
         fan_out,
+        publish,
         // The scheduler sets these when it accepts the project.
         created: DateTime::<Utc>::UNIX_EPOCH,
         updated: DateTime::<Utc>::UNIX_EPOCH,

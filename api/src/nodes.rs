@@ -5,8 +5,10 @@
 //! itself is kept, and is never believed beyond what the master has.
 //!
 //! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from, [`old`] the nodes
-//! of 2014, [`lag`] who is too far behind.
+//! of 2014, [`lag`] who is too far behind, [`together`]
+//! when slaves may put in place what they publish together.
 
+mod asking;
 pub(crate) mod changes;
 mod error;
 mod known;
@@ -15,6 +17,7 @@ pub(crate) mod offer;
 mod old;
 pub(crate) mod proof;
 mod rsyncd;
+mod together;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -28,7 +31,7 @@ use engine::Secret;
 use scheduler::account::AuditEntry;
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{ProjectId, Scheduler};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use ulid::Ulid;
 
 use crate::auth::accounts::Accounts;
@@ -44,6 +47,8 @@ use rsyncd::Daemon;
 const GREETED_FOR: Duration = Duration::from_mins(1);
 /// How many greetings are open at once; the oldest goes first.
 const GREETINGS: usize = 1024;
+/// How often it is looked whether slaves that wait for each other have waited long enough.
+const DEADLINES: Duration = Duration::from_secs(1);
 /// How long a slave counts as being there after it was heard.
 pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(75);
 
@@ -56,8 +61,8 @@ pub struct Nodes {
     place: Place,
     daemon: Option<Daemon>,
     lag_limit: config::Lag,
-    /// A slave has said something.
-    reported: Notify,
+    /// Changes whenever a slave has said something.
+    reported: watch::Sender<()>,
     /// One change at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -110,7 +115,7 @@ impl Nodes {
             place,
             daemon,
             lag_limit: master.lag.clone(),
-            reported: Notify::new(),
+            reported: watch::Sender::new(()),
             changing: tokio::sync::Mutex::new(()),
         })
     }
@@ -252,7 +257,7 @@ impl Nodes {
         let current = current.ok_or_else(|| {
             NodeError::Untrue(format!("there is no project `{}` for slaves", holding.project))
         })?;
-        if holding.generation.is_some_and(|held| held > current) {
+        if holding.generation.max(holding.staged).is_some_and(|held| held > current) {
             return Err(NodeError::Untrue(format!(
                 "`generation` of {} is {current} here: nobody can hold a later one",
                 holding.project
@@ -264,7 +269,7 @@ impl Nodes {
         }
         accounts.remember_holding(Some(&holding), None).await?;
         self.known().holdings.insert(key, holding);
-        self.reported.notify_one();
+        self.reported.send_replace(());
         Ok(())
     }
 
@@ -346,7 +351,8 @@ impl Nodes {
     /// Makes the offer what the projects are. Done once before anybody is answered: a slave that reports must not hear
     /// that its project is not there.
     pub fn look(&self, scheduler: &Scheduler) {
-        let offer = Offer::of(&scheduler.board().projects(), &self.place);
+        let offer =
+            Offer::of(&scheduler.board().projects(), &self.place, |entry| self.released(scheduler, entry));
         if self.offer.borrow().tag() != offer.tag() {
             // The daemon must serve what slaves are about to be offered.
             self.known().shares = offer.shares().to_vec();
@@ -357,10 +363,15 @@ impl Nodes {
 
     async fn watch(&self, scheduler: &Scheduler, stop: &tokio_util::sync::CancellationToken) {
         let mut events = scheduler.events().subscribe(None).live;
+        let mut reported = self.reported.subscribe();
         loop {
             self.look(scheduler);
-            if stop.run_until_cancelled(offer::news(&mut events)).await.is_none() {
-                return;
+            let waits = self.offer.borrow().waits();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = offer::news(&mut events) => {}
+                Ok(()) = reported.changed() => {}
+                () = tokio::time::sleep(DEADLINES), if waits => {}
             }
         }
     }
@@ -386,41 +397,8 @@ impl Nodes {
         Ok(seen.member.clone())
     }
 
-    /// Notes that a process asks, for as long as the guard lives.
-    fn follow<'a>(&'a self, name: &MemberName, process: &str) -> Result<Asking<'a>, NodeError> {
-        let mut known = self.known();
-        let seen = known.members.get_mut(name).ok_or_else(|| NodeError::Unknown(name.to_string()))?;
-        match &mut seen.following {
-            Some((who, asking)) if who == process => *asking += 1,
-            Some((_, asking)) if *asking > 0 => {
-                tracing::warn!(node = %name, "two machines follow under one name: one of them must get a name of its own");
-                return Err(NodeError::Twice(name.clone()));
-            }
-            other => *other = Some((process.to_owned(), 1)),
-        }
-        Ok(Asking { nodes: self, name: name.clone(), answered: false })
-    }
-
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A question that waits for its answer. It ends when the answer is given, or when the slave hangs up.
-struct Asking<'a> {
-    nodes: &'a Nodes,
-    name: MemberName,
-    answered: bool,
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        let mut known = self.nodes.known();
-        let Some(seen) = known.members.get_mut(&self.name) else { return };
-        if let Some((_, asking)) = &mut seen.following {
-            *asking = asking.saturating_sub(1);
-            seen.gone = !self.answered && *asking == 0;
-        }
     }
 }
 
@@ -432,5 +410,14 @@ pub(crate) fn random_secret() -> Secret {
 /// A slave that has not said anything yet.
 fn new_member(name: MemberName, password: Secret) -> Member {
     let token = Ulid::generate().to_string();
-    Member { name, password, token, joined: Utc::now(), wish: 0, follows: true, late: BTreeSet::new() }
+    Member {
+        name,
+        password,
+        token,
+        joined: Utc::now(),
+        wish: 0,
+        follows: true,
+        late: BTreeSet::new(),
+        left: BTreeSet::new(),
+    }
 }

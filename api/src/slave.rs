@@ -215,7 +215,12 @@ impl Slave {
         let mut wanted = BTreeMap::new();
         for remote in &news.projects {
             match self.link.project(news, remote, &self.public_dir, &self.scheduler) {
-                Ok(project) => {
+                Ok(mut project) => {
+                    // Nothing that is there may change under a run that puts a generation in place.
+                    let stages = remote.is_to_stage() && !self.held().is_publishing(&project.id);
+                    if let Some(options) = master::staging().filter(|_| stages) {
+                        project.options = options;
+                    }
                     wanted.insert(project.id.clone(), (project, remote));
                 }
                 Err(why) => tracing::warn!(
@@ -246,7 +251,8 @@ impl Slave {
 
     /// Asks for one sync to the newest generation, unless that is held, under way, or has just failed.
     async fn pull(&self, id: &ProjectId, remote: &Remote, wish: u64) {
-        let target = Target { created: remote.created, generation: remote.generation, wish };
+        let stage = remote.is_to_stage();
+        let target = Target { created: remote.created, generation: remote.generation, wish, stage };
         let Some(entry) = self.scheduler.board().project(id) else { return };
         let whole_at = self.held().whole_at(id);
         let overdue =
@@ -254,7 +260,7 @@ impl Slave {
         if remote.generation == 0 || (self.held().has(id, &target) && !overdue) {
             return;
         }
-        if self.held().is_on_the_way(id, &target) {
+        if self.held().is_on_the_way(id, &target) || (stage && self.has_enough(id, &target)) {
             return;
         }
         let pause =
@@ -268,13 +274,21 @@ impl Slave {
             return;
         }
         // What failed before is not tried in the same way again.
-        let whole = overdue || entry.standing.failures > 0 || self.held().tried(id, &target);
+        let whole = (overdue && !stage) || entry.standing.failures > 0 || self.held().tried(id, &target);
         self.narrow(id, &target, whole).await;
         let command = Command::Sync { id: id.clone(), by: ASKER.to_owned() };
         if let Some(Answer::Run(run)) = self.ask(command).await {
             self.held().aim(id, run.id, target);
             self.save();
         }
+    }
+
+    /// Whether what is to be fetched and not put in place is there already, or must wait for a run that puts something in
+    /// place: the two are fetched in different ways.
+    fn has_enough(&self, id: &ProjectId, target: &Target) -> bool {
+        let held = self.held();
+        let placed = held.has(id, &Target { stage: false, ..target.clone() });
+        placed || held.has_staged(id, target) || held.is_publishing(id)
     }
 
     /// Leaves a list of what has changed for the run that is about to be asked for, where that is enough.

@@ -66,6 +66,8 @@ pub enum EventKind {
     NodeLagging(Arc<NodeLag>),
     /// That is over.
     NodeCaughtUp(Arc<NodeLag>),
+    /// Slaves publish it together, and the others go on without this one.
+    NodeLeftBehind(Arc<NodeLag>),
 }
 
 /// How far a slave is behind with a project.
@@ -125,11 +127,12 @@ impl EventKind {
             Self::RunEnded(_) => "run.ended",
             Self::NodeLagging(_) => "node.lagging",
             Self::NodeCaughtUp(_) => "node.caught-up",
+            Self::NodeLeftBehind(_) => "node.left-behind",
         }
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 12] = [
+    pub const TYPES: [&'static str; 13] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -142,6 +145,7 @@ impl EventKind {
         "run.ended",
         "node.lagging",
         "node.caught-up",
+        "node.left-behind",
     ];
 }
 

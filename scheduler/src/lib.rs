@@ -31,6 +31,7 @@ pub mod journal;
 pub mod lists;
 pub mod member;
 pub mod project;
+pub mod publish;
 pub mod queue;
 pub mod record;
 pub mod recovery;

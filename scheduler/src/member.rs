@@ -68,6 +68,8 @@ pub struct Member {
     pub follows: bool,
     /// The projects of which watchers were told that it is too far behind.
     pub late: BTreeSet<ProjectId>,
+    /// The projects of which watchers were told that the others have gone on without it.
+    pub left: BTreeSet<ProjectId>,
 }
 
 /// What a slave said last of one project.
@@ -81,6 +83,8 @@ pub struct Holding {
     pub created: DateTime<Utc>,
     /// The generation that it has whole; none: nothing yet.
     pub generation: Option<u64>,
+    /// The generation of which it has everything that is new, not yet in place; none: nothing.
+    pub staged: Option<u64>,
     /// The generation that the master had when it told a node of 2014 to sync last; none: it never did.
     pub told: Option<u64>,
     /// Its run that said so; they grow. Of a node of 2014: the master's run that it was told of.

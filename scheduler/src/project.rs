@@ -14,6 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
 
+use crate::publish::Publish;
 use crate::relocation::Relocation;
 use crate::run::{Outcome, RunId};
 use crate::schedule::Schedule;
@@ -59,6 +60,8 @@ pub struct Project {
     pub priority: i32,
     /// Whether slaves pull it after a new generation.
     pub fan_out: bool,
+    /// When they put it in place.
+    pub publish: Publish,
     /// When it was created.
     pub created: DateTime<Utc>,
     /// When a person last changed it.

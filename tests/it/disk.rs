@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::kit::{Server, Upstream, fingerprint, said, wait_for};
 
 /// A small file system of its own, where the system lets us make one.
-struct Small(tempfile::TempDir);
+pub(crate) struct Small(tempfile::TempDir);
 
 impl Small {
-    fn mount(megabytes: usize) -> Option<Self> {
+    pub(crate) fn mount(megabytes: usize) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={megabytes}m");
         let mounted =
@@ -24,8 +24,14 @@ impl Small {
         None
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// Makes it larger.
+    pub(crate) fn grow(&self, megabytes: usize) {
+        let size = format!("remount,size={megabytes}m");
+        assert!(Command::new("mount").args(["-o", &size]).arg(self.path()).status().unwrap().success());
     }
 
     /// Fills it to the last byte.

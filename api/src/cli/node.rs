@@ -109,9 +109,15 @@ fn cells(held: &Value) -> Vec<String> {
         Some(lag) => format!("{lag}, {}", seconds(&held["lag_seconds"])),
     };
     let behind = if held["late"] == true { format!("{behind}, too far") } else { behind };
+    let behind = if held["left_behind"] == true { format!("{behind}, left behind") } else { behind };
+    let ahead = held["staged"].as_u64().filter(|staged| Some(*staged) > held["generation"].as_u64());
+    let holds = ahead.map_or_else(
+        || text(&held["generation"]),
+        |staged| format!("{} ({staged} fetched)", text(&held["generation"])),
+    );
     vec![
         text(&held["project"]),
-        text(&held["generation"]),
+        holds,
         text(&held["master_generation"]),
         behind,
         text(&held["state"]),

@@ -53,6 +53,7 @@ impl Tally {
             | EventKind::RunPhase(..)
             | EventKind::NodeLagging(_)
             | EventKind::NodeCaughtUp(_)
+            | EventKind::NodeLeftBehind(_)
             | EventKind::RunProgress(..) => {}
         }
     }

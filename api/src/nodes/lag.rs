@@ -11,10 +11,12 @@ use chrono::{DateTime, Utc};
 use scheduler::core::Entry;
 use scheduler::event::NodeLag;
 use scheduler::member::{Holding, Member, MemberName};
+use scheduler::publish::Publish;
 use scheduler::{EventKind, ProjectId, RunState, Scheduler, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
+use super::together::ready;
 use crate::auth::accounts::Accounts;
 use crate::config;
 use crate::view::time;
@@ -81,11 +83,24 @@ pub(crate) fn same<'a>(holding: Option<&'a Holding>, entry: &Entry) -> Option<&'
     holding.filter(|holding| time(holding.created) == time(entry.project.created))
 }
 
+/// What watchers are told of a slave and a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// It is farther behind than the configuration allows.
+    Late,
+    /// That is over.
+    CaughtUp,
+    /// The slaves that publish with it have gone on without it.
+    Left,
+    /// That is over: it is in the lists, and nobody is told.
+    Back,
+}
+
 /// A slave and a project of which watchers are to be told.
 struct Crossing {
     member: MemberName,
     project: ProjectId,
-    late: bool,
+    word: Word,
     lag: NodeLag,
 }
 
@@ -97,7 +112,7 @@ impl Nodes {
         accounts: &Accounts,
         stop: &CancellationToken,
     ) {
-        let mut offer = self.offer.subscribe();
+        let (mut offer, mut reported) = (self.offer.subscribe(), self.reported.subscribe());
         loop {
             for crossing in self.crossings(scheduler).await {
                 self.cross(scheduler, accounts, crossing).await;
@@ -105,7 +120,7 @@ impl Nodes {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Ok(()) = offer.changed() => {}
-                () = self.reported.notified() => {}
+                Ok(()) = reported.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
@@ -126,12 +141,22 @@ impl Nodes {
             for entry in entries.iter().filter(|entry| entry.project.fan_out) {
                 for member in &members {
                     let key = (member.name.clone(), entry.project.id.clone());
-                    let held = same(holdings.get(&key), entry).and_then(|holding| holding.generation);
+                    let holding = same(holdings.get(&key), entry);
+                    let held = holding.and_then(|holding| holding.generation);
                     let lag = made.lag(entry, held);
-                    let late = lag.is_over(&limit);
-                    if late != member.late.contains(&key.1) {
-                        found.push(crossing(entry, key, held, lag, late));
-                    }
+                    let word = match (lag.is_over(&limit), member.late.contains(&key.1)) {
+                        (true, false) => Some(Word::Late),
+                        (false, true) => Some(Word::CaughtUp),
+                        _ => None,
+                    };
+                    found.extend(word.map(|word| crossing(entry, &key, held, lag, word)));
+                    let lag = made.lag(entry, ready(holding));
+                    let word = match (is_left(entry, lag), member.left.contains(&key.1)) {
+                        (true, false) => Some(Word::Left),
+                        (false, true) => Some(Word::Back),
+                        _ => None,
+                    };
+                    found.extend(word.map(|word| crossing(entry, &key, held, lag, word)));
                 }
             }
             found
@@ -143,10 +168,15 @@ impl Nodes {
     /// Keeps that watchers are told, and tells them.
     async fn cross(&self, scheduler: &Scheduler, accounts: &Accounts, crossing: Crossing) {
         let _turn = self.changing.lock().await;
-        let Crossing { member: name, project, late, lag } = crossing;
+        let Crossing { member: name, project, word, lag } = crossing;
         let found = self.known().members.get(&name).map(|seen| seen.member.clone());
         let Some(mut member) = found else { return };
-        let new = if late { member.late.insert(project.clone()) } else { member.late.remove(&project) };
+        let new = match word {
+            Word::Late => member.late.insert(project.clone()),
+            Word::CaughtUp => member.late.remove(&project),
+            Word::Left => member.left.insert(project.clone()),
+            Word::Back => member.left.remove(&project),
+        };
         if !new {
             return;
         }
@@ -159,23 +189,39 @@ impl Nodes {
             seen.member = member;
         }
         let lag = Arc::new(lag);
-        let kind = if late {
-            tracing::warn!(node = %name, %project, generations = lag.generations, "a slave is too far behind");
-            EventKind::NodeLagging(lag)
-        } else {
-            tracing::info!(node = %name, %project, "a slave is no longer too far behind");
-            EventKind::NodeCaughtUp(lag)
+        let kind = match word {
+            Word::Late => {
+                tracing::warn!(node = %name, %project, generations = lag.generations, "a slave is too far behind");
+                EventKind::NodeLagging(lag)
+            }
+            Word::CaughtUp => {
+                tracing::info!(node = %name, %project, "a slave is no longer too far behind");
+                EventKind::NodeCaughtUp(lag)
+            }
+            Word::Left => {
+                tracing::warn!(node = %name, %project, generation = lag.generation, "a slave is left behind");
+                EventKind::NodeLeftBehind(lag)
+            }
+            Word::Back => return,
         };
         scheduler.events().publish(project, kind);
     }
 }
 
+/// Whether the slaves that publish together have gone on without one that is so far behind.
+fn is_left(entry: &Entry, lag: Lag) -> bool {
+    match entry.project.publish {
+        Publish::Each => false,
+        Publish::Together(together) => lag.generations > 0 && lag.time >= together.deadline,
+    }
+}
+
 fn crossing(
     entry: &Entry,
-    (member, project): (MemberName, ProjectId),
+    (member, project): &(MemberName, ProjectId),
     held: Option<u64>,
     lag: Lag,
-    late: bool,
+    word: Word,
 ) -> Crossing {
     let lag = NodeLag {
         node: member.clone(),
@@ -184,7 +230,7 @@ fn crossing(
         generations: lag.generations,
         time: lag.time,
     };
-    Crossing { member, project, late, lag }
+    Crossing { member: member.clone(), project: project.clone(), word, lag }
 }
 
 #[cfg(test)]

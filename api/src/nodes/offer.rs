@@ -30,6 +30,8 @@ pub(crate) struct Offer {
     projects: Box<RawValue>,
     shares: Vec<Share>,
     known: HashMap<ProjectId, (DateTime<Utc>, u64)>,
+    /// Slaves wait for each other.
+    waits: bool,
 }
 
 /// One project as slaves are offered it.
@@ -39,13 +41,20 @@ struct Item<'a> {
     name: &'a str,
     created: String,
     generation: u64,
+    /// Where slaves publish together: the generation that they may put in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<u64>,
     module: String,
     path: String,
 }
 
 impl Offer {
     /// What these projects are offered as.
-    pub(crate) fn of(entries: &[Arc<Entry>], place: &Place) -> Self {
+    pub(crate) fn of(
+        entries: &[Arc<Entry>],
+        place: &Place,
+        released: impl Fn(&Entry) -> Option<u64>,
+    ) -> Self {
         let mut items = Vec::new();
         let mut offer = Self::default();
         for entry in entries.iter().filter(|entry| entry.project.fan_out) {
@@ -58,11 +67,14 @@ impl Offer {
                 only: Vec::new(),
             });
             let created = time(project.created);
+            let released = released(entry);
+            offer.waits |= released.is_some_and(|released| released < generation);
             items.push(Item {
                 id: project.id.as_str(),
                 name: &project.name,
                 created,
                 generation,
+                released,
                 module,
                 path,
             });
@@ -83,6 +95,11 @@ impl Offer {
     /// The tag for a slave of which something is wished.
     pub(crate) fn tag_for(&self, wish: u64) -> String {
         format!("{}-{wish}", self.tag)
+    }
+
+    /// Whether slaves wait for each other with some project.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// The projects as JSON.

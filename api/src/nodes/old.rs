@@ -119,7 +119,7 @@ impl Nodes {
         });
         accounts.remember_holding(holding.as_ref(), Some(line)).await?;
         self.known().holdings.extend(holding.map(|holding| (key, holding)));
-        self.reported.notify_one();
+        self.reported.send_replace(());
         Ok(())
     }
 
@@ -315,6 +315,7 @@ fn nothing(member: &MemberName, entry: &Entry) -> Option<Holding> {
         project: entry.project.id.clone(),
         created: entry.project.created,
         generation: None,
+        staged: None,
         told: None,
         run: entry.standing.last_run.as_ref()?.id,
         state: NOT_TOLD.to_owned(),

@@ -22,6 +22,9 @@ pub(crate) struct Target {
     pub(crate) generation: u64,
     /// The master's wish that it answers.
     pub(crate) wish: u64,
+    /// It is fetched, and not put in place.
+    #[serde(default)]
+    pub(crate) stage: bool,
 }
 
 /// What the master is told of one project.
@@ -30,6 +33,8 @@ pub(crate) struct Report {
     project: String,
     created: DateTime<Utc>,
     generation: Option<u64>,
+    #[serde(default)]
+    staged: Option<u64>,
     run: String,
     state: String,
     reason: Option<String>,
@@ -41,6 +46,9 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Item {
     held: Option<Target>,
+    /// What was fetched and is not in place.
+    #[serde(default)]
+    staged: Option<Target>,
     /// What was tried last.
     tried: Option<Target>,
     /// By run.
@@ -120,12 +128,14 @@ impl Held {
         if let Some(heir) = heir {
             item.targets.entry(heir.to_string()).or_insert_with(|| target.clone());
         }
-        if outcome.is_good()
+        if outcome.is_good() && target.stage {
+            item.staged = Some(target.clone());
+        } else if outcome.is_good()
             && item.held.as_ref().is_none_or(|held| held.created != target.created || *held != *target)
         {
             item.held = Some(target.clone());
         }
-        if outcome.is_good() && whole {
+        if outcome.is_good() && whole && !target.stage {
             item.whole_at = Some(*at);
         }
         let took = run.started().map_or(0, |started| (*at - started).num_milliseconds());
@@ -134,6 +144,7 @@ impl Held {
             project: project.to_string(),
             created: target.created,
             generation: held.map(|held| held.generation),
+            staged: item.staged.as_ref().filter(|it| it.created == target.created).map(|it| it.generation),
             run: run.id.to_string(),
             state: outcome.as_str().to_owned(),
             reason: reason.clone(),
@@ -147,6 +158,16 @@ impl Held {
     /// Whether this is held.
     pub(crate) fn has(&self, project: &ProjectId, target: &Target) -> bool {
         self.items.get(project.as_str()).and_then(|item| item.held.as_ref()) == Some(target)
+    }
+
+    /// Whether this was fetched already.
+    pub(crate) fn has_staged(&self, project: &ProjectId, target: &Target) -> bool {
+        self.items.get(project.as_str()).and_then(|item| item.staged.as_ref()) == Some(target)
+    }
+
+    /// Whether a run that is not settled yet is to put something in place.
+    pub(crate) fn is_publishing(&self, project: &ProjectId) -> bool {
+        self.items.get(project.as_str()).is_some_and(|item| item.targets.values().any(|aim| !aim.stage))
     }
 
     /// When a whole sync of this project was done last.
@@ -207,7 +228,7 @@ mod tests {
     use super::*;
 
     fn target(generation: u64) -> Target {
-        Target { created: DateTime::UNIX_EPOCH, generation, wish: 0 }
+        Target { created: DateTime::UNIX_EPOCH, generation, wish: 0, stage: false }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use engine::{Options, RetryPolicy, Secret, Source};
+use scheduler::publish::Publish;
 use scheduler::{CatchUp, Guard, Project, ProjectId, Rule, Schedule};
 use serde::Deserialize;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub(super) struct Remote {
     pub(super) name: String,
     pub(super) created: DateTime<Utc>,
     pub(super) generation: u64,
+    /// The generation that slaves may put in place, where they do so together; none: the newest.
+    #[serde(default)]
+    pub(super) released: Option<u64>,
     pub(super) module: String,
     pub(super) path: String,
 }
@@ -114,10 +118,23 @@ pub(super) fn plain(
         guard: Guard { max_delete_percent: u8::MAX, max_delete: u64::from(i32::MAX.unsigned_abs()) },
         priority: 0,
         fan_out: false,
+        publish: Publish::Each,
         created: now,
         updated: now,
         version: 1,
     }
+}
+
+impl Remote {
+    /// Whether its newest generation is to be fetched, and not put in place yet.
+    pub(super) fn is_to_stage(&self) -> bool {
+        self.released.is_some_and(|released| released < self.generation)
+    }
+}
+
+/// How files are fetched that are not to be seen as new yet: nothing that is there changes or goes.
+pub(super) fn staging() -> Option<Options> {
+    Options::new(&["-aH".to_owned(), "--ignore-existing".to_owned()], &[], "").ok()
 }
 
 /// Whether a slave's project must be replaced.

@@ -75,7 +75,7 @@ pub fn event(event: &Event) -> EventView {
             view.run = Some(run.to_string());
             view.state = Some(phase.as_str());
         }
-        EventKind::NodeLagging(lag) | EventKind::NodeCaughtUp(lag) => {
+        EventKind::NodeLagging(lag) | EventKind::NodeCaughtUp(lag) | EventKind::NodeLeftBehind(lag) => {
             view.node = Some(LagView {
                 id: lag.node.to_string(),
                 generation: lag.holds,

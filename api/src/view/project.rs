@@ -6,6 +6,7 @@ use chrono::Utc;
 use engine::{Limits, Options, Source};
 use scheduler::core::Entry;
 use scheduler::project::{FailedUpstream, LastRun};
+use scheduler::publish::{Publish, Quorum, Together};
 use scheduler::{CatchUp, Project, Rule, Run, RunState, Schedule};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -61,6 +62,7 @@ struct SettingsView {
     hooks: [(); 0],
     priority: i32,
     fan_out: bool,
+    publish: Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -198,6 +200,7 @@ fn settings_view(project: &Project) -> SettingsView {
         hooks: [],
         priority: project.priority,
         fan_out: project.fan_out,
+        publish: publish(&project.publish),
     }
 }
 
@@ -250,5 +253,18 @@ fn last_run(last: &LastRun) -> LastRunView {
         started: last.started.map(time),
         ended: time(last.ended),
         reason: last.reason.clone(),
+    }
+}
+
+fn publish(publish: &Publish) -> Value {
+    match publish {
+        Publish::Each => json!("each"),
+        Publish::Together(Together { quorum, deadline }) => {
+            let quorum = match quorum {
+                Quorum::Count(count) => json!(count),
+                Quorum::Percent(_) => json!(quorum.to_string()),
+            };
+            json!({ "quorum": quorum, "deadline": deadline.as_secs_f64() })
+        }
     }
 }

@@ -69,6 +69,8 @@ pub fn arguments(
         if options.deletes() {
             // A directory that is gone goes with all that it held, as in a whole sync.
             arguments.extend(["--delete-missing-args", "--force"].map(str::to_owned));
+        } else {
+            arguments.push("--ignore-missing-args".to_owned());
         }
     }
     push_safety(&mut arguments, options, limits);
@@ -240,8 +242,11 @@ mod tests {
         assert!(line.contains(&"--max-delete=3".to_owned()));
         apply(&Edit::NoDelete, &mut options, &mut limits).unwrap();
         assert!(!built(&options, &limits, false).iter().any(|it| it.starts_with("--delete")));
-        let listed = built(&options.only("/l".to_owned()), &limits, false);
-        assert!(!listed.iter().any(|it| it.starts_with("--delete")), "{listed:?}");
+        for kept in [options, Options::new(&["-aH".to_owned()], &[], "").unwrap()] {
+            let listed = built(&kept.only("/l".to_owned()), &limits, false);
+            assert!(!listed.iter().any(|it| it.starts_with("--delete")), "{listed:?}");
+            assert!(listed.contains(&"--ignore-missing-args".to_owned()), "{listed:?}");
+        }
     }
 
     #[test]

@@ -80,11 +80,12 @@ impl Options {
         self.delete
     }
 
-    /// The same for the paths in this file only, each with a zero byte at its end. What is not at the source is deleted;
-    /// nothing else is looked at. The file is ours: no project may name one.
+    /// The same for the paths in this file only, each with a zero byte at its end. What is not at the source is deleted,
+    /// unless these options delete nothing; nothing else is looked at. The file is ours: no project may name one.
     #[must_use]
     pub fn only(self, list: String) -> Self {
-        Self { delete: None, only: Some(list), ..self }
+        let keep_all = self.keep_all || self.delete.is_none();
+        Self { delete: None, only: Some(list), keep_all, ..self }
     }
 
     /// The file with the paths to look at; none: everything.

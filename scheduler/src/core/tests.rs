@@ -47,6 +47,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         guard: Guard::default(),
         priority: 0,
         fan_out: true,
+        publish: crate::publish::Publish::Each,
         given_dest: None,
         created: at(0),
         updated: at(0),

@@ -1,11 +1,14 @@
 //! The stored forms of slaves and of what they hold.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use engine::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, parse};
 use crate::member::{Holding, Member};
+use crate::project::ProjectId;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct MemberRecord {
@@ -18,6 +21,8 @@ pub(super) struct MemberRecord {
     follows: bool,
     #[serde(default)]
     late: Vec<String>,
+    #[serde(default)]
+    left: Vec<String>,
 }
 
 /// Slaves that were stored before some did not.
@@ -27,10 +32,11 @@ const fn follows() -> bool {
 
 impl From<&Member> for MemberRecord {
     fn from(member: &Member) -> Self {
-        let Member { name, password, token, joined, wish, follows, late } = member.clone();
-        let late = late.iter().map(ToString::to_string).collect();
+        let Member { name, password, token, joined, wish, follows, late, left } = member.clone();
+        let texts = |ids: BTreeSet<ProjectId>| ids.iter().map(ToString::to_string).collect();
+        let (late, left) = (texts(late), texts(left));
         let (name, password) = (name.to_string(), password.expose().to_owned());
-        Self { name, password, token, joined, wish, follows, late }
+        Self { name, password, token, joined, wish, follows, late, left }
     }
 }
 
@@ -38,11 +44,15 @@ impl TryFrom<MemberRecord> for Member {
     type Error = RecordError;
 
     fn try_from(record: MemberRecord) -> Result<Self, RecordError> {
-        let MemberRecord { name, password, token, joined, wish, follows, late } = record;
-        let late = late.iter().map(|project| parse("late", project)).collect::<Result<_, _>>()?;
+        let MemberRecord { name, password, token, joined, wish, follows, late, left } = record;
+        let (late, left) = (ids(&late)?, ids(&left)?);
         let (name, password) = (parse("name", &name)?, Secret::new(password));
-        Ok(Self { name, password, token, joined, wish, follows, late })
+        Ok(Self { name, password, token, joined, wish, follows, late, left })
     }
+}
+
+fn ids(texts: &[String]) -> Result<BTreeSet<ProjectId>, RecordError> {
+    texts.iter().map(|text| parse("project", text)).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +61,8 @@ pub(super) struct HoldingRecord {
     project: String,
     created: DateTime<Utc>,
     generation: Option<u64>,
+    #[serde(default)]
+    staged: Option<u64>,
     #[serde(default)]
     told: Option<u64>,
     run: String,
@@ -69,6 +81,7 @@ impl From<&Holding> for HoldingRecord {
             project,
             created,
             generation,
+            staged,
             told,
             run,
             state,
@@ -83,6 +96,7 @@ impl From<&Holding> for HoldingRecord {
             project: project.to_string(),
             created,
             generation,
+            staged,
             told,
             run: run.to_string(),
             state,
@@ -104,6 +118,7 @@ impl TryFrom<HoldingRecord> for Holding {
             project,
             created,
             generation,
+            staged,
             told,
             run,
             state,
@@ -118,6 +133,7 @@ impl TryFrom<HoldingRecord> for Holding {
             project: parse("project", &project)?,
             created,
             generation,
+            staged,
             told,
             run: parse("run", &run)?,
             state,

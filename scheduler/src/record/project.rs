@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{RecordError, parse};
 use crate::cron::{CronFields, CronText};
 use crate::project::{FailedUpstream, Guard, LastRun, Project, Standing, Upstream};
+use crate::publish::{Publish, Together};
 use crate::relocation::Relocation;
 use crate::schedule::{CatchUp, Rule, Schedule};
 
@@ -37,9 +38,36 @@ pub(super) struct ProjectRecord {
     guard: GuardRecord,
     priority: i32,
     fan_out: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    publish: Option<TogetherRecord>,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
     version: u64,
+}
+
+/// None: each slave for itself.
+#[derive(Serialize, Deserialize)]
+struct TogetherRecord {
+    quorum: String,
+    deadline_seconds: f64,
+}
+
+impl From<&Publish> for Option<TogetherRecord> {
+    fn from(publish: &Publish) -> Self {
+        match publish {
+            Publish::Each => None,
+            Publish::Together(Together { quorum, deadline }) => {
+                Some(TogetherRecord { quorum: quorum.to_string(), deadline_seconds: deadline.as_secs_f64() })
+            }
+        }
+    }
+}
+
+impl TogetherRecord {
+    fn read(self) -> Result<Publish, RecordError> {
+        let deadline = Duration::try_from_secs_f64(self.deadline_seconds).unwrap_or_default();
+        Ok(Publish::Together(Together { quorum: parse("quorum", &self.quorum)?, deadline }))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -203,6 +231,7 @@ impl From<&Project> for ProjectRecord {
             },
             priority: project.priority,
             fan_out: project.fan_out,
+            publish: (&project.publish).into(),
             created: project.created,
             updated: project.updated,
             version: project.version,
@@ -249,6 +278,7 @@ impl TryFrom<ProjectRecord> for Project {
             },
             priority: record.priority,
             fan_out: record.fan_out,
+            publish: record.publish.map(TogetherRecord::read).transpose()?.unwrap_or_default(),
             created: record.created,
             updated: record.updated,
             version: record.version,
