@@ -178,6 +178,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         guard: Guard::default(),
         priority: i32::try_from(number % 3).unwrap_or_default(),
         fan_out: true,
+        publish: scheduler::publish::Publish::Each,
         given_dest: None,
         created: now(),
         updated: now(),

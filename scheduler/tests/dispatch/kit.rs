@@ -93,6 +93,7 @@ impl Site {
             guard: Guard::default(),
             priority: 0,
             fan_out: true,
+            publish: scheduler::publish::Publish::Each,
             created: DateTime::default(),
             updated: DateTime::default(),
             version: 0,

@@ -91,6 +91,7 @@ fn project(random: &mut SmallRng) -> Project {
         guard: Guard::default(),
         priority: random.random_range(-2..=2),
         fan_out: true,
+        publish: scheduler::publish::Publish::Each,
         given_dest: None,
         created: DateTime::default(),
         updated: DateTime::default(),
