@@ -11,6 +11,7 @@ mod config;
 mod events;
 mod failure;
 mod follow;
+mod hold;
 mod import;
 mod node;
 mod plugin;
@@ -166,6 +167,24 @@ enum ClientCommand {
         /// The run
         run: String,
     },
+    /// Let a held run delete exactly what it shows
+    #[command(after_help = "Example: heliostat approve 01KAT6Y2V4Q8X0M5C3N7B9D1FH")]
+    Approve {
+        /// The run
+        run: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// End a held run; nothing of its plan is done
+    #[command(after_help = "Example: heliostat reject 01KAT6Y2V4Q8X0M5C3N7B9D1FH --yes")]
+    Reject {
+        /// The run
+        run: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// List runs, newest first
     #[command(after_help = "Example: heliostat runs debian --state failed")]
     Runs {
@@ -253,6 +272,12 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
             ClientCommand::Project(command) => project::run(&client, command).await,
             ClientCommand::Sync { id, follow } => runs::sync(&client, &id, follow).await,
             ClientCommand::Cancel { run } => runs::cancel(&client, &run).await,
+            ClientCommand::Approve { run, yes } => {
+                hold::decide(&client, &run, hold::Decision::Approve, yes).await
+            }
+            ClientCommand::Reject { run, yes } => {
+                hold::decide(&client, &run, hold::Decision::Reject, yes).await
+            }
             ClientCommand::Runs { id, state, limit } => runs::list(&client, id, state, limit).await,
             ClientCommand::Run { run, changes } => runs::show(&client, &run, changes).await,
             ClientCommand::Log { run, follow, tail } => runs::log(&client, &run, follow, tail).await,

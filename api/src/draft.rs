@@ -42,7 +42,7 @@ pub struct Defaults {
 }
 
 /// What the server writes and a client may send back.
-const READ_ONLY: [&str; 16] = [
+const READ_ONLY: [&str; 17] = [
     "owner",
     "state",
     "generation",
@@ -50,6 +50,7 @@ const READ_ONLY: [&str; 16] = [
     "last_run",
     "last_success",
     "running",
+    "held",
     "queued",
     "failures",
     "failed_upstreams",

@@ -157,6 +157,7 @@ impl From<Refusal> for Problem {
             Refusal::Exists(_) | Refusal::Busy(_) | Refusal::Unsettled(_) | Refusal::NoRun(_) => {
                 StatusCode::CONFLICT
             }
+            Refusal::NotHeld(_) | Refusal::Approved(..) | Refusal::OtherPlan(_) => StatusCode::CONFLICT,
             Refusal::NoProject(_) => StatusCode::NOT_FOUND,
             Refusal::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             Refusal::Destination(error) => {

@@ -4,6 +4,7 @@
 //! accident. Times are RFC 3339 in UTC, sizes bytes, durations seconds.
 
 mod event;
+mod hold;
 mod project;
 mod published;
 mod queue;

@@ -196,7 +196,7 @@ impl Engine {
         if let Some(since) = attempt.unclean_since {
             leftovers::sweep_unfinished(&attempt.dest, since).await;
         }
-        let mut reader = Reader::new(monitor);
+        let mut reader = Reader::new(monitor, attempt.options.is_rehearsal());
         let exit = match Guarded::spawn(&self.guardian, &self.spec(attempt)).await {
             Ok((guarded, Some(stdout), Some(stderr))) => match Pipes::read_both(stdout, stderr) {
                 Ok(pipes) => self.supervise(attempt, guarded, pipes, &mut reader, cancel).await,
@@ -207,7 +207,8 @@ impl Engine {
         };
         let (stats, changes, findings) = reader.finish();
         let judgement = judge(&exit, stats.as_ref(), &findings);
-        if judgement.verdict == Verdict::Done && attempt.unclean_since.is_some() {
+        let done = judgement.verdict == Verdict::Done && !attempt.options.is_rehearsal();
+        if done && attempt.unclean_since.is_some() {
             leftovers::sweep_partial(&attempt.dest).await;
         }
         let clean = matches!(exit, Exit::Code(0 | 23..=25) | Exit::NotStarted(_) | Exit::Busy);

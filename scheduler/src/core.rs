@@ -5,11 +5,12 @@
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
 //! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
-//! [`lifecycle`], what its attempts tell of upstream hosts in [`hosts`], and which
+//! [`lifecycle`], and of one that the guard holds in [`hold`], what attempts tell of upstream hosts in [`hosts`], and which
 //! upstream each of them asks in [`upstreams`].
 
 mod command;
 mod due;
+mod hold;
 mod hosts;
 mod lifecycle;
 mod rename;
@@ -132,7 +133,7 @@ pub enum Write {
     /// These are the project's settings now.
     Project(Arc<Project>),
     /// This is how it stands now.
-    Standing(ProjectId, Standing),
+    Standing(ProjectId, Box<Standing>),
     /// The project is no more.
     ForgetProject(ProjectId),
     /// This is the run now.

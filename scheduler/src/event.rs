@@ -60,6 +60,10 @@ pub enum EventKind {
     RunProgress(RunId, Progress),
     /// An attempt failed and another follows.
     RunRetry(Arc<Run>),
+    /// The guard holds a run, by a plan that nobody was told of before.
+    RunHeld(Arc<Run>),
+    /// A held run goes on: somebody approved it, or it has become harmless.
+    RunReleased(Arc<Run>),
     /// A run is over.
     RunEnded(Arc<Run>),
     /// A slave is too far behind with it.
@@ -124,6 +128,8 @@ impl EventKind {
             Self::RunPhase(..) => "run.phase",
             Self::RunProgress(..) => "run.progress",
             Self::RunRetry(_) => "run.retry",
+            Self::RunHeld(_) => "run.held",
+            Self::RunReleased(_) => "run.released",
             Self::RunEnded(_) => "run.ended",
             Self::NodeLagging(_) => "node.lagging",
             Self::NodeCaughtUp(_) => "node.caught-up",
@@ -132,7 +138,7 @@ impl EventKind {
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 13] = [
+    pub const TYPES: [&'static str; 15] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -142,6 +148,8 @@ impl EventKind {
         "run.phase",
         "run.progress",
         "run.retry",
+        "run.held",
+        "run.released",
         "run.ended",
         "node.lagging",
         "node.caught-up",

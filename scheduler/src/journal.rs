@@ -60,15 +60,21 @@ impl Journals {
         self.folder.join(format!("{run}.changes"))
     }
 
+    /// Where the list of what a held run would delete is.
+    #[must_use]
+    pub fn plan(&self, run: RunId) -> PathBuf {
+        self.folder.join(format!("{run}.plan"))
+    }
+
     /// How large a run's log is; nothing, when there is none.
     #[must_use]
     pub fn log_bytes(&self, run: RunId) -> u64 {
         std::fs::metadata(self.log(run)).map_or(0, |meta| meta.len())
     }
 
-    /// Removes both files of a run.
+    /// Removes the files of a run.
     pub fn remove(&self, run: RunId) {
-        for path in [self.log(run), self.changes(run)] {
+        for path in [self.log(run), self.changes(run), self.plan(run)] {
             if let Err(error) = std::fs::remove_file(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {

@@ -26,6 +26,7 @@ pub mod dates;
 pub mod destination;
 pub mod dispatcher;
 pub mod event;
+pub mod guard;
 pub mod hooks;
 pub mod journal;
 pub mod lists;

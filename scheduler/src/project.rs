@@ -80,7 +80,7 @@ impl Project {
             _ if self.guard.max_delete_percent >= 100 => self.guard.max_delete,
             files => {
                 let share = files.saturating_mul(u64::from(self.guard.max_delete_percent)).div_ceil(100);
-                self.guard.max_delete.min(share.max(SMALL_DELETION))
+                self.guard.max_delete.min(share.max(crate::guard::SMALL))
             }
         }
     }
@@ -134,10 +134,8 @@ impl Upstream {
     }
 }
 
-/// Deletions that no percentage forbids: in a tree of ten files, one is already ten percent.
-const SMALL_DELETION: u64 = 10;
-
-/// How much one run may delete before rsync is stopped from deleting more (`--max-delete`).
+/// How much one run may delete without a person. It is judged by a plan before anything is changed (see [`crate::guard`]),
+/// and rsync is given the count as `--max-delete` besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
     /// The largest share of the project's files, 0 to 100.

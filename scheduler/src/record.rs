@@ -8,6 +8,7 @@
 //! the service alone.
 
 mod account;
+mod hold;
 mod member;
 mod project;
 mod run;

@@ -34,7 +34,7 @@ impl Core {
             let (id, by) = (run.id, run.cancelled_by.clone().unwrap_or_default());
             self.adopt(now, run);
             self.note_unclean(id);
-            self.end_cancelled(now, id, &by, step);
+            self.end_cancelled(now, id, format!("cancelled by {by}"), step);
         }
         let cut_off: Vec<RunId> = others.iter().filter(|run| is_cut_off(run)).map(|run| run.id).collect();
         for run in others {

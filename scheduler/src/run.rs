@@ -1,6 +1,7 @@
 //! A run: one time that a project is brought up to date, from its trigger to its verdict.
 
 mod ending;
+mod hold;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use engine::{Stats, Verdict};
 use ulid::Ulid;
 
 pub use ending::{Ending, HookDecision, RunPhase, Told};
+pub use hold::{Hold, Plan, Release};
 
 use crate::project::ProjectId;
 
@@ -41,6 +43,8 @@ pub struct Run {
     pub decisions: Vec<HookDecision>,
     /// How often hooks have delayed it.
     pub delays: u32,
+    /// That the guard holds it, or did.
+    pub hold: Option<Hold>,
 }
 
 impl Run {
@@ -51,6 +55,12 @@ impl Run {
     #[must_use]
     pub fn started(&self) -> Option<DateTime<Utc>> {
         self.began.or_else(|| self.attempts.first().map(|attempt| attempt.started))
+    }
+
+    /// The hold that waits for a person, whatever is done for the run meanwhile.
+    #[must_use]
+    pub fn open_hold(&self) -> Option<&Hold> {
+        self.hold.as_ref().filter(|hold| hold.is_open())
     }
 
     /// Notes what hooks said.
@@ -97,6 +107,8 @@ pub enum RunState {
         /// Why the attempt failed, in one sentence.
         reason: String,
     },
+    /// The guard holds it: its hold says why. It goes on when a person approves, or when a later look is harmless.
+    Held,
     /// It is over.
     Ended {
         /// When.
@@ -118,6 +130,7 @@ impl RunState {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::BackingOff { .. } => "backing-off",
+            Self::Held => "held",
             Self::Ended { outcome, .. } => outcome.as_str(),
         }
     }

@@ -18,6 +18,7 @@ mod deploy;
 mod disk;
 mod documents;
 mod guard;
+mod holds;
 mod hosts;
 mod http;
 mod kills;

@@ -85,6 +85,7 @@ fn screen(status: &Value) -> String {
         items(&status["queued"]).count(),
     )];
     parts.extend(section("Running", running_table(status)));
+    parts.extend(section("Held, until someone approves", held_table(status)));
     parts.extend(section("Waiting", waiting_table(status)));
     parts.extend(section("Failing", failing_table(status)));
     parts.extend(section("Last", items(&status["last"]).next().map(|_| runs_table(items(&status["last"])))));
@@ -113,6 +114,14 @@ fn running_table(status: &Value) -> Option<String> {
         vec![text(&run["project"]), text(&run["id"]), distance(&run["started"]), progress]
     });
     filled(&["project", "run", "started", "progress"], rows.collect())
+}
+
+fn held_table(status: &Value) -> Option<String> {
+    let rows = items(&status["held"]).map(|run| {
+        let reason = run["reason"].as_str().map(|reason| shortened(reason, 90)).unwrap_or_default();
+        vec![text(&run["project"]), text(&run["id"]), distance(&run["hold"]["since"]), reason]
+    });
+    filled(&["project", "run", "since", "why"], rows.collect())
 }
 
 fn waiting_table(status: &Value) -> Option<String> {

@@ -9,7 +9,7 @@ use scheduler::{ProjectId, Run, RunId, RunState, Scheduler, StoreError};
 use super::text::{Text, seconds};
 
 /// Every state, so that one without projects says 0.
-const STATES: [&str; 5] = ["idle", "disabled", "queued", "running", "backing-off"];
+const STATES: [&str; 6] = ["idle", "disabled", "queued", "running", "backing-off", "held"];
 
 /// What the newest ended run of a project was.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,7 +75,7 @@ fn last(
 fn of(run: &Run) -> Last {
     let ended = match &run.state {
         RunState::Ended { at, .. } => Some(*at),
-        RunState::Queued | RunState::Running | RunState::BackingOff { .. } => None,
+        RunState::Queued | RunState::Running | RunState::BackingOff { .. } | RunState::Held => None,
     };
     let duration = run.started().zip(ended).and_then(|(from, to)| (to - from).to_std().ok());
     let stats = run.stats();

@@ -51,6 +51,8 @@ impl Tally {
             | EventKind::RunQueued(_)
             | EventKind::RunStarted(_)
             | EventKind::RunPhase(..)
+            | EventKind::RunHeld(_)
+            | EventKind::RunReleased(_)
             | EventKind::NodeLagging(_)
             | EventKind::NodeCaughtUp(_)
             | EventKind::NodeLeftBehind(_)

@@ -2,6 +2,8 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use scheduler::account::AuditEntry;
+use scheduler::run::Hold;
 use scheduler::{Answer, Command, ProjectId, Run, RunId, journal};
 use serde::Deserialize;
 
@@ -93,9 +95,47 @@ pub(super) async fn cancel(
 ) -> Result<Json<RunView>, Problem> {
     let run = known(&app, id)?;
     let line = audit::line(&actor, "run.cancel", &run.id.to_string(), None, None);
-    match noted(&app, Command::Cancel { run: run.id, by: actor.name }, line).await {
-        Ok(Answer::Run(run)) => Ok(run_answer(&app, &run)),
-        Ok(other) => Err(Problem::internal(&format!("a cancel was answered with {other:?}"))),
+    decided(&app, Command::Cancel { run: run.id, by: actor.name }, line).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApproveQuery {
+    plan: Option<String>,
+}
+
+pub(super) async fn approve(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<RunId>,
+    Asked(query): Asked<ApproveQuery>,
+) -> Result<Json<RunView>, Problem> {
+    let run = known(&app, id)?;
+    let before = run.open_hold().map(plan_of);
+    let line = audit::line(&actor, "run.approve", &run.id.to_string(), before, None);
+    decided(&app, Command::Approve { run: run.id, by: actor.name, plan: query.plan }, line).await
+}
+
+pub(super) async fn reject(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    InPath(id): InPath<RunId>,
+) -> Result<Json<RunView>, Problem> {
+    let run = known(&app, id)?;
+    let before = run.open_hold().map(plan_of);
+    let line = audit::line(&actor, "run.reject", &run.id.to_string(), before, None);
+    decided(&app, Command::Reject { run: run.id, by: actor.name }, line).await
+}
+
+/// What a plan was, for the audit trail.
+fn plan_of(hold: &Hold) -> serde_json::Value {
+    serde_json::json!({"plan": hold.plan.digest, "deletions": hold.plan.deletions.entries})
+}
+
+async fn decided(app: &App, command: Command, line: AuditEntry) -> Result<Json<RunView>, Problem> {
+    match noted(app, command, line).await {
+        Ok(Answer::Run(run)) => Ok(run_answer(app, &run)),
+        Ok(other) => Err(Problem::internal(&format!("a decision on a run was answered with {other:?}"))),
         Err(problem) => Err(problem),
     }
 }
@@ -115,7 +155,11 @@ pub(super) async fn changes(
     let run = known(&app, id)?;
     let limit = page_size(query.limit)?;
     let offset: u64 = cursor(query.cursor.as_deref())?.unwrap_or(0);
-    let path = app.scheduler.journals().changes(run.id);
+    // What was not done yet is not what was changed: a held run shows its plan.
+    let path = match run.open_hold() {
+        Some(hold) => app.scheduler.journals().plan(hold.plan.listed_by),
+        None => app.scheduler.journals().changes(run.id),
+    };
     let read = tokio::task::spawn_blocking(move || journal::changes(&path, offset, limit)).await;
     let (items, next) = read
         .map_err(|error| Problem::internal(&error))?

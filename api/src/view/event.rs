@@ -91,6 +91,8 @@ pub fn event(event: &Event) -> EventView {
         EventKind::RunQueued(run)
         | EventKind::RunStarted(run)
         | EventKind::RunRetry(run)
+        | EventKind::RunHeld(run)
+        | EventKind::RunReleased(run)
         | EventKind::RunEnded(run) => {
             tell(&mut view, run);
         }

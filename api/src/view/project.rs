@@ -27,6 +27,7 @@ pub struct ProjectView {
     last_run: Option<LastRunView>,
     last_success: Option<String>,
     running: Option<String>,
+    held: Option<String>,
     queued: Option<String>,
     failures: u32,
     failed_upstreams: Vec<FailedView>,
@@ -116,6 +117,7 @@ struct LastRunView {
 #[must_use]
 pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
     let (project, standing) = (&entry.project, &entry.standing);
+    let held = active.is_some_and(|run| run.state == RunState::Held);
     let going = active.is_some_and(|run| run.state == RunState::Running);
     ProjectView {
         settings: settings_view(project),
@@ -129,7 +131,8 @@ pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
         last_run: standing.last_run.as_ref().map(last_run),
         last_success: standing.last_success.map(time),
         running: entry.active.filter(|_| going).map(|run| run.to_string()),
-        queued: entry.active.filter(|_| !going).or(entry.waiting).map(|run| run.to_string()),
+        held: entry.active.filter(|_| held).map(|run| run.to_string()),
+        queued: entry.active.filter(|_| !going && !held).or(entry.waiting).map(|run| run.to_string()),
         failures: standing.failures,
         failed_upstreams: standing.failed_upstreams.iter().map(failed).collect(),
         skipped: standing.skipped,

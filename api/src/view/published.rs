@@ -77,6 +77,8 @@ impl Published {
                     Some(RunState::Running) => Status::Syncing,
                     Some(RunState::Queued) => Status::PreSyncing,
                     Some(RunState::BackingOff { .. }) => Status::Failed,
+                    // It waits for a person, and is as it was.
+                    Some(RunState::Held) => Status::Paused,
                     _ if !project.enabled => Status::Paused,
                     _ if standing.failures > 0 => Status::Failed,
                     _ if standing.last_success.is_some() => Status::Success,

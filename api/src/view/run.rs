@@ -6,6 +6,7 @@ use scheduler::run::{AttemptExit, AttemptRecord, HookDecision};
 use scheduler::{Board, Counts, Run, RunPhase, RunState};
 use serde::Serialize;
 
+use super::hold::HoldView;
 use super::time;
 
 /// A run as clients see it.
@@ -29,6 +30,7 @@ pub struct RunView {
     generation: Option<u64>,
     log_bytes: u64,
     hooks: Vec<HookView>,
+    hold: Option<HoldView>,
 }
 
 /// What one hook said.
@@ -139,6 +141,7 @@ impl RunView {
 pub fn run(run: &Run, live: Live, log_bytes: u64) -> RunView {
     let (ended, retry_at, reason, generation) = match &run.state {
         RunState::Queued | RunState::Running => (None, None, None, None),
+        RunState::Held => (None, None, run.hold.as_ref().map(|hold| hold.plan.reason.clone()), None),
         RunState::BackingOff { until, reason } => (None, Some(time(*until)), Some(reason.clone()), None),
         RunState::Ended { at, reason, generation, .. } => {
             (Some(time(*at)), None, reason.clone(), *generation)
@@ -163,6 +166,7 @@ pub fn run(run: &Run, live: Live, log_bytes: u64) -> RunView {
         generation,
         log_bytes,
         hooks: run.decisions.iter().map(hook).collect(),
+        hold: run.hold.as_ref().map(HoldView::from),
     }
 }
 

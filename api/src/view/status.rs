@@ -21,6 +21,7 @@ pub struct StatusView {
     role: &'static str,
     started: String,
     running: Vec<RunView>,
+    held: Vec<RunView>,
     queued: Vec<QueueView>,
     counts: CountsView,
     limits: LimitsView,
@@ -84,6 +85,11 @@ pub fn status(
         role,
         started: time(started),
         running: running.map(|one| run(one, Live::of(board, one), 0)).collect(),
+        held: live
+            .iter()
+            .filter(|run| run.state == RunState::Held)
+            .map(|one| run(one, Live::default(), 0))
+            .collect(),
         queued: queue(board),
         counts: CountsView {
             projects: projects.len(),

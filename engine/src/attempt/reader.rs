@@ -33,9 +33,10 @@ struct Seen {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(monitor: &'a dyn Monitor) -> Self {
+    pub(super) fn new(monitor: &'a dyn Monitor, rehearsal: bool) -> Self {
         let (stdout, stderr) = (Splitter::default(), Splitter::default());
-        Self { monitor, stdout, stderr, seen: Seen::default(), told: None }
+        let stats = if rehearsal { StatsReader::of_rehearsal() } else { StatsReader::new() };
+        Self { monitor, stdout, stderr, seen: Seen { stats, ..Seen::default() }, told: None }
     }
 
     pub(super) fn phase(&self, phase: Phase) {

@@ -149,7 +149,7 @@ const DAEMONS: &[&str] =
 
 fn read(sample: &Sample, exit: i32, came: Came) -> (Judgement, Option<Stats>, Changes, Option<Progress>) {
     let newest = Newest::default();
-    let mut reader = Reader::new(&newest);
+    let mut reader = Reader::new(&newest, false);
     // As a pipe gives it: in pieces that end anywhere.
     for piece in sample.stdout.chunks(97) {
         reader.take(&Piece::Stdout(piece.to_vec()));

@@ -99,7 +99,11 @@ pub fn shown(program: &Path, arguments: &[OsString]) -> String {
 
 /// What no upstream and no project may bring about.
 fn push_safety(arguments: &mut Vec<String>, options: &Options, limits: &Limits) {
-    arguments.push(format!("--max-delete={}", limits.max_delete));
+    if options.is_rehearsal() {
+        arguments.push("--dry-run".to_owned());
+    } else {
+        arguments.push(format!("--max-delete={}", limits.max_delete));
+    }
     let incremental = options.facts().incremental && options.delete().is_none();
     if !incremental {
         // With the whole list first, an upstream's read error stops every deletion, and totals are true.
@@ -247,6 +251,13 @@ mod tests {
             assert!(!listed.iter().any(|it| it.starts_with("--delete")), "{listed:?}");
             assert!(listed.contains(&"--ignore-missing-args".to_owned()), "{listed:?}");
         }
+    }
+
+    #[test]
+    fn a_rehearsal_changes_nothing_and_counts_every_deletion() {
+        let line = built(&Options::default().rehearsal(), &LIMITS, false);
+        assert!(line.contains(&"--dry-run".to_owned()) && line.contains(&"--delete".to_owned()));
+        assert!(!line.iter().any(|it| it.starts_with("--max-delete")), "{line:?}");
     }
 
     #[test]

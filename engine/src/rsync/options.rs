@@ -25,6 +25,8 @@ pub struct Options {
     edits: Edits,
     /// Whether nothing is deleted whatever else is said.
     keep_all: bool,
+    /// Whether rsync only says what it would do.
+    rehearsal: bool,
 }
 
 /// One option that is refused.
@@ -56,7 +58,7 @@ impl Options {
         }
         if errors.is_empty() {
             let (defaults, basic) = (defaults.to_vec(), basic.to_vec());
-            Ok(Self { defaults, basic, delete, facts, only: None, edits: Edits::default(), keep_all: false })
+            Ok(Self { defaults, basic, delete, facts, ..Self::default() })
         } else {
             Err(errors)
         }
@@ -91,6 +93,23 @@ impl Options {
     /// The file with the paths to look at; none: everything.
     pub(super) fn list(&self) -> Option<&str> {
         self.only.as_deref()
+    }
+
+    /// The same, but rsync only says what it would do, without a bound on deletions.
+    #[must_use]
+    pub fn rehearsal(self) -> Self {
+        Self { rehearsal: true, ..self }
+    }
+
+    /// Whether rsync only says what it would do.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.rehearsal
+    }
+
+    /// Whether only the paths in a list are looked at.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        self.only.is_some()
     }
 
     /// Whether an attempt with these options can delete anything.
@@ -133,6 +152,7 @@ impl Default for Options {
             only: None,
             edits: Edits::default(),
             keep_all: false,
+            rehearsal: false,
         }
     }
 }

@@ -57,13 +57,24 @@ pub struct StatsReader {
     seen_files: bool,
     seen_sent: bool,
     complete: bool,
+    /// What stands behind the last line.
+    suffix: &'static str,
 }
+
+/// What stands behind the last line where nothing was really done.
+const DRY_RUN: &str = " (DRY RUN)";
 
 impl StatsReader {
     /// A reader that has seen nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader for a rehearsal, whose block says that it is one; where it does not, it is none, and the reverse.
+    #[must_use]
+    pub fn of_rehearsal() -> Self {
+        Self { suffix: DRY_RUN, ..Self::default() }
     }
 
     /// Takes one line. Whether it belonged to the statistics.
@@ -128,6 +139,7 @@ impl StatsReader {
     /// `60000  speedup is 110.09`, with ` (DRY RUN)` behind it where nothing was really done.
     fn read_total(&mut self, rest: &str) -> Option<()> {
         let (total, speedup) = rest.split_once("  speedup is ")?;
+        let speedup = speedup.strip_suffix(self.suffix)?;
         self.stats.total_size = number(total)?;
         self.stats.speedup = decimal(speedup)?;
         self.complete = self.seen_sent;
@@ -257,7 +269,17 @@ total size is 60000  speedup is 110.09
 
     #[test]
     fn a_dry_run_is_no_success() {
-        assert_eq!(read(&BLOCK.replace("110.09", "110.09 (DRY RUN)")), None);
+        let dry = BLOCK.replace("110.09", "110.09 (DRY RUN)");
+        assert_eq!(read(&dry), None, "it must not pass for a sync");
+        let rehearsed = |block: &str| {
+            let mut reader = StatsReader::of_rehearsal();
+            block.lines().for_each(|line| {
+                reader.line(line.as_bytes());
+            });
+            reader.finish()
+        };
+        assert!(rehearsed(&dry).is_some());
+        assert_eq!(rehearsed(BLOCK), None, "a sync must not pass for a rehearsal");
     }
 
     #[test]

@@ -63,6 +63,22 @@ pub enum Command {
         /// Who asks.
         by: String,
     },
+    /// Let a held run delete what it plans to.
+    Approve {
+        /// Which.
+        run: RunId,
+        /// Who asks.
+        by: String,
+        /// The digest of the plan that was seen, to refuse another one.
+        plan: Option<String>,
+    },
+    /// End a held run without doing what it plans.
+    Reject {
+        /// Which.
+        run: RunId,
+        /// Who asks.
+        by: String,
+    },
     /// Stop a run.
     Cancel {
         /// Which.
@@ -95,6 +111,17 @@ pub enum Refusal {
     /// There is no such live run.
     #[error("run {0} is not going: it has ended, or never was")]
     NoRun(RunId),
+    /// It waits for nobody's approval.
+    #[error("run {0} is not held: there is nothing to approve or reject")]
+    NotHeld(RunId),
+    /// Somebody has approved it.
+    #[error("run {0} was approved already, by {1}")]
+    Approved(RunId, String),
+    /// What it would delete is not what was seen.
+    #[error(
+        "run {0} would delete something else now than what was looked at: look at its plan again, then approve that"
+    )]
+    OtherPlan(RunId),
     /// Somebody else changed it in between.
     #[error(
         "project `{id}` was changed in between (it is at version {current} now): read it again, and repeat"
@@ -166,6 +193,8 @@ impl Core {
             }
             Command::Delete { id, if_version } => self.delete(now, &id, if_version, step),
             Command::Sync { id, by } => self.sync(now, &id, &by, step),
+            Command::Approve { run, by, plan } => self.approve(now, run, &by, plan.as_deref(), step),
+            Command::Reject { run, by } => self.reject(now, run, &by, step),
             Command::Cancel { run, by } => self.cancel(now, run, &by, step),
         }
     }
@@ -184,7 +213,7 @@ impl Core {
         self.place(Arc::clone(&project), standing.clone());
         self.reschedule(now, &id);
         step.writes.push(Write::Project(Arc::clone(&project)));
-        step.writes.push(Write::Standing(id.clone(), standing));
+        step.writes.push(Write::Standing(id.clone(), Box::new(standing)));
         step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectCreated));
         step.touched.insert(id);
         Ok(Answer::Project(project))
@@ -247,7 +276,7 @@ impl Core {
             if !same && !entry.standing.failed_upstreams.is_empty() {
                 // What failed may be mended, or gone.
                 entry.standing.failed_upstreams.clear();
-                step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));
+                step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
             }
         }
         step.writes.push(Write::Project(Arc::clone(&project)));
@@ -300,7 +329,13 @@ impl Core {
     ) -> Result<Answer, Refusal> {
         let entry = self.known(id)?;
         let state = entry.active.and_then(|active| self.runs.get(&active)).map(|run| run.state.clone());
-        let run = match (entry.active, state, entry.waiting) {
+        let waiting = entry.waiting;
+        let run = match (entry.active, state, waiting) {
+            // It looks again; what waits behind it is the same wish too.
+            (Some(run), Some(RunState::Held), _) => {
+                self.requeue(now, run, step);
+                waiting.unwrap_or(run)
+            }
             // What waits already is the same wish: the same run comes back.
             (Some(run), Some(RunState::Queued), _) | (_, _, Some(run)) => run,
             (Some(run), Some(RunState::BackingOff { .. }), None) => {
@@ -327,7 +362,8 @@ impl Core {
             step.effects.push(Effect::Cancel(id));
             return self.answer_run(id);
         }
-        let run = self.end_cancelled(now, id, by, step).ok_or(Refusal::NoRun(id))?;
+        let run =
+            self.end_cancelled(now, id, format!("cancelled by {by}"), step).ok_or(Refusal::NoRun(id))?;
         Ok(Answer::Run(run))
     }
 

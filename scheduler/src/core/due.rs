@@ -37,9 +37,10 @@ enum Decision {
 impl Core {
     /// Works out when a project is due next.
     pub(crate) fn reschedule(&mut self, now: DateTime<Utc>, id: &ProjectId) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
         self.granted.remove(id);
-        entry.next = next_time(entry, now);
+        let held_at = self.held_at(id);
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.next = next_time(entry, now, held_at);
         let due = entry.next.map(|next| entry.project.schedule.jittered(next, id.as_str()));
         self.due.set(id, due);
     }
@@ -47,17 +48,18 @@ impl Core {
     /// Decides on every time of a project up to now.
     pub(super) fn fire(&mut self, now: DateTime<Utc>, due: DateTime<Utc>, id: &ProjectId, step: &mut Step) {
         let granted = self.granted.remove(id);
+        let held = self.entries.get(id).and_then(|entry| self.held(entry));
         let Some(entry) = self.entries.get_mut(id) else { return };
         let Some(planned) = entry.next.take() else { return };
         let pauses = matches!(entry.project.schedule.rule, Rule::Every(_));
-        if pauses && entry.active.is_some() {
+        if pauses && entry.active.is_some() && held.is_none() {
             // Its pause begins when that run ends.
             return;
         }
         let scheduled = entry.project.schedule.latest_at_or_before(now, planned).unwrap_or(planned);
         step.touched.insert(id.clone());
         let decision = match decide(entry, now, due, scheduled, granted) {
-            Decision::Run(_) if entry.active.is_some() => Decision::Skip(SkipReason::Busy),
+            Decision::Run(_) if held.is_none() && entry.active.is_some() => Decision::Skip(SkipReason::Busy),
             other => other,
         };
         match decision {
@@ -75,11 +77,17 @@ impl Core {
             }
             Decision::Run(trigger) => {
                 entry.standing.fired = Some(scheduled);
-                self.create_run(now, id, trigger, None, Some(scheduled), step);
+                match held {
+                    // It looks at the upstream again, which is what this time is for.
+                    Some(held) => self.requeue(now, held, step),
+                    None => {
+                        self.create_run(now, id, trigger, None, Some(scheduled), step);
+                    }
+                }
             }
         }
         if let Some(entry) = self.entries.get(id) {
-            step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
         }
         self.reschedule(now, id);
     }
@@ -110,7 +118,7 @@ impl Core {
                 |time: DateTime<Utc>| entry.project.schedule.latest_at_or_before(time, time) == Some(time);
             let pending = entry.next.filter(|next| *next <= now && has(*next));
             entry.standing.fired = Some(pending.map_or(now, |pending| pending - TimeDelta::seconds(1)));
-            step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
         }
         self.reschedule(now, id);
         let Some(entry) = self.entries.get_mut(id).filter(|_| pauses) else { return };
@@ -143,7 +151,7 @@ impl Core {
         let Some(entry) = self.entries.get_mut(id) else { return };
         if entry.standing.fired.is_some_and(|fired| fired - now > AHEAD) {
             entry.standing.fired = Some(now);
-            step.writes.push(Write::Standing(id.clone(), entry.standing.clone()));
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
         }
     }
 
@@ -200,19 +208,20 @@ fn decide(
 }
 
 /// The next time of a project, or one that has passed and is still to be decided.
-fn next_time(entry: &Entry, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn next_time(entry: &Entry, now: DateTime<Utc>, held_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
     let schedule = &entry.project.schedule;
     let decided = entry.standing.fired.unwrap_or(entry.project.created);
     match &schedule.rule {
         _ if !entry.project.enabled => None,
         Rule::Manual => None,
-        Rule::Every(_) if entry.active.is_some() => None,
+        Rule::Every(_) if entry.active.is_some() && held_at.is_none() => None,
         Rule::Every(pause) => {
-            let next = match &entry.standing.last_run {
+            let last = entry.standing.last_run.as_ref().map(|last| last.ended).max(held_at);
+            let next = match last {
                 None => decided.min(now),
                 Some(last) => {
                     let possible = |at: &DateTime<Utc>| *at - now <= AHEAD;
-                    let begin = [last.ended, decided].into_iter().filter(possible).max().unwrap_or(now);
+                    let begin = [last, decided].into_iter().filter(possible).max().unwrap_or(now);
                     begin.min(now).checked_add_signed(TimeDelta::from_std(*pause).ok()?)?
                 }
             };

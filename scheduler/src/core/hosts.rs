@@ -16,10 +16,12 @@ impl Core {
             Ending::Ran { end, .. } => reached(end),
             // It has told its marker.
             Ending::Unchanged { .. } => Reached::Served,
+            // A run that could not be looked at again stays held too.
             Ending::Returns { .. }
             | Ending::Skipped { .. }
             | Ending::Delayed { .. }
-            | Ending::Vetoed { .. } => Reached::Unknown,
+            | Ending::Vetoed { .. }
+            | Ending::Held(_) => Reached::Unknown,
         };
         if reached != Reached::Unknown {
             let jitter = self.random.random();

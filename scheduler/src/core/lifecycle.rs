@@ -25,12 +25,19 @@ impl Core {
         scheduled: Option<DateTime<Utc>>,
         step: &mut Step,
     ) -> RunId {
-        let run = Run {
+        let run = Run { requested_by, scheduled, ..self.new_run(now, id, trigger) };
+        let run_id = run.id;
+        self.accept(now, run, step);
+        run_id
+    }
+
+    fn new_run(&mut self, now: DateTime<Utc>, id: &ProjectId, trigger: Trigger) -> Run {
+        Run {
             id: self.new_id(now),
             project: id.clone(),
             trigger,
-            requested_by,
-            scheduled,
+            requested_by: None,
+            scheduled: None,
             queued: now,
             state: RunState::Queued,
             cancelled_by: None,
@@ -38,14 +45,16 @@ impl Core {
             attempts: Vec::new(),
             decisions: Vec::new(),
             delays: 0,
-        };
-        let run_id = run.id;
+            hold: None,
+        }
+    }
+
+    fn accept(&mut self, now: DateTime<Utc>, run: Run, step: &mut Step) {
         let stored = Arc::new(run.clone());
         self.adopt(now, run);
         step.writes.push(Write::Run(Arc::clone(&stored)));
-        step.effects.push(Effect::Publish(id.clone(), EventKind::RunQueued(stored)));
-        step.touched.insert(id.clone());
-        run_id
+        step.touched.insert(stored.project.clone());
+        step.effects.push(Effect::Publish(stored.project.clone(), EventKind::RunQueued(stored)));
     }
 
     /// Takes a run that has not ended under the clockwork's care.
@@ -61,6 +70,7 @@ impl Core {
                 entry.active = Some(run.id);
                 match &run.state {
                     RunState::BackingOff { until, .. } => self.retries.set(&run.id, Some(*until)),
+                    RunState::Held => {}
                     _ => waits = Some(run.queued.min(now)),
                 }
             } else {
@@ -74,14 +84,16 @@ impl Core {
         }
     }
 
-    /// Ends the wait of a run that backs off.
+    /// Ends the wait of a run that backs off, or is held.
     pub(super) fn requeue(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
         self.retries.set(&id, None);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.state = RunState::Queued;
-        step.touched.insert(run.project.clone());
+        let project = run.project.clone();
         step.writes.push(Write::Run(Arc::new(run.clone())));
         self.enqueue(now, id, now);
+        self.reschedule_pause(now, &project);
+        step.touched.insert(project);
     }
 
     /// Gives a waiting run its place again after its project's priority, upstream or labels changed.
@@ -142,7 +154,10 @@ impl Core {
             self.note_unclean(id);
         }
         match ending {
-            Ending::Ran { end, again_after } => self.rsync_ended(now, id, &end, again_after, step),
+            Ending::Ran { end, again_after } => {
+                self.healed(now, id, step);
+                self.rsync_ended(now, id, &end, again_after, step);
+            }
             other => self.no_rsync(now, id, other, step),
         }
     }
@@ -203,6 +218,7 @@ impl Core {
                 self.back_off(now, id, wait, reason, step);
             }
             (Ending::Vetoed { reason }, None) => self.end(now, id, Outcome::Failed, Some(reason), step),
+            (Ending::Held(plan), None) => self.hold(now, id, *plan, step),
             // It is another's.
             (Ending::Ran { .. }, None) => {}
         }
@@ -226,7 +242,7 @@ impl Core {
         self.retries.set(&id, Some(now + delay));
         let run = Arc::new(run.clone());
         if let Some(entry) = self.entries.get(&run.project) {
-            step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
+            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
         }
         step.touched.insert(run.project.clone());
         step.writes.push(Write::Run(Arc::clone(&run)));
@@ -236,13 +252,15 @@ impl Core {
     /// Ends a run that the server's own end cut off, and queues it once more for the next start.
     pub(crate) fn interrupt(&mut self, now: DateTime<Utc>, id: RunId, why: &str, step: &mut Step) {
         let Some(run) = self.runs.get(&id) else { return };
-        let (project, by) = (run.project.clone(), run.requested_by.clone());
+        let (project, by, hold) = (run.project.clone(), run.requested_by.clone(), run.hold.clone());
         // A run that waits behind it does the same work; a removed project has none left.
         let alone = |entry: &super::Entry| entry.active == Some(id) && entry.waiting.is_none();
         let again = self.entries.get(&project).is_some_and(alone);
         self.end(now, id, Outcome::Interrupted, Some(why.to_owned()), step);
         if again {
-            self.create_run(now, &project, Trigger::Recovery, by, None, step);
+            // What a person approved stays approved in the run that repeats this one.
+            let run = self.new_run(now, &project, Trigger::Recovery);
+            self.accept(now, Run { requested_by: by, hold, ..run }, step);
         }
     }
 
@@ -250,10 +268,10 @@ impl Core {
         &mut self,
         now: DateTime<Utc>,
         id: RunId,
-        by: &str,
+        reason: String,
         step: &mut Step,
     ) -> Option<Arc<Run>> {
-        self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step);
+        self.end(now, id, Outcome::Cancelled, Some(reason), step);
         step.writes.iter().rev().find_map(|write| match write {
             Write::Run(run) if run.id == id => Some(Arc::clone(run)),
             _ => None,
@@ -289,18 +307,18 @@ impl Core {
                 entry.active = behind;
             }
             note(&mut entry.standing, &run, outcome, generation, now, reason);
-            step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
+            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
             let next = entry.active.filter(|_| was_active).and_then(|next| self.runs.get(&next));
             if let Some((next, since)) = next.map(|next| (next.id, next.queued.min(now))) {
                 self.enqueue(now, next, since);
             }
-            self.reschedule_after_end(now, &run.project);
+            self.reschedule_pause(now, &run.project);
         }
         step.effects.push(Effect::Publish(run.project.clone(), EventKind::RunEnded(run)));
     }
 
     /// Only a pause after the end moves with the end; a calendar does not.
-    fn reschedule_after_end(&mut self, now: DateTime<Utc>, id: &ProjectId) {
+    pub(super) fn reschedule_pause(&mut self, now: DateTime<Utc>, id: &ProjectId) {
         let pauses =
             |entry: &super::Entry| matches!(entry.project.schedule.rule, crate::schedule::Rule::Every(_));
         if self.entries.get(id).is_some_and(pauses) {

@@ -112,7 +112,7 @@ impl Bench {
                         self.stored.remove(&project.id).map(|(_, standing)| standing).unwrap_or_default();
                     self.stored.insert(project.id.clone(), (project, standing));
                 }
-                Write::Standing(id, standing) => self.stored.get_mut(&id).unwrap().1 = standing,
+                Write::Standing(id, standing) => self.stored.get_mut(&id).unwrap().1 = *standing,
                 Write::ForgetProject(id) => {
                     self.stored.remove(&id);
                 }

@@ -79,7 +79,7 @@ impl Core {
     pub(super) fn try_elsewhere(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
         let Some(run) = self.runs.get(&id) else { return };
         if let Some(entry) = self.entries.get(&run.project) {
-            step.writes.push(Write::Standing(run.project.clone(), entry.standing.clone()));
+            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
         }
         self.requeue(now, id, step);
     }

@@ -21,7 +21,10 @@ async fn killed_before_the_move(folder: &Path) -> Settings {
     let data_dir = folder.join("data");
     let store = Store::open(&data_dir.join("store")).unwrap();
     let id = project.id.clone();
-    store.commit(vec![Write::Project(Arc::new(project)), Write::Standing(id, standing)]).await.unwrap();
+    store
+        .commit(vec![Write::Project(Arc::new(project)), Write::Standing(id, Box::new(standing))])
+        .await
+        .unwrap();
     store.close();
     Settings {
         landing: Landing { allowed_roots: Vec::new(), data_dir: data_dir.clone() },

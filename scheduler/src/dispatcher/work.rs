@@ -1,17 +1,19 @@
 //! One attempt as a task: a story in steps, and a promise that it has an end whatever happens.
 //!
-//! [`prepare`] sees whether it may go on and with which options, [`sync`] runs rsync, [`finish`] lets hooks judge. Each
+//! [`prepare`] sees whether it may go on and with which options, [`plan`] what it would delete and whether a person is
+//! to be asked, [`sync`] runs rsync, [`finish`] lets hooks judge. Each
 //! step gives the next one what it needs, or ends the story. What follows from an [`Ending`] is the clockwork's.
 
 mod ask;
 mod finish;
+mod plan;
 mod prepare;
 mod sync;
 mod upstream;
 
 use std::sync::Arc;
 
-use engine::Verdict;
+use engine::{Attempt, Verdict};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -78,12 +80,18 @@ pub(super) async fn attempt(
 impl Work<'_> {
     /// The whole story.
     async fn tell(mut self) -> Told {
-        let (ending, clean) = match prepare::prepare(&mut self).await {
+        let (ending, clean) = match self.planned().await {
             Ok(attempt) => sync::sync(&mut self, &attempt).await,
-            Err(ending) => (ending, true),
+            Err(ending) => (plan::still_held(self.start, ending), true),
         };
         let ending = finish::finish(&mut self, ending).await;
         Told { ending, decisions: self.decisions, clean }
+    }
+
+    /// What rsync is to do, as far as hooks and the guard let it.
+    async fn planned(&mut self) -> Next<Attempt> {
+        let attempt = prepare::prepare(self).await?;
+        plan::plan(self, attempt).await
     }
 
     /// Shows readers what is done now.

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use engine::{Stats, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::hold::HoldStored;
 use super::{RecordError, parse};
-use crate::run::{AttemptEnd, AttemptExit, AttemptRecord, Counts, HookDecision, Run, RunState};
+use crate::run::{AttemptEnd, AttemptExit, AttemptRecord, Counts, Hold, HookDecision, Run, RunState};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RunRecord {
@@ -27,6 +28,8 @@ pub(super) struct RunRecord {
     decisions: Vec<DecisionStored>,
     #[serde(default)]
     delays: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<HoldStored>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +49,7 @@ enum StateRecord {
     Queued,
     Running,
     BackingOff { until: DateTime<Utc>, reason: String },
+    Held,
     Ended { at: DateTime<Utc>, outcome: String, reason: Option<String>, generation: Option<u64> },
 }
 
@@ -106,6 +110,7 @@ impl From<&Run> for RunRecord {
             RunState::Queued => StateRecord::Queued,
             RunState::Running => StateRecord::Running,
             RunState::BackingOff { until, reason } => StateRecord::BackingOff { until, reason },
+            RunState::Held => StateRecord::Held,
             RunState::Ended { at, outcome, reason, generation } => {
                 StateRecord::Ended { at, outcome: outcome.as_str().to_owned(), reason, generation }
             }
@@ -123,6 +128,7 @@ impl From<&Run> for RunRecord {
             attempts: run.attempts.iter().map(AttemptStored::from).collect(),
             decisions: run.decisions.iter().map(DecisionStored::from).collect(),
             delays: run.delays,
+            hold: run.hold.as_ref().map(HoldStored::from),
         }
     }
 }
@@ -135,6 +141,7 @@ impl TryFrom<RunRecord> for Run {
             StateRecord::Queued => RunState::Queued,
             StateRecord::Running => RunState::Running,
             StateRecord::BackingOff { until, reason } => RunState::BackingOff { until, reason },
+            StateRecord::Held => RunState::Held,
             StateRecord::Ended { at, outcome, reason, generation } => {
                 RunState::Ended { at, outcome: parse("outcome", &outcome)?, reason, generation }
             }
@@ -152,6 +159,7 @@ impl TryFrom<RunRecord> for Run {
             attempts: record.attempts.into_iter().map(AttemptRecord::try_from).collect::<Result<_, _>>()?,
             decisions: record.decisions.into_iter().map(HookDecision::try_from).collect::<Result<_, _>>()?,
             delays: record.delays,
+            hold: record.hold.map(Hold::try_from).transpose()?,
         })
     }
 }

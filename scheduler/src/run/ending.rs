@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use engine::Verdict;
 
-use super::{AttemptEnd, AttemptExit, Counts};
+use super::{AttemptEnd, AttemptExit, Counts, Plan};
 use crate::hooks::When;
 
 /// What the task of an attempt reports.
@@ -56,6 +56,8 @@ pub enum Ending {
         /// Why.
         reason: String,
     },
+    /// The guard asks a person; nothing was changed.
+    Held(Box<Plan>),
 }
 
 impl Ending {
@@ -81,6 +83,7 @@ impl Ending {
             Self::Skipped { reason } => ("skipped", reason),
             Self::Vetoed { reason } => ("vetoed", reason),
             Self::Delayed { reason, .. } => ("delayed", reason),
+            Self::Held(plan) => ("held", &plan.reason),
         }
     }
 }

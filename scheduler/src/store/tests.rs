@@ -21,6 +21,7 @@ fn run(number: u128, name: &str, state: RunState) -> Arc<Run> {
         attempts: Vec::new(),
         decisions: Vec::new(),
         delays: 0,
+        hold: None,
     })
 }
 
@@ -38,7 +39,7 @@ async fn what_was_committed_is_there_after_a_restart() {
         let store = Store::open(folder.path()).unwrap();
         let writes = vec![
             Write::Project(Arc::clone(&project)),
-            Write::Standing(project.id.clone(), standing.clone()),
+            Write::Standing(project.id.clone(), Box::new(standing.clone())),
             Write::Run(Arc::clone(&first)),
             Write::Run(Arc::clone(&second)),
             Write::Run(run(3, "debian-cd", ended())),
@@ -115,7 +116,7 @@ async fn filled(folder: &Path) -> Store {
     let project = Arc::new(project("p", "h", "/d/p"));
     let standing = Standing { generation: 3, ..Standing::default() };
     let writes = vec![
-        Write::Standing(project.id.clone(), standing),
+        Write::Standing(project.id.clone(), Box::new(standing)),
         Write::Project(project),
         Write::Run(run(1, "p", ended())),
         Write::Run(run(2, "p", RunState::Queued)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use engine::rsyncd::{Module, Rsyncd};
-use engine::{Engine, Limits, Options, RetryPolicy};
+use engine::{Engine, Limits, Options, RetryPolicy, Source};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
 use scheduler::retention::Retention;
@@ -36,7 +36,8 @@ impl Site {
         for name in ["a", "b", "pool/c"] {
             write(&tree.join(name), name);
         }
-        let modules = [Module::new("tree", &tree)];
+        write(&root.join("other/something-else"), "another tree");
+        let modules = [Module::new("tree", &tree), Module::new("other", &root.join("other"))];
         let upstream =
             Rsyncd::start(Path::new("rsync"), &guardian(), &root.join("rsyncd"), &modules).await.unwrap();
         let data_dir = root.join("data");
@@ -51,6 +52,21 @@ impl Site {
         };
         let scheduler = start(&settings).await;
         Self { scheduler, upstream, folder }
+    }
+
+    /// A path below the tree that the daemon serves.
+    pub(crate) fn served(&self, name: &str) -> PathBuf {
+        self.folder.path().join("upstream").join(name)
+    }
+
+    /// A folder that nobody serves or mirrors.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A module with another tree.
+    pub(crate) fn other_module(&self) -> Source {
+        format!("rsync://127.0.0.1:{}/other", self.upstream.port()).parse().unwrap()
     }
 
     /// A path below the project's destination.
@@ -117,10 +133,15 @@ impl Site {
         self.stored(run, |run| run.state.is_ended()).await
     }
 
-    /// Waits until a run is as it should be, and gives it.
+    /// Waits until a run is as it should be, on the disk and for readers, and gives it.
     pub(crate) async fn stored(&self, run: RunId, good: impl Fn(&Run) -> bool) -> Run {
         let read = || self.scheduler.store().run(run).unwrap().unwrap();
-        wait_for(|| Some(read()).filter(&good), || format!("{:?}", read())).await
+        let shown = |stored: &Run| match self.scheduler.board().run(run) {
+            Some(live) => live.state == stored.state,
+            None => stored.state.is_ended(),
+        };
+        let both = |stored: &Run| good(stored) && shown(stored);
+        wait_for(|| Some(read()).filter(both), || format!("{:?}", read())).await
     }
 
     /// A run's log.

@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is how a failure is told")]
 
+mod guard;
 mod hooks;
 mod kit;

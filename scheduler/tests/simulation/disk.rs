@@ -23,7 +23,7 @@ impl Disk {
                 self.projects.insert(project.id.clone(), Arc::clone(project));
             }
             Write::Standing(id, standing) => {
-                self.standings.insert(id.clone(), standing.clone());
+                self.standings.insert(id.clone(), Standing::clone(standing));
             }
             Write::ForgetProject(id) => {
                 self.projects.remove(id);

@@ -1,6 +1,7 @@
 //! What is broken on purpose, to see that the ledger can fail.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use engine::Limits;
 use scheduler::core::{Step, Tool, Write};
@@ -32,13 +33,15 @@ pub(crate) enum Fault {
     DecidesForNothing,
     /// The clockwork does not queue again what was interrupted.
     ForgetsTheInterrupted,
+    /// The clockwork does not tell the run that repeats another one what was approved.
+    ForgetsApprovals,
     /// The clockwork goes by other bounds.
     IgnoresBounds,
 }
 
 impl Fault {
     /// Every fault there is.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::LosesAWrite,
         Self::TearsABatch,
         Self::RepeatsABatch,
@@ -49,6 +52,7 @@ impl Fault {
         Self::WritesNoKey,
         Self::DecidesForNothing,
         Self::ForgetsTheInterrupted,
+        Self::ForgetsApprovals,
         Self::IgnoresBounds,
     ];
 
@@ -69,6 +73,15 @@ impl Fault {
             Self::ForgetsTheInterrupted => step
                 .writes
                 .retain(|write| !matches!(write, Write::Run(run) if run.trigger == Trigger::Recovery)),
+            Self::ForgetsApprovals => {
+                for write in &mut step.writes {
+                    if let Write::Run(run) = write
+                        && run.trigger == Trigger::Recovery
+                    {
+                        Arc::make_mut(run).hold = None;
+                    }
+                }
+            }
             _ => {}
         }
     }

@@ -26,6 +26,7 @@ pub(crate) enum Wish {
     Delete(ProjectId),
     Sync,
     Cancel(RunId),
+    Approve(RunId),
 }
 
 impl Wish {
@@ -35,7 +36,8 @@ impl Wish {
             Command::Replace { project, .. } => Self::Replace(project.id.clone(), project.name.clone()),
             Command::Enable { id, enabled } => Self::Enable(id.clone(), *enabled),
             Command::Delete { id, .. } => Self::Delete(id.clone()),
-            Command::Cancel { run, .. } => Self::Cancel(*run),
+            Command::Cancel { run, .. } | Command::Reject { run, .. } => Self::Cancel(*run),
+            Command::Approve { run, .. } => Self::Approve(*run),
             Command::Noted { command, .. } => Self::of(command),
             Command::Sync { .. } | Command::Check { .. } | Command::Rename(_) => Self::Sync,
         }
@@ -44,7 +46,7 @@ impl Wish {
     fn changes(&self) -> Option<&ProjectId> {
         match self {
             Self::Create(id, _) | Self::Replace(id, _) | Self::Enable(id, _) | Self::Delete(id) => Some(id),
-            Self::Sync | Self::Cancel(_) => None,
+            Self::Sync | Self::Cancel(_) | Self::Approve(_) => None,
         }
     }
 }
@@ -74,7 +76,11 @@ pub(crate) struct Ledger {
     epoch: BTreeMap<ProjectId, u64>,
     keys: BTreeSet<(ProjectId, u64, DateTime<Utc>)>,
     cancelled: BTreeSet<RunId>,
-    attempts: BTreeSet<(RunId, usize)>,
+    attempts: BTreeSet<(RunId, usize, usize)>,
+    /// How often each run went back to waiting without an attempt.
+    looks: BTreeMap<RunId, usize>,
+    /// What people let through; it stays so until another plan is found.
+    approved: BTreeSet<RunId>,
 }
 
 impl Ledger {
@@ -95,7 +101,7 @@ impl Ledger {
             match write {
                 Write::Run(run) => self.run(run)?,
                 Write::Standing(id, standing) => {
-                    self.standings.insert(id.clone(), standing.clone());
+                    self.standings.insert(id.clone(), Standing::clone(standing));
                 }
                 Write::ForgetProject(id) => {
                     self.standings.remove(id);
@@ -157,7 +163,9 @@ impl Ledger {
             };
             let pauses = matches!(project.schedule.rule, Rule::Every(_));
             match (runs, skips) {
-                ([], 0) if old.is_some() && after.fired != old => return wrong("a lost decision"),
+                ([], 0) if old.is_some() && after.fired != old && !self.looks_again(id, commit) => {
+                    return wrong("a lost decision");
+                }
                 ([], 0) => {}
                 ([run], 0) if run.scheduled != after.fired => return wrong("a run without its key"),
                 ([run], 0) => self.key(id, run, pauses)?,
@@ -194,6 +202,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether the held run of a project is queued to look at its upstream, which answers a schedule time.
+    fn looks_again(&self, id: &ProjectId, commit: &Commit<'_>) -> bool {
+        let queued = |write: &Write| match write {
+            Write::Run(run) => run.project == *id && run.hold.is_some() && run.state == RunState::Queued,
+            _ => false,
+        };
+        commit.writes.iter().any(queued)
+    }
+
     fn key(&mut self, id: &ProjectId, run: &Run, pauses: bool) -> Result<(), Violation> {
         let epoch = self.epoch.get(id).copied().unwrap_or_default();
         let key = (id.clone(), epoch, run.scheduled.unwrap_or_default());
@@ -224,6 +241,13 @@ impl Ledger {
                 .filter(|other| !self.live.contains_key(&other.id))
                 .map(|other| other.id)
                 .collect();
+            let heirs = commit.writes.iter().filter_map(|write| match write {
+                Write::Run(heir) if again.contains(&heir.id) => Some(heir),
+                _ => None,
+            });
+            if heirs.last().is_some_and(|heir| heir.hold != run.hold) {
+                return Err(format!("{run:?} was held or approved, and what repeats it is not"));
+            }
             if again.len() != usize::from(waited == 0) {
                 return Err(format!("{run:?} was interrupted, {waited} waited, and {again:?} follow"));
             }
@@ -234,9 +258,9 @@ impl Ledger {
     fn run(&mut self, run: &Arc<Run>) -> Result<(), Violation> {
         let before = self.live.get(&run.id).map(|run| &run.state);
         let good = match (before, &run.state) {
-            (None | Some(RunState::BackingOff { .. }), RunState::Queued)
+            (None | Some(RunState::BackingOff { .. } | RunState::Held), RunState::Queued)
             | (Some(RunState::Queued), RunState::Running)
-            | (Some(RunState::Running), RunState::BackingOff { .. })
+            | (Some(RunState::Running), RunState::BackingOff { .. } | RunState::Held)
             | (Some(_), RunState::Ended { .. }) => true,
             (Some(RunState::Running), RunState::Running) => run.cancelled_by.is_some(),
             (Some(RunState::BackingOff { until, .. }), RunState::BackingOff { until: now, .. }) => {
@@ -255,6 +279,11 @@ impl Ledger {
                 return Err(format!("a cancelled run goes on: {run:?}"));
             }
         }
+        let before = self.live.get(&run.id).map_or(0, |before| before.attempts.len());
+        self.holds_are_kept(run)?;
+        if before > run.attempts.len() {
+            *self.looks.entry(run.id).or_default() += 1;
+        }
         if run.state.is_ended() {
             self.live.remove(&run.id);
             self.ended += 1;
@@ -262,6 +291,21 @@ impl Ledger {
             self.live.insert(run.id, Arc::clone(run));
         }
         Ok(())
+    }
+
+    /// A hold says why, and an approval is not forgotten but by a new plan.
+    fn holds_are_kept(&mut self, run: &Run) -> Result<(), Violation> {
+        if run.state == RunState::Held {
+            self.approved.remove(&run.id);
+            if run.open_hold().is_none() {
+                return Err(format!("held, and nobody knows why: {run:?}"));
+            }
+        }
+        let approved = run.hold.as_ref().is_some_and(|hold| hold.approved_by().is_some());
+        match self.approved.contains(&run.id) && !approved {
+            true => Err(format!("an approval is forgotten: {run:?}")),
+            false => Ok(()),
+        }
     }
 
     fn wish(&mut self, wish: &Wish, answer: &Answer) -> Result<(), Violation> {
@@ -283,6 +327,9 @@ impl Ledger {
             (Wish::Cancel(run), Answer::Run(_)) => {
                 self.cancelled.insert(*run);
             }
+            (Wish::Approve(run), Answer::Run(answer)) if answer.id == *run => {
+                self.approved.insert(*run);
+            }
             (Wish::Sync, Answer::Run(_)) => {}
             (_, answer) => return Err(format!("an answer that was not asked for: {answer:?}")),
         }
@@ -295,7 +342,9 @@ impl Ledger {
         if stored.state != RunState::Running || stored.attempts.len() != number {
             return Err(format!("attempt {number} starts, and stored is {stored:?}"));
         }
-        if !self.attempts.insert((run, number)) {
+        // What started no rsync was no attempt, and its number is used again.
+        let looked = self.looks.get(&run).copied().unwrap_or_default();
+        if !self.attempts.insert((run, number, looked)) {
             return Err(format!("attempt {number} of {run} starts twice"));
         }
         match self.cancelled.contains(&run) {

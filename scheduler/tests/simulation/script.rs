@@ -11,7 +11,8 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use scheduler::core::Input;
 use scheduler::cron::CronText;
-use scheduler::run::{AttemptEnd, AttemptExit, Ending, Told};
+use scheduler::guard::Amount;
+use scheduler::run::{AttemptEnd, AttemptExit, Ending, Plan, Told};
 use scheduler::{Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rule, RunId, Schedule};
 
 /// How many projects there can be.
@@ -48,6 +49,14 @@ pub(crate) fn command(random: &mut SmallRng, live: &[RunId]) -> Command {
         40..48 => Command::Enable { id: id(random), enabled: random.random_bool(0.7) },
         48..56 => Command::Delete { id: id(random), if_version: None },
         56..85 => Command::Sync { id: id(random), by: by() },
+        85..91 => match live.choose(random) {
+            Some(run) => Command::Approve { run: *run, by: by(), plan: None },
+            None => Command::Sync { id: id(random), by: by() },
+        },
+        91..93 => match live.choose(random) {
+            Some(run) => Command::Reject { run: *run, by: by() },
+            None => Command::Sync { id: id(random), by: by() },
+        },
         _ => match live.choose(random) {
             Some(run) => Command::Cancel { run: *run, by: by() },
             None => Command::Sync { id: id(random), by: by() },
@@ -116,40 +125,67 @@ fn schedule(random: &mut SmallRng) -> Schedule {
     Schedule { rule, timezone: chrono_tz::UTC, start: None, end: None, jitter, catch_up }
 }
 
+/// How an attempt ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Ran(Verdict),
+    Unchanged,
+    Skipped,
+    Delayed,
+    /// By one of few plans, so that the same one comes again.
+    Held(u8),
+}
+
 /// How an rsync ends; one that was asked to stop mostly does.
-pub(crate) fn end(random: &mut SmallRng, run: RunId, stopped: bool) -> (RunId, Verdict, u64) {
+pub(crate) fn end(random: &mut SmallRng, run: RunId, stopped: bool) -> (RunId, How, u64) {
     let obeys = stopped && random.random_bool(0.7);
     let verdict = match random.random_range(0..10) {
-        _ if obeys => Verdict::Cancelled,
-        0..5 => Verdict::Done,
-        5 => Verdict::Partial,
-        6..8 => Verdict::RetrySoon,
-        8 => Verdict::RetryLater,
-        _ => Verdict::GiveUp,
+        _ if obeys => How::Ran(Verdict::Cancelled),
+        0..5 => How::Ran(Verdict::Done),
+        5 => How::Ran(Verdict::Partial),
+        6 => How::Ran(Verdict::RetrySoon),
+        7 => match random.random_range(0..3) {
+            0 => How::Unchanged,
+            1 => How::Skipped,
+            _ => How::Delayed,
+        },
+        8 => How::Ran(Verdict::RetryLater),
+        9 if random.random_bool(0.3) => How::Ran(Verdict::GiveUp),
+        _ => How::Held(random.random_range(0..2)),
     };
     (run, verdict, random.random_range(0..2))
 }
 
 /// The end of an attempt.
-pub(crate) fn ended(run: RunId, verdict: Verdict, created: u64) -> Input {
-    let end = AttemptEnd {
-        duration: Duration::from_secs(1),
-        exit: AttemptExit::Code(0),
-        class: "test".to_owned(),
-        verdict,
-        reason: "because".to_owned(),
-        stats: None,
-        changes: Counts { created, ..Counts::default() },
-        stderr: Vec::new(),
-    };
-    Input::AttemptEnded {
-        run,
-        told: Box::new(Told {
-            ending: Ending::ran(end),
-            decisions: Vec::new(),
-            clean: verdict == Verdict::Done,
+pub(crate) fn ended(run: RunId, how: How, created: u64, now: DateTime<Utc>) -> Input {
+    let reason = "because".to_owned();
+    let ending = match how {
+        How::Ran(verdict) => Ending::ran(AttemptEnd {
+            duration: Duration::from_secs(1),
+            exit: AttemptExit::Code(0),
+            class: "test".to_owned(),
+            verdict,
+            reason,
+            stats: None,
+            changes: Counts { created, ..Counts::default() },
+            stderr: Vec::new(),
         }),
-    }
+        How::Unchanged => Ending::Unchanged { reason },
+        How::Skipped => Ending::Skipped { reason },
+        How::Delayed => Ending::Delayed { wait: Duration::from_mins(7), reason },
+        How::Held(plan) => Ending::Held(Box::new(Plan {
+            digest: plan.to_string(),
+            at: now,
+            deletions: Amount { entries: 1000, bytes: 0 },
+            tree: Amount::default(),
+            created: 0,
+            updated: 0,
+            reason,
+            listed_by: run,
+        })),
+    };
+    let clean = !matches!(how, How::Ran(verdict) if verdict != Verdict::Done);
+    Input::AttemptEnded { run, told: Box::new(Told { ending, decisions: Vec::new(), clean }) }
 }
 
 /// How far the clock moves until something is done next; `wake` is when there is something to do.

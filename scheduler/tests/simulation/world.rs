@@ -16,7 +16,7 @@ use scheduler::{Answer, Bounds, Command, EventKind, ProjectId, RunId, RunState};
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::ledger::{Commit, Ledger, Violation, Wish};
-use crate::script;
+use crate::script::{self, How};
 
 /// A going rsync.
 struct Process {
@@ -26,8 +26,8 @@ struct Process {
     stopped: bool,
 }
 
-/// How an attempt ended: its run, its verdict, and how many files it made.
-type End = (RunId, Verdict, u64);
+/// How an attempt ended: its run, how, and how many files it made.
+type End = (RunId, How, u64);
 
 /// What becomes of a step.
 enum Fate {
@@ -133,12 +133,16 @@ impl World {
         let off = |id| Command::Enable { id, enabled: false };
         self.round(Vec::new(), ids.into_iter().map(off).collect(), Vec::new())?;
         for _ in 0..100 {
-            let ends = self.processes.keys().map(|run| (*run, Verdict::Done, 0)).collect();
+            // A person comes, and looks at what is held.
+            let held = self.core.live_runs().filter(|run| run.state == RunState::Held).map(|run| run.id);
+            let approve = |run| Command::Approve { run, by: "ann".to_owned(), plan: None };
+            let approvals: Vec<Command> = held.map(approve).collect();
+            let ends = self.processes.keys().map(|run| (*run, How::Ran(Verdict::Done), 0)).collect();
             self.processes.clear();
             let wake = self.core.next_wake();
             let pass = wake.map_or(TimeDelta::minutes(1), |wake| (wake - self.now).max(TimeDelta::zero()));
             self.let_pass(pass, wake);
-            self.round(ends, Vec::new(), Vec::new())?;
+            self.round(ends, approvals, Vec::new())?;
         }
         self.ledger.is_at_rest()
     }
@@ -159,8 +163,8 @@ impl World {
         let mut step = std::mem::take(&mut self.carried);
         let mut ended = std::mem::take(&mut self.unsaved);
         ended.extend(ends);
-        for (run, verdict, created) in ended.clone() {
-            self.core.handle(self.now, script::ended(run, verdict, created), &mut step);
+        for (run, how, created) in ended.clone() {
+            self.core.handle(self.now, script::ended(run, how, created, self.now), &mut step);
         }
         let wishes: Vec<Wish> = commands.iter().map(Wish::of).collect();
         for (ticket, command) in (0..).zip(commands) {

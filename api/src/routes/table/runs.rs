@@ -26,6 +26,27 @@ pub(super) fn rows() -> Vec<Route> {
             ..row("post", "/api/v1/runs/{run}/cancel", "stop it", || post(runs::cancel))
         },
         Route {
+            access: Access::Change,
+            query: &[Query {
+                name: "plan",
+                kind: "string",
+                about: "the digest of the plan that was looked at, to refuse another one",
+            }],
+            answer: (200, Answer::Json("Run")),
+            errors: &[400, 404, 409, 507],
+            ..row("post", "/api/v1/runs/{run}/approve", "let exactly the plan of a held run through", || {
+                post(runs::approve)
+            })
+        },
+        Route {
+            access: Access::Change,
+            answer: (200, Answer::Json("Run")),
+            errors: &[404, 409, 507],
+            ..row("post", "/api/v1/runs/{run}/reject", "end a held run, which deletes nothing", || {
+                post(runs::reject)
+            })
+        },
+        Route {
             query: &[
                 Query { name: "follow", kind: "boolean", about: "go on until the run ends" },
                 Query { name: "tail", kind: "integer", about: "only the last so many lines" },
@@ -41,7 +62,7 @@ pub(super) fn rows() -> Vec<Route> {
             ..row(
                 "get",
                 "/api/v1/runs/{run}/changes",
-                "the paths that it created, updated and deleted",
+                "the paths that it created, updated and deleted; of a held run, what it would delete",
                 || get(runs::changes),
             )
         },

@@ -130,6 +130,7 @@ fn outcome(work: &Work<'_>, ending: &Ending, context: &RunContext) -> RunOutcome
         Ending::Ran { end, .. } => Status::of_attempt(end),
         Ending::Unchanged { .. } => Status::Unchanged,
         Ending::Skipped { .. } | Ending::Delayed { .. } | Ending::Returns { .. } => Status::Skipped,
+        Ending::Held(_) => Status::Held,
         Ending::Vetoed { .. } => Status::Other("vetoed".to_owned()),
     };
     RunOutcome {

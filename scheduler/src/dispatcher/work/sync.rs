@@ -20,7 +20,7 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
     (Ending::ran(ended(report)), clean)
 }
 
-fn ended(report: AttemptReport) -> AttemptEnd {
+pub(super) fn ended(report: AttemptReport) -> AttemptEnd {
     let Changes { created, updated, deleted } = report.changes;
     let exit = match &report.exit {
         Exit::Code(code) => AttemptExit::Code(*code),
