@@ -8,6 +8,7 @@ pub(crate) mod fields;
 mod publish;
 mod schedule;
 mod source;
+mod stages;
 #[cfg(test)]
 mod tests;
 
@@ -103,6 +104,7 @@ pub fn project(
     let enabled = fields.bool("enabled").unwrap_or(true);
     let labels = labels(&mut fields);
     let options = options(&mut fields, &defaults.options);
+    let stages = stages::read(&mut fields, options.as_ref());
     let schedule = schedule::read(&mut fields, &seed);
     let retry = retry(&mut fields, &defaults.retry);
     let timeout = fields.duration("timeout").unwrap_or(defaults.timeout);
@@ -139,6 +141,7 @@ pub fn project(
         given_dest,
         place,
         options,
+        stages,
         schedule,
         retry,
         timeout,

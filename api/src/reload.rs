@@ -9,7 +9,7 @@ use engine::{Options, RetryPolicy};
 use scheduler::destination::Landing;
 use scheduler::queue::Patience;
 use scheduler::retention::Retention;
-use scheduler::{Bounds, Guard, Scheduler, Settings};
+use scheduler::{Bounds, Guard, Scheduler, Settings, TraceSite};
 use serde::Serialize;
 
 use crate::config::{self, Config, Master, Role};
@@ -122,6 +122,7 @@ pub fn apply(settings: &mut Settings, config: &Config) {
     settings.landing =
         Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
     settings.max_log = config.history.max_log.0;
+    settings.trace = trace_site(&config.site);
     settings.retention = Retention {
         max_age: config.history.max_age,
         max_runs: count(config.history.max_runs),
@@ -132,6 +133,17 @@ pub fn apply(settings: &mut Settings, config: &Config) {
 /// How long a slave leaves a master alone that is full or away.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 const LONG_WAIT: Duration = Duration::from_mins(2);
+
+/// The host that people reach the trees by, or a name that is one.
+fn trace_site(site: &config::Site) -> Option<TraceSite> {
+    let host = site.url.split_once("://").map(|(_, rest)| rest.split(['/', ':']).next().unwrap_or_default());
+    let plain = |name: &&str| {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(good)
+    };
+    let name = host.into_iter().chain([site.name.as_str()]).find(plain)?;
+    Some(TraceSite { name: name.to_owned(), maintainer: site.email.clone() })
+}
 
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)

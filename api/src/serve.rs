@@ -208,6 +208,7 @@ async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
         max_log: config.history.max_log.0,
         data_dir,
         hooks: None,
+        trace: None,
     };
     reload::apply(&mut settings, config);
     Ok(Scheduler::start(settings, engine).await?)

@@ -23,10 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::guardian::{self, Guarded, Said, Spec};
 use crate::monitor::{Monitor, Phase};
-use crate::rsync::args::{Limits, arguments, shown};
+use crate::rsync::args::{Limits, shown};
 use crate::rsync::edits::{self, Edit, EditError};
 use crate::rsync::exit::{Exit, Judgement, Verdict, judge};
 use crate::rsync::options::Options;
+use crate::rsync::stages::{self, Stages};
 use crate::rsync::stats::Stats;
 use crate::rsync::version::{NotRsync, Version};
 use crate::secret::Secret;
@@ -70,13 +71,15 @@ pub struct Attempt {
     pub stall: Option<Duration>,
     /// Since when an earlier attempt may have left unfinished files; they are swept.
     pub unclean_since: Option<SystemTime>,
+    /// Two rsyncs, the first without the index; none: one for all.
+    pub stages: Option<Stages>,
 }
 
 impl Attempt {
-    /// rsync's arguments, without the program. Secrets are never among them.
+    /// rsync's arguments, without the program; of two stages, the last one's. Secrets are never among them.
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
-        arguments(&self.source, &self.dest, &self.options, &self.limits, self.password.is_some())
+        stages::last(self)
     }
 
     /// Changes this attempt as hooks ask.
@@ -90,7 +93,11 @@ impl Attempt {
     /// The whole command line as a person would type it.
     #[must_use]
     pub fn shown(&self, program: &Path) -> String {
-        shown(program, &self.arguments())
+        let last = shown(program, &self.arguments());
+        match stages::first(self) {
+            Some(first) => format!("{} && {last}", shown(program, &first)),
+            None => last,
+        }
     }
 }
 
@@ -111,6 +118,8 @@ pub struct AttemptReport {
     pub stderr_tail: Vec<String>,
     /// Whether it can have left no unfinished file behind.
     pub clean: bool,
+    /// The stage in which it ended, from 1; none: it had one only.
+    pub stage: Option<u8>,
 }
 
 /// Numbers of changed paths.
@@ -205,7 +214,11 @@ impl Engine {
             Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
             Err(error) => Exit::NotStarted(error.to_string()),
         };
+        let stage = stages::first(attempt).map(|_| reader.started().max(1));
+        let whole = is_whole(attempt, &reader);
         let (stats, changes, findings) = reader.finish();
+        // A good end of the first stage alone proves nothing.
+        let stats = stats.filter(|_| whole || exit != Exit::Code(0));
         let judgement = judge(&exit, stats.as_ref(), &findings);
         let done = judgement.verdict == Verdict::Done && !attempt.options.is_rehearsal();
         if done && attempt.unclean_since.is_some() {
@@ -213,7 +226,16 @@ impl Engine {
         }
         let clean = matches!(exit, Exit::Code(0 | 23..=25) | Exit::NotStarted(_) | Exit::Busy);
         let duration = started.elapsed();
-        AttemptReport { exit, judgement, stats, changes, duration, stderr_tail: findings.tail(), clean }
+        AttemptReport {
+            exit,
+            judgement,
+            stats,
+            changes,
+            duration,
+            stderr_tail: findings.tail(),
+            clean,
+            stage,
+        }
     }
 
     /// The command line of an attempt, as a person would type it.
@@ -223,9 +245,15 @@ impl Engine {
     }
 
     fn spec(&self, attempt: &Attempt) -> Spec {
+        let bytes = |line: Vec<OsString>| line.into_iter().map(OsString::into_vec).collect();
+        let (args, then) = match stages::first(attempt) {
+            Some(first) => (first, Some(attempt.arguments())),
+            None => (attempt.arguments(), None),
+        };
         Spec {
             program: self.program.clone(),
-            args: attempt.arguments().into_iter().map(OsString::into_vec).collect(),
+            args: bytes(args),
+            then: then.map(bytes),
             home: self.home.clone(),
             input: attempt.password.as_ref().map(|password| format!("{}\n", password.expose())),
             locks: Some(self.locks.clone()),
@@ -284,7 +312,8 @@ impl Engine {
         guarded.wait().await;
         match (exit, ours) {
             // It had done all of it before it was asked to end.
-            (exit @ Exit::Code(0), _) | (exit, None) => exit,
+            (exit @ Exit::Code(0), _) if is_whole(attempt, reader) => exit,
+            (exit, None) => exit,
             (_, Some(reason)) => reason,
         }
     }
@@ -328,6 +357,11 @@ fn heard(said: Said, reader: &mut Reader<'_>, watchdog: &mut Watchdog) -> Option
         Said::Signalled(signal) => Some(Exit::Signal(signal)),
         Said::Gone => Some(Exit::Lost),
     }
+}
+
+/// Whether every stage was begun.
+fn is_whole(attempt: &Attempt, reader: &Reader<'_>) -> bool {
+    stages::first(attempt).is_none() || reader.started() >= 2
 }
 
 fn far() -> Instant {

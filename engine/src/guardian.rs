@@ -31,13 +31,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, WaitStatus, set_child_subreaper, setrlimit};
 
 use crate::lock::{DestinationLock, LockError};
-use process::Rsync;
+use process::{Pipes, Rsync};
 use wire::Report;
 
 /// The word that makes our binary a guardian, as its first argument.
 pub const WORD: &str = "guardian";
 /// How long the receiver may linger after rsync's main process has ended.
 const LINGER: Duration = Duration::from_secs(5);
+/// Exits of a first rsync after which the second one follows: what went away meanwhile is not missed.
+const DONE: i32 = 0;
+const VANISHED: i32 = 24;
 /// How often the remaining processes are looked for, when there is no event to wait for.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -59,18 +62,39 @@ fn guard() -> io::Result<()> {
     orders.read_line(&mut line)?;
     let spec: Spec = serde_json::from_str(&line)?;
     prepare()?;
+    let pipes = spec.then.as_ref().map(|_| Pipes::keep()).transpose()?;
     let (rsync, _lock) = match start(&spec) {
         Ok(started) => started,
         Err(report) => return tell(&control, &report),
     };
     release_pipes()?;
-    tell(&control, &Report::Started { pid: rsync.pid() })?;
     // An order that came together with the specification was read together with it.
     let ordered = !orders.buffer().is_empty();
-    let status = watch(&control, &rsync, Duration::from_millis(spec.grace_ms), ordered)?;
+    let (status, stopped) = see_out(&control, &rsync, &spec, ordered)?;
+    let ended_well = matches!(status.exit_status(), Some(DONE | VANISHED));
+    let (Some(args), Some(pipes), true, false) = (&spec.then, pipes, ended_well, stopped) else {
+        return tell(&control, &Report::from(status));
+    };
+    let second = match Rsync::spawn(&spec, args, Some(pipes)) {
+        Ok(second) => second,
+        Err(error) => return tell(&control, &Report::Failed { why: error.to_string() }),
+    };
+    let (status, _) = see_out(&control, &second, &spec, false)?;
+    tell(&control, &Report::from(status))
+}
+
+/// Watches an rsync to its end, and leaves nothing of it. Also says whether it was asked to end.
+fn see_out(
+    control: &UnixStream,
+    rsync: &Rsync,
+    spec: &Spec,
+    ordered: bool,
+) -> io::Result<(WaitStatus, bool)> {
+    tell(control, &Report::Started { pid: rsync.pid() })?;
+    let ended = watch(control, rsync, Duration::from_millis(spec.grace_ms), ordered)?;
     rsync.reap_rest(LINGER, LOOK)?;
     leftovers::remove(rsync.unfinished());
-    tell(&control, &Report::from(status))
+    Ok(ended)
 }
 
 /// Makes this process one that nothing but its own end can separate from its children.
@@ -90,7 +114,7 @@ fn start(spec: &Spec) -> Result<(Rsync, Option<DestinationLock>), Report> {
         (Some(locks), Some(dest)) => Some(lock(locks, dest)?),
         _ => None,
     };
-    let rsync = Rsync::spawn(spec).map_err(|error| failed(error.to_string()))?;
+    let rsync = Rsync::spawn(spec, &spec.args, None).map_err(|error| failed(error.to_string()))?;
     Ok((rsync, lock))
 }
 
@@ -114,13 +138,18 @@ fn release_pipes() -> io::Result<()> {
 }
 
 /// Waits for rsync's end, ending it when the supervisor says so, has said so, or is gone.
-fn watch(control: &UnixStream, rsync: &Rsync, grace: Duration, mut ordered: bool) -> io::Result<WaitStatus> {
+fn watch(
+    control: &UnixStream,
+    rsync: &Rsync,
+    grace: Duration,
+    mut ordered: bool,
+) -> io::Result<(WaitStatus, bool)> {
     control.set_nonblocking(true)?;
     let mut stopping: Option<Instant> = None;
     let mut killed = false;
     loop {
         if let Some(status) = rsync.try_wait()? {
-            return Ok(status);
+            return Ok((status, stopping.is_some()));
         }
         let listen = stopping.is_none().then(|| control.as_fd());
         let wait = stopping.map(|since| grace.saturating_sub(since.elapsed()).max(LOOK));

@@ -36,6 +36,7 @@ pub use rsync::edits::{Edit, EditError};
 pub use rsync::exit::{Class, Exit, Judgement, Verdict};
 pub use rsync::options::{DeleteMode, Options, OptionsError};
 pub use rsync::output::{Change, ChangeKind, EntryKind, Progress};
+pub use rsync::stages::Stages;
 pub use rsync::stats::Stats;
 pub use secret::Secret;
 pub use source::{Source, SourceError};

@@ -9,5 +9,6 @@ pub mod exit;
 pub mod messages;
 pub mod options;
 pub mod output;
+pub mod stages;
 pub mod stats;
 pub mod version;

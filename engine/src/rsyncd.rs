@@ -168,6 +168,7 @@ fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Sp
         format!("--log-file={}", folder.join("log").display()),
     ];
     Spec {
+        then: None,
         program: program.to_owned(),
         args: words.into_iter().map(String::into_bytes).collect(),
         home: folder.to_owned(),

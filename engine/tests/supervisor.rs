@@ -55,6 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         time_limit: None,
         stall: None,
         unclean_since: None,
+        stages: None,
     };
     engine.attempt(&attempt, &Speaker::default(), &CancellationToken::new()).await;
     Ok(())

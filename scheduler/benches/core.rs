@@ -161,6 +161,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         source: format!("rsync://h{host}/module").parse().expect("a source"),
         password: None,
         upstreams: Vec::new(),
+        stages: None,
         dest: format!("/d/{id}").into(),
         place: format!("/d/{id}").into(),
         options: Options::default(),
@@ -197,5 +198,6 @@ fn end() -> AttemptEnd {
         stats: None,
         changes: Counts::default(),
         stderr: Vec::new(),
+        stage: None,
     }
 }

@@ -59,6 +59,17 @@ pub struct Settings {
     pub max_log: u64,
     /// The plugins, if there are any.
     pub hooks: Option<Arc<dyn Hooks>>,
+    /// Who writes traces into Debian's trees; none: nobody.
+    pub trace: Option<TraceSite>,
+}
+
+/// How this mirror is known to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceSite {
+    /// Its host name; the name of its trace.
+    pub name: String,
+    /// Who runs it; may be empty.
+    pub maintainer: String,
 }
 
 /// A running scheduler; clones share it.

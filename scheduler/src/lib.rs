@@ -45,10 +45,10 @@ pub mod timetable;
 
 pub use crate::core::{Answer, Command, Refusal};
 pub use board::Board;
-pub use dispatcher::{Scheduler, Settings, StartError};
+pub use dispatcher::{Scheduler, Settings, StartError, TraceSite};
 pub use event::{Event, EventBus, EventKind};
 pub use hooks::Hooks;
-pub use project::{Guard, Project, ProjectId, Standing, Upstream};
+pub use project::{Guard, Project, ProjectId, Repository, Standing, Upstream};
 pub use queue::Bounds;
 pub use run::{AttemptRecord, Counts, Ending, Outcome, Run, RunId, RunPhase, RunState, Told, Trigger};
 pub use schedule::{CatchUp, Rule, Schedule};

@@ -3,6 +3,8 @@
 //! [`Project`] is what a person decided; [`Standing`] is what its runs have found. They are stored apart, so that a
 //! run that ends never overwrites a setting, and a changed setting never forgets history.
 
+mod stages;
+
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +15,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
+
+pub use stages::Repository;
 
 use crate::publish::Publish;
 use crate::relocation::Relocation;
@@ -46,6 +50,8 @@ pub struct Project {
     pub place: PathBuf,
     /// What the project asks of rsync.
     pub options: Options,
+    /// Whether it is brought in two stages, the index last.
+    pub stages: Option<Repository>,
     /// When it is due.
     pub schedule: Schedule,
     /// How often and how fast a failed attempt is tried again.
@@ -113,6 +119,7 @@ impl Project {
             time_limit: Some(self.timeout),
             stall: Some(self.stall),
             unclean_since: standing.unclean_since.map(Into::into),
+            stages: self.stages.as_ref().and_then(Repository::stages),
         }
     }
 }

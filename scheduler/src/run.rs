@@ -277,6 +277,8 @@ pub struct AttemptEnd {
     pub changes: Counts,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
+    /// The stage in which it ended, from 1; none: it had one only.
+    pub stage: Option<u8>,
 }
 
 /// The way in which the rsync process of an attempt ended.

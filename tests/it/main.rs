@@ -27,6 +27,7 @@ mod plugin_new;
 mod projects;
 mod secrets;
 mod slaves;
+mod stages;
 mod sync;
 mod tls;
 mod upstreams;

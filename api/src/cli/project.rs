@@ -263,6 +263,7 @@ fn in_full(project: &Value) -> String {
             words(&options["basic"]),
             text(&options["delete"])
         ),
+        format!("stages      {}", stages(&project["stages"])),
         format!(
             "retry       {} attempts, {} to {} apart",
             text(&retry["attempts"]),
@@ -302,6 +303,15 @@ fn in_full(project: &Value) -> String {
         lines.push(format!("next (UTC)  {}", next.join("\n            ")));
     }
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+fn stages(stages: &Value) -> String {
+    let patterns = stages["index"].as_array().map(|patterns| patterns.iter().map(text).collect::<Vec<_>>());
+    match (stages.as_str(), patterns) {
+        (Some(name), _) => format!("two, as for {}", plain(name)),
+        (None, Some(patterns)) => format!("two, the last one with {}", patterns.join(" ")),
+        (None, None) => "one".to_owned(),
+    }
 }
 
 fn last_run(last: &Value) -> String {

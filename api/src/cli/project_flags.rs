@@ -31,6 +31,12 @@ pub(super) struct Settings {
     /// Another upstream, asked when those before it fail; may be given more than once; an empty one takes them away
     #[arg(long = "upstream", value_name = "URL")]
     upstreams: Vec<String>,
+    /// Bring the index last: debian, ubuntu, rpm, arch; empty: all at once
+    #[arg(long, value_name = "KIND", conflicts_with = "index")]
+    stages: Option<String>,
+    /// Bring what matches this pattern last, as the index; may be given more than once
+    #[arg(long = "index", value_name = "PATTERN")]
+    index: Vec<String>,
     /// A label, such as array=1; may be given more than once; KEY= takes it away
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -142,6 +148,7 @@ impl Settings {
         set("name", self.name.as_ref().map(|name| json!(name)));
         set("source", self.source(source)?);
         set("upstreams", self.upstreams());
+        set("stages", self.stages());
         set("options", self.options());
         set("labels", self.labels()?);
         set("priority", self.priority.map(Value::from));
@@ -179,6 +186,12 @@ impl Settings {
     fn upstreams(&self) -> Option<Value> {
         let given = self.upstreams.iter().filter(|address| !address.is_empty());
         (!self.upstreams.is_empty()).then(|| given.map(|address| json!(address)).collect())
+    }
+
+    fn stages(&self) -> Option<Value> {
+        let name = |name: &String| if name.is_empty() { Value::Null } else { json!(name) };
+        let index = (!self.index.is_empty()).then(|| json!({ "index": self.index }));
+        self.stages.as_ref().map(name).or(index)
     }
 
     fn options(&self) -> Option<Value> {

@@ -188,6 +188,9 @@ fn in_full(run: &Value) -> String {
             text(&attempt["class"]),
             exit(&attempt["exit"]),
         ));
+        if let Some(stage) = attempt["stage"].as_u64() {
+            lines.push(format!("  ended in stage {stage} of 2"));
+        }
         lines.push(format!("  {}", text(&attempt["reason"])));
         if let Some(upstream) = attempt["upstream"].as_str() {
             lines.push(format!("  from {}", plain(upstream)));

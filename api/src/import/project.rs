@@ -21,6 +21,8 @@ pub(super) struct Project {
     pub(super) defaults: Option<Vec<String>>,
     pub(super) basic: Vec<String>,
     pub(super) delete: Option<String>,
+    /// The kind of repository that is brought in two stages.
+    pub(super) stages: Option<&'static str>,
     pub(super) max_delete: Option<u64>,
     pub(super) attempts: Option<u64>,
     pub(super) timeout: Option<String>,
@@ -43,7 +45,7 @@ pub(super) enum Schedule {
 }
 
 /// In which order a person reads a project and its parts; the keys that are not here come last.
-pub(super) const ORDER: [&str; 23] = [
+pub(super) const ORDER: [&str; 24] = [
     "id",
     "name",
     "enabled",
@@ -63,6 +65,7 @@ pub(super) const ORDER: [&str; 23] = [
     "defaults",
     "basic",
     "delete",
+    "stages",
     "retry",
     "timeout",
     "guard",
@@ -85,6 +88,7 @@ impl Project {
         put("dest", Some(json!(self.dest)));
         put("schedule", Some(self.schedule.document()));
         put("options", self.options());
+        put("stages", self.stages.map(|kind| json!(kind)));
         put("retry", self.attempts.map(|attempts| json!({ "attempts": attempts })));
         put("timeout", self.timeout.as_ref().map(|timeout| json!(timeout)));
         put("guard", self.max_delete.map(|most| json!({ "max_delete": most })));

@@ -100,6 +100,7 @@ pub(super) fn plain(
         source,
         password,
         upstreams: Vec::new(),
+        stages: None,
         dest,
         given_dest: None,
         place,

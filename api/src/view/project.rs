@@ -7,7 +7,7 @@ use engine::{Limits, Options, Source};
 use scheduler::core::Entry;
 use scheduler::project::{FailedUpstream, LastRun};
 use scheduler::publish::{Publish, Quorum, Together};
-use scheduler::{CatchUp, Project, Rule, Run, RunState, Schedule};
+use scheduler::{CatchUp, Project, Repository, Rule, Run, RunState, Schedule};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -55,6 +55,7 @@ struct SettingsView {
     upstreams: Vec<SourceView>,
     dest: String,
     options: OptionsView,
+    stages: Value,
     schedule: Value,
     retry: RetryView,
     timeout: f64,
@@ -188,6 +189,11 @@ fn settings_view(project: &Project) -> SettingsView {
             .collect(),
         dest: project.dest.display().to_string(),
         options: options(&project.options),
+        stages: match &project.stages {
+            None => Value::Null,
+            Some(Repository::Other(stages)) => json!({ "index": stages.index() }),
+            Some(named) => named.name().into(),
+        },
         schedule: schedule(&project.schedule),
         retry: RetryView {
             attempts: project.retry.attempts,

@@ -84,6 +84,7 @@ struct AttemptView {
     stats: Option<StatsView>,
     changes: CountsView,
     stderr: Vec<String>,
+    stage: Option<u8>,
 }
 
 #[derive(Debug, Serialize)]
@@ -203,6 +204,7 @@ fn attempt(number: usize, attempt: &AttemptRecord) -> AttemptView {
         stats: end.and_then(|end| end.stats.as_ref()).map(stats),
         changes: counts(end.map(|end| end.changes).unwrap_or_default()),
         stderr: end.map(|end| end.stderr.clone()).unwrap_or_default(),
+        stage: end.and_then(|end| end.stage),
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Reader<'a> {
     stderr: Splitter,
     seen: Seen,
     told: Option<Instant>,
+    started: u8,
 }
 
 /// What has come so far.
@@ -36,11 +37,19 @@ impl<'a> Reader<'a> {
     pub(super) fn new(monitor: &'a dyn Monitor, rehearsal: bool) -> Self {
         let (stdout, stderr) = (Splitter::default(), Splitter::default());
         let stats = if rehearsal { StatsReader::of_rehearsal() } else { StatsReader::new() };
-        Self { monitor, stdout, stderr, seen: Seen { stats, ..Seen::default() }, told: None }
+        Self { monitor, stdout, stderr, seen: Seen { stats, ..Seen::default() }, told: None, started: 0 }
     }
 
-    pub(super) fn phase(&self, phase: Phase) {
+    pub(super) fn phase(&mut self, phase: Phase) {
+        if matches!(phase, Phase::Started { .. }) {
+            self.started = self.started.saturating_add(1);
+        }
         self.monitor.phase(phase);
+    }
+
+    /// How many rsyncs were started, one after the other.
+    pub(super) fn started(&self) -> u8 {
+        self.started
     }
 
     /// Takes one piece; gives its length.
@@ -64,13 +73,13 @@ impl<'a> Reader<'a> {
 
     /// Everything that was found.
     pub(super) fn finish(self) -> (Option<Stats>, Changes, Findings) {
-        let Self { monitor, mut stdout, mut stderr, mut seen, .. } = self;
+        let Self { monitor, mut stdout, mut stderr, mut seen, started, .. } = self;
         stdout.finish(|record| seen.stdout(record, monitor));
         stderr.finish(|record| seen.stderr(record, monitor));
         if seen.read_newest() {
             monitor.progress(&seen.progress);
         }
-        (seen.stats.finish(), seen.changes, seen.findings)
+        (seen.stats.finish(started), seen.changes, seen.findings)
     }
 }
 

@@ -28,9 +28,25 @@ pub(super) struct Rsync {
     unfinished: RefCell<Vec<PathBuf>>,
 }
 
+/// The supervisor's pipes, kept for an rsync that is still to come.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Pipes {
+    /// Keeps both beside those of this process.
+    pub(super) fn keep() -> io::Result<Self> {
+        let keep = rustix::io::fcntl_dupfd_cloexec;
+        Ok(Self { stdout: keep(rustix::stdio::stdout(), 3)?, stderr: keep(rustix::stdio::stderr(), 3)? })
+    }
+}
+
 impl Rsync {
-    pub(super) fn spawn(spec: &Spec) -> io::Result<Self> {
-        let args = spec.args.iter().map(|arg| OsString::from_vec(arg.clone()));
+    /// Starts it with these arguments, and with pipes that were kept or those that this process has itself.
+    pub(super) fn spawn(spec: &Spec, args: &[Vec<u8>], pipes: Option<Pipes>) -> io::Result<Self> {
+        let args = args.iter().map(|arg| OsString::from_vec(arg.clone()));
         let mut command = Command::new(&spec.program);
         command
             .args(args)
@@ -42,6 +58,9 @@ impl Rsync {
             .current_dir("/")
             .stdin(if spec.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .process_group(0);
+        if let Some(Pipes { stdout, stderr }) = pipes {
+            command.stdout(stdout).stderr(stderr);
+        }
         let mut child = command.spawn().map_err(|error| {
             io::Error::new(error.kind(), format!("cannot start {}: {error}", spec.program.display()))
         })?;

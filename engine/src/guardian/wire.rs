@@ -12,6 +12,8 @@ pub(crate) struct Spec {
     pub(crate) program: PathBuf,
     /// Its arguments, as bytes: a path need not be UTF-8.
     pub(crate) args: Vec<Vec<u8>>,
+    /// The arguments of a second one, which follows when the first one ended well.
+    pub(crate) then: Option<Vec<Vec<u8>>>,
     /// An empty folder of ours, its `HOME`.
     pub(crate) home: PathBuf,
     /// What it reads on its standard input; the way of a password.

@@ -59,6 +59,27 @@ pub struct StatsReader {
     complete: bool,
     /// What stands behind the last line.
     suffix: &'static str,
+    /// The whole blocks before the newest one.
+    before: Vec<Stats>,
+}
+
+/// More blocks than rsyncs can come from one attempt only if somebody makes them up.
+const MAX_BLOCKS: usize = 4;
+
+impl Stats {
+    /// These numbers after another rsync's on the same tree: what was done adds up, what is there is the newest.
+    fn after(mut self, before: &Self) -> Self {
+        self.created += before.created;
+        self.deleted += before.deleted;
+        self.transferred += before.transferred;
+        self.transferred_size += before.transferred_size;
+        self.literal += before.literal;
+        self.matched += before.matched;
+        self.list_size += before.list_size;
+        self.sent += before.sent;
+        self.received += before.received;
+        self
+    }
 }
 
 /// What stands behind the last line where nothing was really done.
@@ -86,10 +107,15 @@ impl StatsReader {
         std::str::from_utf8(line).ok().and_then(|line| self.read(line)).is_some()
     }
 
-    /// The numbers, or `None` unless the whole block came, including its last line.
+    /// The numbers of `stages` rsyncs together, or `None` unless a whole block came from each of them, including its
+    /// last line.
     #[must_use]
-    pub fn finish(self) -> Option<Stats> {
-        self.complete.then_some(self.stats)
+    pub fn finish(self, stages: u8) -> Option<Stats> {
+        if stages <= 1 {
+            return self.complete.then_some(self.stats);
+        }
+        (self.complete && self.before.len() + 1 >= usize::from(stages))
+            .then(|| self.before.into_iter().fold(self.stats, |sum, before| sum.after(&before)))
     }
 
     fn read(&mut self, line: &str) -> Option<()> {
@@ -103,6 +129,9 @@ impl StatsReader {
         let stats = &mut self.stats;
         match key {
             "Number of files" => {
+                if self.complete && self.before.len() < MAX_BLOCKS {
+                    self.before.push(std::mem::take(stats));
+                }
                 read_kinds(value, stats)?;
                 // Whatever came before was not the block, or not the last one.
                 (self.seen_files, self.seen_sent, self.complete) = (true, false, false);
@@ -220,7 +249,7 @@ total size is 60000  speedup is 110.09
         for line in text.lines() {
             reader.line(line.as_bytes());
         }
-        reader.finish()
+        reader.finish(1)
     }
 
     #[test]

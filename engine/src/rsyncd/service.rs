@@ -257,6 +257,7 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
         "--log-file=/dev/stdout".to_owned(),
     ];
     Spec {
+        then: None,
         program: launch.program.clone(),
         args: words.into_iter().map(String::into_bytes).collect(),
         home: folder.to_owned(),

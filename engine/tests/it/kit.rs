@@ -72,6 +72,7 @@ impl Site {
             time_limit: None,
             stall: None,
             unclean_since: None,
+            stages: None,
         }
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         source: format!("rsync://{host}/module").parse().unwrap(),
         password: None,
         upstreams: Vec::new(),
+        stages: None,
         dest: dest.into(),
         place: dest.into(),
         options: Options::default(),
@@ -177,6 +178,7 @@ impl Bench {
             stats: None,
             changes: Counts { created: changed, ..Counts::default() },
             stderr: Vec::new(),
+            stage: None,
         };
         self.input(Input::AttemptEnded {
             run,

@@ -34,6 +34,7 @@ async fn killed_before_the_move(folder: &Path) -> Settings {
         retention: Retention::default(),
         max_log: 1 << 20,
         hooks: None,
+        trace: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! step gives the next one what it needs, or ends the story. What follows from an [`Ending`] is the clockwork's.
 
 mod ask;
+mod debian;
 mod finish;
 mod plan;
 mod prepare;
@@ -39,6 +40,8 @@ struct Work<'a> {
     cancel: &'a CancellationToken,
     phase: RunPhase,
     decisions: Vec<HookDecision>,
+    /// What is written into a tree of Debian's.
+    trace: Option<debian::Trace>,
     /// What hooks were told before the attempt; none: none was asked.
     context: Option<RunContext>,
 }
@@ -64,6 +67,7 @@ pub(super) async fn attempt(
         cancel: &cancel,
         phase: RunPhase::default(),
         decisions: Vec::new(),
+        trace: None,
         context: None,
     };
     let told = work.tell().await;

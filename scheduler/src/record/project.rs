@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use engine::{Options, RetryPolicy, Secret, Source};
+use engine::{Options, RetryPolicy, Secret, Source, Stages};
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, parse};
 use crate::cron::{CronFields, CronText};
-use crate::project::{FailedUpstream, Guard, LastRun, Project, Standing, Upstream};
+use crate::project::{FailedUpstream, Guard, LastRun, Project, Repository, Standing, Upstream};
 use crate::publish::{Publish, Together};
 use crate::relocation::Relocation;
 use crate::schedule::{CatchUp, Rule, Schedule};
@@ -26,6 +26,8 @@ pub(super) struct ProjectRecord {
     password: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     upstreams: Vec<UpstreamRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stages: Option<StagesRecord>,
     dest: PathBuf,
     #[serde(default)]
     given_dest: Option<String>,
@@ -83,6 +85,13 @@ struct SourceRecord {
 struct UpstreamRecord {
     source: SourceRecord,
     password: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StagesRecord {
+    Named(String),
+    Index(Vec<String>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -175,6 +184,27 @@ struct LastRunRecord {
     reason: Option<String>,
 }
 
+impl From<&Repository> for StagesRecord {
+    fn from(kind: &Repository) -> Self {
+        match kind {
+            Repository::Other(stages) => Self::Index(stages.index().to_vec()),
+            named => Self::Named(named.name().unwrap_or_default().to_owned()),
+        }
+    }
+}
+
+impl TryFrom<StagesRecord> for Repository {
+    type Error = RecordError;
+
+    fn try_from(record: StagesRecord) -> Result<Self, RecordError> {
+        let wrong = |why: String| refused("stages", &[why]);
+        match record {
+            StagesRecord::Named(name) => Self::named(&name).ok_or_else(|| wrong(name)),
+            StagesRecord::Index(index) => Stages::new(index).map(Self::Other).map_err(|(_, why)| wrong(why)),
+        }
+    }
+}
+
 impl From<&Source> for SourceRecord {
     fn from(source: &Source) -> Self {
         Self {
@@ -209,6 +239,7 @@ impl From<&Project> for ProjectRecord {
             source: SourceRecord::from(&project.source),
             password: project.password.as_ref().map(|secret| secret.expose().to_owned()),
             upstreams: project.upstreams.iter().map(upstream).collect(),
+            stages: project.stages.as_ref().map(StagesRecord::from),
             dest: project.dest.clone(),
             given_dest: project.given_dest.clone(),
             place: project.place.clone(),
@@ -261,6 +292,7 @@ impl TryFrom<ProjectRecord> for Project {
             source,
             password: record.password.map(Secret::new),
             upstreams,
+            stages: record.stages.map(Repository::try_from).transpose()?,
             dest: record.dest,
             given_dest: record.given_dest,
             place: record.place,

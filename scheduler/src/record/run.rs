@@ -72,6 +72,8 @@ struct EndStored {
     stats: Option<StatsStored>,
     changes: CountsStored,
     stderr: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stage: Option<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -233,6 +235,7 @@ impl From<&AttemptEnd> for EndStored {
                 deleted: end.changes.deleted,
             },
             stderr: end.stderr.clone(),
+            stage: end.stage,
         }
     }
 }
@@ -258,6 +261,7 @@ impl TryFrom<EndStored> for AttemptEnd {
                 deleted: stored.changes.deleted,
             },
             stderr: stored.stderr,
+            stage: stored.stage,
         })
     }
 }

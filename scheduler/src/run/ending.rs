@@ -102,6 +102,7 @@ impl AttemptEnd {
             stats: None,
             changes: Counts::default(),
             stderr: Vec::new(),
+            stage: None,
         }
     }
 }

@@ -49,6 +49,7 @@ impl Site {
             retention: Retention::default(),
             max_log: 1 << 20,
             hooks,
+            trace: None,
         };
         let scheduler = start(&settings).await;
         Self { scheduler, upstream, folder }
@@ -87,6 +88,7 @@ impl Site {
             source: format!("rsync://127.0.0.1:{}/tree", self.upstream.port()).parse().unwrap(),
             password: None,
             upstreams: Vec::new(),
+            stages: None,
             place: dest.clone(),
             dest,
             given_dest: None,

@@ -253,10 +253,20 @@ fn rsync_options(mirror: &Mirror<'_>, project: &mut Project, import: &mut Import
     general.extend(excludes.clone());
     if two_stages {
         more.extend(own.into_iter().chain(general));
-        let profile = reader.text("stage1_profile")?.map(|profile| format!("{profile:?}"));
-        let advice = "two stages become one run whose files come into place together at its end (--delay-updates, \
-                      --delete-after); indexes do not come after all other files as in two";
-        import.notes.push(note(Weight::Unmapped, Some(name), "stage1_profile", profile, advice));
+        let profile = reader.text("stage1_profile")?;
+        let (weight, advice) = match profile {
+            Some("debian" | "debian-oldstyle") => {
+                project.stages = Some("debian");
+                (Weight::Otherwise, "is `stages: \"debian\"` here, with the patterns of ftpsync")
+            }
+            _ => (
+                Weight::Unmapped,
+                "is a profile that is not known here: one run brings all; give the project `stages` with the patterns \
+                 of its index",
+            ),
+        };
+        let profile = profile.map(|profile| format!("{profile:?}"));
+        import.notes.push(note(weight, Some(name), "stage1_profile", profile, advice));
     } else {
         base = overridden.unwrap_or(base);
         if !override_only {

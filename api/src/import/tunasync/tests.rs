@@ -92,8 +92,9 @@ fn a_mirror_becomes_a_project_with_all_that_it_says() {
 }
 
 #[test]
-fn two_stages_become_one_without_the_options_that_tunasync_ignores_there() {
+fn two_stages_stay_two_without_the_options_that_tunasync_ignores_there() {
     let debian = item(&every_option(), "debian");
+    assert_eq!(debian["stages"], "debian");
     assert_eq!(
         debian["options"],
         json!({

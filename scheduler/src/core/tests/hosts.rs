@@ -45,6 +45,7 @@ impl Bench {
             stats: None,
             changes: Counts::default(),
             stderr: Vec::new(),
+            stage: None,
         };
         let told = Told { ending: Ending::ran(end), decisions: Vec::new(), clean: true };
         self.input(Input::AttemptEnded { run, told: Box::new(told) });

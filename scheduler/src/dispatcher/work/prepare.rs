@@ -2,6 +2,7 @@
 
 use engine::{Attempt, Verdict};
 
+use super::debian::Trace;
 use super::{Next, Work, ask, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
@@ -21,6 +22,7 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
     upstream::first_that_is_back(work).await?;
     let decision = ask::before(work).await?;
     let mut attempt = narrowed(work.shared, work.start);
+    work.trace = Trace::prepare(&work.start.project, work.shared.settings().trace, &mut attempt);
     match decision {
         Decision::Proceed => Ok(attempt),
         Decision::ProceedWith(edits) => match attempt.edit(&edits) {

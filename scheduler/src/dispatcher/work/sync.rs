@@ -1,5 +1,7 @@
 //! rsync itself: started, watched by everyone who watches, and its end put into words.
 
+use std::io;
+
 use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress};
 
 use super::Work;
@@ -15,9 +17,23 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
     let (shared, start) = (work.shared, work.start);
     let watch = Watch { shared, journal: work.journal, project: &start.project.id, run: start.run };
     work.journal.say(&format!("attempt {}: {}", start.number, shared.engine.command(attempt)));
+    if let Some(trace) = &work.trace {
+        said(work, trace.begin());
+    }
     let report = shared.engine.attempt(attempt, &watch, work.cancel).await;
     let clean = report.clean;
-    (Ending::ran(ended(report)), clean)
+    let end = ended(report);
+    if let Some(trace) = &work.trace {
+        said(work, trace.finish(attempt.source.host(), &end));
+    }
+    (Ending::ran(end), clean)
+}
+
+/// A trace that could not be written is no reason to fail a run.
+fn said(work: &Work<'_>, written: io::Result<()>) {
+    if let Err(error) = written {
+        work.journal.say(&format!("the files by which Debian's mirrors know each other: {error}"));
+    }
 }
 
 pub(super) fn ended(report: AttemptReport) -> AttemptEnd {
@@ -36,6 +52,7 @@ pub(super) fn ended(report: AttemptReport) -> AttemptEnd {
         stats: report.stats,
         changes: Counts { created, updated, deleted },
         stderr: report.stderr_tail,
+        stage: report.stage,
     }
 }
 
