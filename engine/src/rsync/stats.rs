@@ -305,7 +305,7 @@ total size is 60000  speedup is 110.09
             block.lines().for_each(|line| {
                 reader.line(line.as_bytes());
             });
-            reader.finish()
+            reader.finish(1)
         };
         assert!(rehearsed(&dry).is_some());
         assert_eq!(rehearsed(BLOCK), None, "a sync must not pass for a rehearsal");
