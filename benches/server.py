@@ -18,15 +18,16 @@ SENDERS = 8
 
 
 class Server:
-    """A master in `bench.folder`; 8 rsyncs at once, in all and from one host, and everything else by default."""
+    """A server in `bench.folder`; 8 rsyncs at once, in all and from one host, and everything else by default."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, name="heliostat", role="Master()"):
         self.bench = bench
+        self.name = name
         self.port = free_port()
-        self.config = bench.folder / "heliostat.ron"
+        self.config = bench.folder / f"{name}.ron"
         self.config.write_text(
-            f'(data_dir: "{bench.folder}/data", listen: "127.0.0.1:{self.port}", '
-            "rsync: (concurrent: 8, per_host: 8), role: Master())"
+            f'(data_dir: "{bench.folder}/{name}-data", listen: "127.0.0.1:{self.port}", '
+            f"rsync: (concurrent: 8, per_host: 8), role: {role})"
         )
         self.local = threading.local()
         self.process = None
@@ -37,7 +38,7 @@ class Server:
         command = [self.bench.binary, "serve", "--config", self.config]
         environment = {**os.environ, "HELIOSTAT_ROOT_PASSWORD": PASSWORD}
         started = time.monotonic()
-        self.process = Process(command, self.bench.folder / "heliostat.log", environment)
+        self.process = Process(command, self.bench.folder / f"{self.name}.log", environment)
         while not self._ready():
             self.process.check()
             if time.monotonic() - started > 60:
