@@ -17,6 +17,7 @@ pub(crate) mod offer;
 mod old;
 pub(crate) mod proof;
 mod rsyncd;
+pub(crate) mod sample;
 mod together;
 
 use std::collections::{BTreeSet, HashMap};
@@ -245,11 +246,12 @@ impl Nodes {
         Ok(())
     }
 
-    /// Takes what a slave says of one project. What it said before is passed over.
+    /// Takes what a slave says of one project. What it said before is passed over; gives
+    /// whether it is new.
     ///
     /// # Errors
     /// When it says what cannot be, or it cannot be stored.
-    pub(crate) async fn report(&self, accounts: &Accounts, holding: Holding) -> Result<(), NodeError> {
+    pub(crate) async fn report(&self, accounts: &Accounts, holding: Holding) -> Result<bool, NodeError> {
         let _turn = self.changing.lock().await;
         self.heard(&holding.member)?;
         let offer = self.offer.borrow().clone();
@@ -264,13 +266,15 @@ impl Nodes {
             )));
         }
         let key = (holding.member.clone(), holding.project.clone());
-        if self.known().holdings.get(&key).is_some_and(|known| known.run > holding.run) {
-            return Ok(());
+        let known = self.known().holdings.get(&key).map(|known| known.run);
+        if known.is_some_and(|known| known > holding.run) {
+            return Ok(false);
         }
+        let is_new = known != Some(holding.run);
         accounts.remember_holding(Some(&holding), None).await?;
         self.known().holdings.insert(key, holding);
         self.reported.send_replace(());
-        Ok(())
+        Ok(is_new)
     }
 
     /// How far a slave may be behind before watchers are told.

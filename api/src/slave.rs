@@ -14,6 +14,7 @@ pub(crate) mod held;
 mod http;
 mod link;
 mod master;
+mod sample;
 pub(crate) mod told;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ pub struct Slave {
     public_dir: PathBuf,
     /// How often everything is looked at, whatever has changed.
     whole_every: Duration,
+    /// How often some places are compared with the master's.
+    sample_every: Duration,
     scheduler: Scheduler,
     held: Mutex<Held>,
     news: watch::Sender<Option<News>>,
@@ -104,6 +107,7 @@ impl Slave {
             link: Link::new(config, data_dir)?,
             public_dir: config.public_dir.clone(),
             whole_every: config.whole_every,
+            sample_every: config.sample_every,
             held: Mutex::new(Held::load(&data_dir.join("held.json"))?),
             scheduler,
             news: watch::Sender::new(None),
@@ -113,7 +117,7 @@ impl Slave {
 
     /// Follows the master until the end.
     pub async fn run(&self, stop: &CancellationToken) {
-        tokio::join!(self.listen(stop), self.follow(stop), self.tell(stop));
+        tokio::join!(self.listen(stop), self.follow(stop), self.tell(stop), self.check(stop));
     }
 
     /// Asks the master for news, again and again.
@@ -218,9 +222,12 @@ impl Slave {
                 Ok(mut project) => {
                     // Nothing that is there may change under a run that puts a generation in place.
                     let stages = remote.is_to_stage() && !self.held().is_publishing(&project.id);
-                    if let Some(options) = master::staging().filter(|_| stages) {
-                        project.options = options;
-                    }
+                    let options = match stages {
+                        true => master::staging(),
+                        false if self.held().is_by_content(&project.id) => master::by_content(),
+                        false => None,
+                    };
+                    project.options = options.unwrap_or(project.options);
                     wanted.insert(project.id.clone(), (project, remote));
                 }
                 Err(why) => tracing::warn!(

@@ -72,6 +72,13 @@ pub enum EventKind {
     NodeCaughtUp(Arc<NodeLag>),
     /// Slaves publish it together, and the others go on without this one.
     NodeLeftBehind(Arc<NodeLag>),
+    /// What a slave held of it was not what it had pulled, and was synced whole.
+    NodeDrifted {
+        /// Which slave.
+        node: MemberName,
+        /// The first place that differed, in words.
+        what: String,
+    },
 }
 
 /// How far a slave is behind with a project.
@@ -134,11 +141,12 @@ impl EventKind {
             Self::NodeLagging(_) => "node.lagging",
             Self::NodeCaughtUp(_) => "node.caught-up",
             Self::NodeLeftBehind(_) => "node.left-behind",
+            Self::NodeDrifted { .. } => "node.drifted",
         }
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 15] = [
+    pub const TYPES: [&'static str; 16] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -154,6 +162,7 @@ impl EventKind {
         "node.lagging",
         "node.caught-up",
         "node.left-behind",
+        "node.drifted",
     ];
 }
 

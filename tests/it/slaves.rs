@@ -4,6 +4,7 @@ mod by_change;
 mod lag;
 mod of_2014;
 mod private_ca;
+mod sample;
 mod strangers;
 mod together;
 mod weather;

@@ -265,6 +265,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         public_dir: "/data/ftp",
         // How often every path is looked at, and not only what has changed.
         //whole_every: "24h",
+        // How often some places of each tree are compared with the master's; "0s": never.
+        //sample_every: "1h",
         // PEM file of the certificates that the master's must come from; None: those that the system trusts.
         //ca: None,
         // For a master of mirror-sync-api (2014), its rsync daemon: (user: "slave", module: "all"). No enrolment then.

@@ -362,6 +362,8 @@ pub struct Slave {
     pub public_dir: PathBuf,
     /// How often every path is looked at, and not only what has changed.
     pub whole_every: Duration,
+    /// How often some places of each tree are compared with the master's; zero: never.
+    pub sample_every: Duration,
     /// PEM file of the certificates that the master's must come from; `None`: those that the system trusts.
     pub ca: Option<PathBuf>,
     /// The secret that lets this node join; needed unless the master is one of 2014.
@@ -372,6 +374,7 @@ pub struct Slave {
 
 record!(Slave {
     whole_every = Duration::from_hours(24),
+    sample_every = Duration::from_hours(1),
     ca = None,
     enrolment = None,
     of_2014 = None;

@@ -56,6 +56,7 @@ impl Tally {
             | EventKind::NodeLagging(_)
             | EventKind::NodeCaughtUp(_)
             | EventKind::NodeLeftBehind(_)
+            | EventKind::NodeDrifted { .. }
             | EventKind::RunProgress(..) => {}
         }
     }

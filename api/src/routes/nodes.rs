@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use scheduler::member::{Holding, Member, MemberName};
-use scheduler::{ProjectId, RunId};
+use scheduler::{EventKind, ProjectId, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use crate::nodes::changes::between;
 use crate::nodes::lag::{Made, same};
 use crate::nodes::offer::Address;
 use crate::nodes::proof::Nonce;
+use crate::nodes::sample::{Sample, draw};
 use crate::nodes::{NodeError, Nodes, Shown, random_secret};
 use crate::problem::{FieldError, Problem};
 use crate::view::{Page, time};
@@ -279,6 +280,24 @@ pub(super) async fn changes(
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], list).into_response())
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SampleQuery {
+    project: String,
+    created: DateTime<Utc>,
+}
+
+pub(super) async fn sample(
+    State(app): State<App>,
+    Asked(query): Asked<SampleQuery>,
+) -> Result<Json<Sample>, Problem> {
+    let none = || Problem::not_found("there is no sample of it now: it changes, or is not there");
+    let project: ProjectId = query.project.parse().map_err(|_| none())?;
+    nodes(&app)?.offer().generation(&project, query.created).ok_or_else(none)?;
+    let drawn = tokio::task::spawn_blocking(move || draw(&app.scheduler, &project)).await;
+    drawn.map_err(|error| Problem::internal(&error))?.map(Json).ok_or_else(none)
+}
+
 /// What a slave says of one project.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -288,6 +307,8 @@ struct ReportInput {
     generation: Option<u64>,
     #[serde(default)]
     staged: Option<u64>,
+    #[serde(default)]
+    drift: Option<String>,
     run: String,
     state: String,
     reason: Option<String>,
@@ -310,7 +331,8 @@ pub(super) async fn report(
     if !known {
         return Err(wrong("state", "is not the end of a run".to_owned()));
     }
-    let reason = input.reason.map(|reason| reason.chars().filter(|c| !c.is_control()).take(1000).collect());
+    let plain = |text: String| text.chars().filter(|c| !c.is_control()).take(1000).collect::<String>();
+    let (reason, drift) = (input.reason.map(plain), input.drift.map(plain));
     let holding = Holding {
         member: name.clone(),
         project: input
@@ -329,7 +351,12 @@ pub(super) async fn report(
         received: input.received,
         heard: Utc::now(),
     };
-    nodes(&app)?.report(&app.gate.accounts, holding).await?;
+    let project = holding.project.clone();
+    let is_new = nodes(&app)?.report(&app.gate.accounts, holding).await?;
+    if let Some(what) = drift.filter(|_| is_new) {
+        tracing::warn!(node = %name, %project, "a slave's tree was not what it had pulled: {what}");
+        app.scheduler.events().publish(project, EventKind::NodeDrifted { node: name.clone(), what });
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Report {
     generation: Option<u64>,
     #[serde(default)]
     staged: Option<u64>,
+    #[serde(default)]
+    drift: Option<String>,
     run: String,
     state: String,
     reason: Option<String>,
@@ -55,6 +57,12 @@ struct Item {
     targets: BTreeMap<String, Target>,
     report: Option<Report>,
     told: bool,
+    /// What was found not to be as it was pulled, and is to be told.
+    #[serde(default)]
+    drift: Option<String>,
+    /// The contents of files must be compared, since size and time do not tell.
+    #[serde(default)]
+    by_content: bool,
     /// When everything was looked at last.
     #[serde(default)]
     whole_at: Option<DateTime<Utc>>,
@@ -136,6 +144,7 @@ impl Held {
             item.held = Some(target.clone());
         }
         if outcome.is_good() && whole && !target.stage {
+            item.by_content = false;
             item.whole_at = Some(*at);
         }
         let took = run.started().map_or(0, |started| (*at - started).num_milliseconds());
@@ -145,6 +154,7 @@ impl Held {
             created: target.created,
             generation: held.map(|held| held.generation),
             staged: item.staged.as_ref().filter(|it| it.created == target.created).map(|it| it.generation),
+            drift: item.drift.take(),
             run: run.id.to_string(),
             state: outcome.as_str().to_owned(),
             reason: reason.clone(),
@@ -163,6 +173,24 @@ impl Held {
     /// Whether this was fetched already.
     pub(crate) fn has_staged(&self, project: &ProjectId, target: &Target) -> bool {
         self.items.get(project.as_str()).and_then(|item| item.staged.as_ref()) == Some(target)
+    }
+
+    /// Whether a run of it is not settled yet.
+    pub(crate) fn is_busy(&self, project: &ProjectId) -> bool {
+        self.items.get(project.as_str()).is_some_and(|item| !item.targets.is_empty())
+    }
+
+    /// Notes that it is not what was pulled: everything must be looked at.
+    pub(crate) fn drifted(&mut self, project: &ProjectId, what: String, by_content: bool) {
+        let item = self.item(project);
+        item.drift = Some(what);
+        item.by_content |= by_content;
+        item.whole_at = None;
+    }
+
+    /// Whether the contents of files must be compared.
+    pub(crate) fn is_by_content(&self, project: &ProjectId) -> bool {
+        self.items.get(project.as_str()).is_some_and(|item| item.by_content)
     }
 
     /// Whether a run that is not settled yet is to put something in place.

@@ -21,6 +21,7 @@ use super::master::{self, Login, News, Remote};
 use super::{SlaveError, http};
 use crate::config;
 use crate::nodes::proof::{Meeting, Nonce, SHORTEST, same};
+use crate::nodes::sample::Sample;
 use crate::view::time;
 
 /// How long the master may keep a question for news.
@@ -248,6 +249,16 @@ impl Link {
             return None;
         }
         answer.bytes().await.ok().map(|bytes| bytes.to_vec())
+    }
+
+    /// Some places of a project, to compare with; none while it changes there, or without an answer.
+    pub(super) async fn sample(&self, project: &str, created: DateTime<Utc>) -> Option<Sample> {
+        let identity = self.identity().filter(|_| self.proved.load(Ordering::Acquire))?;
+        let request =
+            self.request(Method::GET, "/api/v1/nodes/self/sample").bearer_auth(identity.token.expose());
+        let query = [("project", project.to_owned()), ("created", time(created))];
+        let answer = self.send(request.query(&query).timeout(ANSWER)).await.ok()?;
+        serde_json::from_value(document(answer).await.ok()?).ok()
     }
 
     /// The slave's project for one of the master's.

@@ -138,6 +138,11 @@ pub(super) fn staging() -> Option<Options> {
     Options::new(&["-aH".to_owned(), "--ignore-existing".to_owned()], &[], "").ok()
 }
 
+/// How files are compared whose size and time do not tell that they differ.
+pub(super) fn by_content() -> Option<Options> {
+    Options::new(&["-aH".to_owned(), "--checksum".to_owned()], &[], "--delete-delay").ok()
+}
+
 /// Whether a slave's project must be replaced.
 pub(super) fn differs(known: &Project, wanted: &Project) -> bool {
     known.source != wanted.source

@@ -33,13 +33,20 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<LagView>,
+    node: Option<NodeView>,
 }
 
-/// How far a slave is behind.
+/// A slave.
+#[derive(Debug, Serialize)]
+struct NodeView {
+    id: String,
+    #[serde(flatten)]
+    lag: Option<LagView>,
+}
+
+/// How far it is behind.
 #[derive(Debug, Serialize)]
 struct LagView {
-    id: String,
     generation: Option<u64>,
     master_generation: u64,
     lag: u64,
@@ -75,14 +82,21 @@ pub fn event(event: &Event) -> EventView {
             view.run = Some(run.to_string());
             view.state = Some(phase.as_str());
         }
+        EventKind::NodeDrifted { node, what } => {
+            view.node = Some(NodeView { id: node.to_string(), lag: None });
+            view.reason = Some(what.clone());
+        }
         EventKind::NodeLagging(lag) | EventKind::NodeCaughtUp(lag) | EventKind::NodeLeftBehind(lag) => {
-            view.node = Some(LagView {
-                id: lag.node.to_string(),
-                generation: lag.holds,
-                master_generation: lag.generation,
-                lag: lag.generations,
-                lag_seconds: lag.time.as_secs_f64(),
-            });
+            let (id, lag) = (
+                lag.node.to_string(),
+                LagView {
+                    generation: lag.holds,
+                    master_generation: lag.generation,
+                    lag: lag.generations,
+                    lag_seconds: lag.time.as_secs_f64(),
+                },
+            );
+            view.node = Some(NodeView { id, lag: Some(lag) });
         }
         EventKind::RunProgress(run, progress) => {
             view.run = Some(run.to_string());

@@ -95,6 +95,22 @@ fn self_rows() -> Vec<Route> {
         },
         Route {
             access: Access::Node,
+            query: &[
+                Query { name: "project", kind: "string", about: "of which project" },
+                Query {
+                    name: "created",
+                    kind: "string",
+                    about: "when that project was created, as `generations` says",
+                },
+            ],
+            answer: (200, Answer::Json("Sample")),
+            errors: &[400, 404],
+            ..row("get", "/api/v1/nodes/self/sample", "some places of the tree, to compare with", || {
+                get(nodes::sample)
+            })
+        },
+        Route {
+            access: Access::Node,
             body: Some("NodeReport"),
             errors: &[400, 404, 408, 413, 422, 507],
             ..row("post", "/api/v1/nodes/self/report", "how a pull has ended, and what is held now", || {
