@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Attempt, Class, Engine, Exit, Phase, Verdict};
+use engine::{Attempt, Class, Engine, Exit, Phase, Stages, Verdict};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -115,4 +115,36 @@ async fn a_strangers_kill_of_the_main_process_does_not_leave_the_receiver() {
     running.assert_all_ended();
     let left = list(&attempt.dest);
     assert!(left.iter().all(|name| !name.starts_with(".big.bin.")), "{left:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_cancelled_in_its_first_stage_begins_no_second_one() {
+    let site = Site::new().await;
+    let stages = Stages::new(vec!["*.index".to_owned()]).unwrap();
+    let attempt = Attempt { stages: Some(stages), ..site.slow() };
+    let (recorder, cancel) = (Recorder::default(), CancellationToken::new());
+    let (report, running) = tokio::join!(site.engine.attempt(&attempt, &recorder, &cancel), async {
+        let running = recorder.flowing().await;
+        cancel.cancel();
+        running
+    });
+    assert_eq!((&report.exit, report.stage), (&Exit::Cancelled, Some(1)), "{report:?}");
+    running.assert_all_ended();
+    let pid = running.main.pid;
+    assert_eq!(recorder.seen().phases, [Phase::Started { pid }, Phase::Stopping]);
+}
+
+#[tokio::test]
+async fn both_stages_run_under_one_guardian_and_their_statistics_add_up() {
+    let site = Site::new().await;
+    let stages = Stages::new(vec!["*".to_owned()]).unwrap();
+    // The first stage leaves everything out, so what the second brings is the whole tree.
+    let (whole, _) = site.run(&Attempt { dest: site.path("whole"), ..site.attempt("small") }).await;
+    let (report, seen) = site.run(&Attempt { stages: Some(stages), ..site.attempt("small") }).await;
+    assert_eq!((report.judgement.class, report.stage), (Class::Done, Some(2)), "{report:?}");
+    let started = seen.phases.iter().filter(|phase| matches!(phase, Phase::Started { .. })).count();
+    assert_eq!(started, 2);
+    let transferred = |report: &engine::AttemptReport| report.stats.map(|stats| stats.transferred);
+    assert_eq!(transferred(&report), transferred(&whole));
+    assert!(report.stats.unwrap().received > whole.stats.unwrap().received, "the first one counts too");
 }
