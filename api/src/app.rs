@@ -20,12 +20,13 @@ use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+use crate::alerts::Alerts;
 use crate::auth::{Actor, Gate, Refused, sessions};
 use crate::metrics::{self, Metrics};
 use crate::nodes::Nodes;
 use crate::pages::Pages;
 use crate::problem::Problem;
-use crate::reload::Reloader;
+use crate::reload::{Reloaded, Reloader};
 use crate::routes::{self, Access, Route, old};
 use crate::slave::told::ToldSlave;
 
@@ -50,6 +51,8 @@ pub struct Shared {
     pub nodes: Option<Arc<Nodes>>,
     /// The slave of a master of 2014, where this is one.
     pub told: Option<Arc<ToldSlave>>,
+    /// What people were told.
+    pub alerts: Alerts,
     /// What is counted for monitoring systems.
     pub metrics: Metrics,
     /// When this process started.
@@ -67,6 +70,16 @@ impl App {
     #[must_use]
     pub fn new(shared: Shared) -> Self {
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Reads the configuration again; people are told where it is refused.
+    ///
+    /// # Errors
+    /// A report of everything that is wrong with it; nothing has changed then.
+    pub async fn reload(&self) -> Result<Reloaded, String> {
+        let result = self.reloader.reload(&self.scheduler).await;
+        self.alerts.reloaded(result.as_ref().map(|_| ()).map_err(String::as_str));
+        result
     }
 
     /// The router of the whole table.

@@ -5,6 +5,7 @@
 //! documents. Everything that came from a server is printed with its control characters escaped.
 
 mod accounts;
+mod alert;
 mod apply;
 mod client;
 mod config;
@@ -221,6 +222,9 @@ enum ClientCommand {
     /// List slaves and what they hold, add and remove them
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// List what needs a person, and try whether they can be reached
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     /// Add, list and remove users, and change passwords
     #[command(subcommand)]
     User(accounts::UserCommand),
@@ -265,6 +269,7 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
             ClientCommand::Status { schedule: true, .. } => status::schedule(&client).await,
             ClientCommand::Status { watch, .. } => status::run(&client, watch).await,
             ClientCommand::Node(command) => node::run(&client, command).await,
+            ClientCommand::Alert(command) => alert::run(&client, command).await,
             ClientCommand::User(command) => accounts::user(&client, command).await,
             ClientCommand::Token(command) => accounts::token(&client, command).await,
             ClientCommand::Store(command) => store::run(&client, command).await,

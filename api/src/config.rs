@@ -5,6 +5,7 @@
 //! comparing and the list of keys, so that these cannot drift apart. Nothing is started, opened or resolved here:
 //! a secret is a [`SecretSource`] until somebody asks for it.
 
+mod alerts;
 mod check;
 mod duration;
 mod hosts;
@@ -13,6 +14,7 @@ mod read;
 mod reader;
 mod reload;
 mod secret;
+mod share;
 mod show;
 mod template;
 #[cfg(test)]
@@ -21,15 +23,17 @@ mod tree;
 mod types;
 mod value;
 
+pub use alerts::{Alerts, Channel, Day, Digest, Encryption, Form, Mail, Ping, Program, ProjectPing, Webhook};
 pub use duration::Size;
 pub use hosts::{Host, Quiet};
 pub use problems::{ConfigErrors, Position, Problem, check_report};
 pub use read::{ENVIRONMENT, Loaded};
 pub use reload::Reload;
 pub use secret::{SecretError, SecretSource};
+pub use share::Share;
 pub use show::show;
 pub use template::{MASTER, RoleKind, SLAVE, template};
 pub use types::{
-    Config, Defaults, Guard, History, Http, Lag, Log, LogFormat, Master, MasterOf2014, Retry, Role, Rsync,
-    Rsyncd, RsyncdExternal, RsyncdManaged, Site, Slave, Tls,
+    Config, Defaults, Disk, Guard, History, Http, Lag, Log, LogFormat, Master, MasterOf2014, Retry, Role,
+    Rsync, Rsyncd, RsyncdExternal, RsyncdManaged, Site, Slave, Tls,
 };

@@ -6,6 +6,7 @@
 //! A reader starts with [`main`], goes on to [`serve`] for what the server is made of, and to [`routes`] for all that
 //! it answers.
 
+pub mod alerts;
 pub mod app;
 pub mod audit;
 pub mod auth;

@@ -1,7 +1,7 @@
 //! What monitoring systems read: the site as of now, as Prometheus text.
 //!
-//! What projects and disks are comes from the board, the store and the file systems at each request, so it is the same
-//! after a restart. What is counted as it happens ([`Tally`], [`Traffic`]) begins at zero with each start, as counters do.
+//! What projects and disks are, and what has come about since the store was made, comes from the scheduler at each
+//! request, so it is the same after a restart. Requests ([`Traffic`]) are counted from zero with each start.
 //! Labels are projects, slaves, outcomes, classes, routes and disks: nothing that a stranger can make up.
 
 mod nodes;
@@ -10,7 +10,6 @@ mod tally;
 mod text;
 mod traffic;
 
-pub use tally::Tally;
 pub use text::{FAMILIES, Family};
 pub use traffic::{Traffic, count};
 
@@ -20,7 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use scheduler::{ProjectId, RunId, RunState, Scheduler, StoreError};
 
-use crate::nodes::Nodes;
+use crate::alerts;
+use crate::app::App;
 use crate::view;
 use projects::{Last, projects};
 use text::Text;
@@ -31,8 +31,6 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What is counted and remembered between two readings.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// What runs have come to.
-    pub tally: Tally,
     /// What was asked over HTTP.
     pub traffic: Traffic,
     /// The newest run of each project, which never changes once it has ended: read from the store once.
@@ -44,23 +42,20 @@ impl Metrics {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn render(
-        &self,
-        scheduler: &Scheduler,
-        slaves: Option<&Nodes>,
-        started: DateTime<Utc>,
-    ) -> Result<String, StoreError> {
+    pub fn render(&self, app: &App) -> Result<String, StoreError> {
+        let scheduler = &app.scheduler;
         let mut text = Text::default();
-        site(&mut text, scheduler, started);
+        site(&mut text, scheduler, app.started);
+        alerts(&mut text, app);
         {
             let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             projects(&mut text, scheduler, &mut newest)?;
         }
         disks(&mut text, scheduler);
-        if let Some(slaves) = slaves {
+        if let Some(slaves) = app.nodes.as_deref() {
             nodes::nodes(&mut text, scheduler, slaves);
         }
-        self.tally.write(&mut text);
+        tally::tally(&mut text, scheduler);
         self.traffic.write(&mut text);
         Ok(text.finish())
     }
@@ -77,17 +72,45 @@ fn site(text: &mut Text, scheduler: &Scheduler, started: DateTime<Utc>) {
     text.family("heliostat_runs_running_limit").sample(&[], scheduler.settings().bounds.concurrent);
 }
 
+fn alerts(text: &mut Text, app: &App) {
+    let open = app.alerts.open();
+    text.family("heliostat_alerts_open");
+    for kind in alerts::Kind::ALL {
+        let number = open.iter().filter(|alert| alert.key.kind == kind).count();
+        text.sample(&[("kind", kind.as_str())], number);
+    }
+    let config = app.reloader.config();
+    text.family("heliostat_alert_messages_waiting");
+    for channel in app.alerts.channels(&config.alerts) {
+        text.sample(&[("channel", channel.name)], channel.queue.map_or(0, |queue| queue.waiting()));
+    }
+}
+
+/// What is read off a file system.
+type DiskValue = fn(&view::DiskView) -> Option<f64>;
+
 fn disks(text: &mut Text, scheduler: &Scheduler) {
     let disks = view::disks(scheduler.board());
-    for (name, value) in [
-        ("heliostat_disk_free_bytes", (|disk| disk.free_bytes) as fn(&view::DiskView) -> u64),
-        ("heliostat_disk_size_bytes", |disk| disk.total_bytes),
-        ("heliostat_disk_free_inodes", |disk| disk.free_inodes),
-        ("heliostat_disk_inodes", |disk| disk.total_inodes),
-    ] {
+    let rows: [(&'static str, DiskValue); 7] = [
+        ("heliostat_disk_free_bytes", |disk| Some(float(disk.free_bytes))),
+        ("heliostat_disk_size_bytes", |disk| Some(float(disk.total_bytes))),
+        ("heliostat_disk_free_inodes", |disk| Some(float(disk.free_inodes))),
+        ("heliostat_disk_inodes", |disk| Some(float(disk.total_inodes))),
+        ("heliostat_disk_reserve_bytes", |disk| Some(float(disk.reserve_bytes))),
+        ("heliostat_disk_stopped", |disk| Some(float(disk.stopped.into()))),
+        ("heliostat_disk_full_in_seconds", |disk| disk.days_to_full.map(|days| days * 86_400.0)),
+    ];
+    for (name, value) in rows {
         text.family(name);
         for disk in &disks {
-            text.sample(&[("path", &disk.path)], value(disk));
+            if let Some(value) = value(disk) {
+                text.sample(&[("path", &disk.path)], value);
+            }
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a sample of Prometheus is a float")]
+fn float(number: u64) -> f64 {
+    number as f64
 }

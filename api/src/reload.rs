@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use engine::{Options, RetryPolicy};
 use scheduler::destination::Landing;
+use scheduler::disk::{Reserve, Share};
 use scheduler::queue::Patience;
 use scheduler::retention::Retention;
 use scheduler::{Bounds, Guard, Scheduler, Settings, TraceSite};
@@ -47,6 +48,12 @@ impl Reloader {
         certificate: Option<Arc<Certificate>>,
     ) -> Self {
         Self { explicit, config: ArcSwap::from_pointee(config), telemetry, certificate, turn: Mutex::new(()) }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 
     /// What a project has that says nothing else.
@@ -123,6 +130,11 @@ pub fn apply(settings: &mut Settings, config: &Config) {
         Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
     settings.max_log = config.history.max_log.0;
     settings.trace = trace_site(&config.site);
+    settings.reserve = Reserve {
+        reserve: share(config.disk.reserve),
+        resume: share(config.disk.resume),
+        every: config.disk.every,
+    };
     settings.retention = Retention {
         max_age: config.history.max_age,
         max_runs: count(config.history.max_runs),
@@ -143,6 +155,13 @@ fn trace_site(site: &config::Site) -> Option<TraceSite> {
     };
     let name = host.into_iter().chain([site.name.as_str()]).find(plain)?;
     Some(TraceSite { name: name.to_owned(), maintainer: site.email.clone() })
+}
+
+fn share(share: config::Share) -> Share {
+    match share {
+        config::Share::Percent(percent) => Share::Percent(percent),
+        config::Share::Bytes(size) => Share::Bytes(size.0),
+    }
 }
 
 fn count(number: u32) -> usize {

@@ -1,6 +1,7 @@
 //! The table of routes: all that answers, who may call it, and what the documentation says of it.
 
 mod accounts;
+mod alerts;
 mod events;
 mod input;
 mod logs;

@@ -15,6 +15,7 @@ use engine::{Engine, Limits};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
+use scheduler::disk::Reserve;
 use scheduler::retention::Retention;
 use scheduler::{Bounds, Scheduler, Settings};
 use sd_notify::NotifyState;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::{self, Alerts};
 use crate::app::{App, Shared};
 use crate::auth::Gate;
 use crate::auth::accounts::{Accounts, PasswordFrom};
@@ -73,6 +75,15 @@ pub fn main(explicit: Option<&Path>) -> ExitCode {
 }
 
 async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = loaded.config.clone();
+    let ended = Box::pin(run(loaded, explicit)).await;
+    if let Err(error) = &ended {
+        alerts::could_not_start(&config, &format!("{error:#}")).await;
+    }
+    ended
+}
+
+async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let Loaded { config, path, warnings } = loaded;
     let telemetry = Telemetry::start(&config.log.level, config.log.format == LogFormat::Json)?;
     for warning in warnings {
@@ -104,6 +115,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
         reloader: Reloader::new(explicit, config, telemetry, certificate.clone()),
         nodes: part.nodes(),
         told: part.told(),
+        alerts: Alerts::load(scheduler.store()),
         metrics: Metrics::default(),
         started: Utc::now(),
         pages: Pages::default(),
@@ -126,8 +138,7 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
                 tracing::error!("something did not end in time; the next start will find and end it");
             }
         };
-        let counting = app.metrics.tally.listen(&app.scheduler, &app.stop);
-        tokio::join!(web, stopping, remember_uses(&app), part.play(&app), counting);
+        tokio::join!(web, stopping, remember_uses(&app), part.play(&app), app.alerts.run(&app));
     };
     let forced = Signals::listen()?;
     tokio::select! {
@@ -205,6 +216,7 @@ async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
         tool: Tool { program, limits: Limits::default() },
         landing: Landing::default(),
         retention: Retention::default(),
+        reserve: Reserve::default(),
         max_log: config.history.max_log.0,
         data_dir,
         hooks: None,
@@ -311,7 +323,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    if let Err(report) = app.reloader.reload(&app.scheduler).await {
+                    if let Err(report) = app.reload().await {
                         tracing::error!("the configuration was not read again, and nothing was changed:\n{report}");
                     }
                 }

@@ -3,7 +3,10 @@
 //! These structures are the API's, not the scheduler's: a domain type that changes does not change an answer by
 //! accident. Times are RFC 3339 in UTC, sizes bytes, durations seconds.
 
+mod alert;
+mod disk;
 mod event;
+mod feed;
 mod hold;
 mod project;
 mod published;
@@ -11,12 +14,15 @@ mod queue;
 mod run;
 mod status;
 
+pub(crate) use alert::channel;
+pub use alert::{AlertView, ChannelView, alert};
+pub use disk::{DiskView, disks};
 pub use event::event;
+pub use feed::atom;
 pub use project::{ProjectView, project, settings};
 pub use published::{Published, badge};
 pub use queue::{QueueView, queue};
 pub use run::{ChangeView, Live, RunView, change, run};
-pub(crate) use status::{DiskView, disks};
 pub use status::{StatusView, status};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -35,4 +41,10 @@ pub struct Page<T> {
 #[must_use]
 pub fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A number of bytes for people.
+#[must_use]
+pub fn human(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
 }

@@ -66,8 +66,10 @@ struct Lines(Mutex<Vec<String>>);
 
 impl LogSink for Lines {
     fn line(&self, line: &LogLine<'_>) {
-        let fields = line.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
-        let text = format!("{} {}{fields}", line.level.as_str(), line.message);
+        let mut text = format!("{} {}", line.level.as_str(), line.message);
+        for (name, value) in line.fields {
+            text.push_str(&format!(" {name}={value}"));
+        }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }

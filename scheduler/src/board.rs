@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use engine::Progress;
 
 use crate::core::{Core, Entry};
+use crate::disk::Ground;
 use crate::project::ProjectId;
 use crate::queue::QueueItem;
 use crate::run::{Run, RunId, RunPhase, RunState};
@@ -23,6 +24,7 @@ pub struct Board {
     picture: RwLock<Picture>,
     progress: RwLock<HashMap<RunId, Progress>>,
     phases: RwLock<HashMap<RunId, RunPhase>>,
+    ground: RwLock<Arc<Ground>>,
     version: AtomicU64,
 }
 
@@ -70,6 +72,17 @@ impl Board {
     #[must_use]
     pub fn queue(&self) -> Arc<Vec<QueueItem>> {
         Arc::clone(&self.picture().queue)
+    }
+
+    /// The file systems below projects, as somebody looked last.
+    #[must_use]
+    pub fn ground(&self) -> Arc<Ground> {
+        Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes how full the file systems are.
+    pub(crate) fn set_ground(&self, ground: Ground) {
+        *self.ground.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ground);
     }
 
     /// How far a going run is.

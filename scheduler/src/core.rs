@@ -10,6 +10,7 @@
 
 mod command;
 mod due;
+mod full;
 mod hold;
 mod hosts;
 mod lifecycle;
@@ -32,11 +33,13 @@ pub use rename::Rename;
 
 use crate::account::AuditEntry;
 use crate::destination::Places;
+use crate::disk::{Disks, Ground, Reserve, Survey};
 use crate::event::EventKind;
 use crate::project::{Project, ProjectId, Standing, Upstream};
 use crate::queue::{Bounds, Queue, QueueItem};
 use crate::relocation::Relocation;
 use crate::run::{Run, RunId, RunState, Told};
+use crate::tally::Count;
 use crate::timetable::Timetable;
 
 /// The scheduler's whole state of mind.
@@ -53,6 +56,7 @@ pub struct Core {
     granted: HashSet<ProjectId>,
     retries: Timetable<RunId>,
     queue: Queue,
+    disks: Disks,
     newest: Option<RunId>,
     random: SmallRng,
     tool: Tool,
@@ -109,6 +113,8 @@ pub enum Input {
     TreeMoved(ProjectId),
     /// The site's bounds and its rsync were changed.
     Site(Bounds, Tool),
+    /// Somebody has looked how full the file systems are.
+    Space(Survey, Reserve),
     /// The server is to end: nothing starts any more, and what goes is ended.
     Stop,
 }
@@ -145,6 +151,8 @@ pub enum Write {
         /// Whose they are.
         to: ProjectId,
     },
+    /// So much has been counted by now.
+    Count(Count, u64),
     /// This was done, for the audit trail.
     Audit(Box<AuditEntry>),
 }
@@ -162,6 +170,8 @@ pub enum Effect {
     Answer(Ticket, Box<Result<Answer, Refusal>>),
     /// Tell the watchers.
     Publish(ProjectId, EventKind),
+    /// Tell the watchers what is no single project's.
+    Announce(EventKind),
 }
 
 /// What the next attempt of a run needs to know.
@@ -198,6 +208,7 @@ impl Core {
             granted: HashSet::new(),
             retries: Timetable::default(),
             queue: Queue::new(bounds),
+            disks: Disks::default(),
             newest: None,
             random: SmallRng::seed_from_u64(seed),
             tool,
@@ -219,6 +230,10 @@ impl Core {
             Input::Site(bounds, tool) => {
                 self.queue.set_bounds(bounds);
                 self.tool = tool;
+            }
+            Input::Space(survey, reserve) => {
+                let changed = self.disks.observe(now, survey, reserve);
+                self.disks_changed(changed, step);
             }
             Input::Stop => self.stop(step),
         }
@@ -278,6 +293,11 @@ impl Core {
         self.runs.values()
     }
 
+    /// The file systems below projects.
+    pub(crate) fn ground(&self) -> Ground {
+        self.disks.shown()
+    }
+
     /// What waits, in order, with the reason; at most `limit` of them.
     #[must_use]
     pub fn queue(&self, limit: usize) -> Vec<QueueItem> {
@@ -303,6 +323,8 @@ impl Core {
     pub fn inherit(&mut self, old: Self) {
         self.queue.inherit(old.queue);
         self.departing = old.departing;
+        self.disks = old.disks;
+        self.queue.set_disks(self.disks.mounts(), self.disks.full());
         self.seen = old.seen;
     }
 

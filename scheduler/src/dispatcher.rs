@@ -17,13 +17,15 @@ use std::time::Duration;
 
 use chrono::Utc;
 use engine::Engine;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
 use crate::core::{Answer, Command, Core, Refusal, Tool};
 use crate::destination::Landing;
+use crate::disk::survey::Surveyor;
+use crate::disk::{Reserve, Survey};
 use crate::event::EventBus;
 use crate::hooks::Hooks;
 use crate::journal::Journals;
@@ -33,6 +35,7 @@ use crate::queue::Bounds;
 use crate::retention::{self, Retention};
 use crate::run::RunId;
 use crate::store::{Store, StoreError};
+use crate::tally::Tally;
 use shell::Shell;
 
 /// How many askers may wait for the dispatcher before the next one has to.
@@ -55,6 +58,8 @@ pub struct Settings {
     pub landing: Landing,
     /// How much of the past is kept.
     pub retention: Retention,
+    /// How full file systems may become.
+    pub reserve: Reserve,
     /// The largest log of one run, in bytes.
     pub max_log: u64,
     /// The plugins, if there are any.
@@ -87,7 +92,11 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) tracker: TaskTracker,
     settings: RwLock<Settings>,
+    /// What was counted, as of the last commit.
+    pub(crate) tally: RwLock<Tally>,
     asks: mpsc::Sender<Ask>,
+    /// Somebody is to look how full the file systems are: a project may be on a new one.
+    look: Notify,
     /// Set when nothing is to begin any more.
     stop: CancellationToken,
 }
@@ -98,6 +107,10 @@ pub(crate) enum Ask {
     Command(Command, oneshot::Sender<Result<Answer, Refusal>>),
     /// The configuration was read again.
     Site(Bounds, Tool),
+    /// Somebody has looked how full the file systems are.
+    Space(Survey),
+    /// Somebody asks whether anybody is there.
+    Alive(oneshot::Sender<()>),
 }
 
 /// Why the scheduler could not start.
@@ -137,6 +150,7 @@ impl Scheduler {
             tracing::warn!(processes = ?ended, "ended rsync processes that an earlier server left");
         }
         let loaded = store.load()?;
+        let tally = store.counts()?;
         let (asks, inbox) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared {
             board: Board::default(),
@@ -146,12 +160,21 @@ impl Scheduler {
             engine,
             tracker: TaskTracker::new(),
             settings: RwLock::new(settings),
+            tally: RwLock::new(tally),
             asks,
+            look: Notify::new(),
             stop: CancellationToken::new(),
         });
+        let mut surveyor = Surveyor::load(&shared.store);
         let mut shell = Shell::new(Arc::clone(&shared), inbox);
+        // Before anything can start.
+        let places = loaded.projects.iter().map(|(project, _)| project.place.clone()).collect();
+        if let Some(survey) = survey(&mut surveyor, places).await {
+            shell.survey(survey);
+        }
         shell.recover(loaded).await?;
         shared.tracker.spawn(shell.run());
+        shared.tracker.spawn(keep_surveying(Arc::clone(&shared), surveyor));
         shared.tracker.spawn(keep_trimmed(Arc::clone(&shared)));
         Ok(Self { shared })
     }
@@ -184,6 +207,12 @@ impl Scheduler {
         &self.shared.events
     }
 
+    /// What has come about since the store was made.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.shared.tally.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The logs and change lists.
     #[must_use]
     pub fn journals(&self) -> &Journals {
@@ -212,9 +241,18 @@ impl Scheduler {
     pub async fn reconfigure(&self, settings: Settings) {
         self.shared.journals.set_max_log(settings.max_log);
         let site = Ask::Site(settings.bounds.clone(), settings.tool.clone());
+        self.shared.look.notify_one();
         *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
         // A stopping scheduler has no use for it.
         let _ = self.shared.asks.send(site).await;
+    }
+
+    /// Whether the clockwork takes its turns: a process can be there while it hangs.
+    pub async fn answers_within(&self, patience: Duration) -> bool {
+        let (answer, answered) = oneshot::channel();
+        let asked =
+            async { self.shared.asks.send(Ask::Alive(answer)).await.is_ok() && answered.await.is_ok() };
+        tokio::time::timeout(patience, asked).await.unwrap_or(false)
     }
 
     /// Whether the clockwork is running.
@@ -261,4 +299,38 @@ async fn keep_trimmed(shared: Arc<Shared>) {
             Err(error) => tracing::warn!("cannot forget old runs: {error}"),
         }
     }
+}
+
+/// Looks from time to time how full the file systems are.
+async fn keep_surveying(shared: Arc<Shared>, mut surveyor: Surveyor) {
+    loop {
+        surveyor.save(&shared.store).await;
+        let pause = shared.settings().reserve.every;
+        let wait = async {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shared.look.notified() => {}
+            }
+        };
+        if shared.stop.run_until_cancelled(wait).await.is_none() {
+            return;
+        }
+        let places = shared.board.projects().iter().map(|entry| entry.project.place.clone()).collect();
+        if let Some(survey) = survey(&mut surveyor, places).await {
+            // A stopping scheduler has no use for it.
+            let _ = shared.asks.send(Ask::Space(survey)).await;
+        }
+    }
+}
+
+/// One look. A network file system that hangs holds up the next look, and nothing else.
+async fn survey(surveyor: &mut Surveyor, places: Vec<PathBuf>) -> Option<Survey> {
+    let mut looking = surveyor.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let survey = looking.look(Utc::now(), places.iter().map(PathBuf::as_path));
+        (looking, survey)
+    });
+    let (looking, survey) = looked.await.ok()?;
+    *surveyor = looking;
+    survey.inspect_err(|error| tracing::warn!("cannot look how full the file systems are: {error}")).ok()
 }

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use engine::Progress;
 use tokio::sync::broadcast;
 
+use crate::disk::{DiskId, Stopped};
 use crate::member::MemberName;
 use crate::project::ProjectId;
 use crate::run::{Run, RunId, RunPhase};
@@ -28,8 +29,8 @@ pub struct Event {
     pub id: u64,
     /// When.
     pub time: DateTime<Utc>,
-    /// Whose.
-    pub project: ProjectId,
+    /// Whose; none: the whole site's.
+    pub project: Option<ProjectId>,
     /// What.
     pub kind: EventKind,
 }
@@ -79,6 +80,10 @@ pub enum EventKind {
         /// The first place that differed, in words.
         what: String,
     },
+    /// Nothing starts on a file system any more.
+    DiskFull(DiskId, Stopped),
+    /// It has room again.
+    DiskFree(DiskId),
 }
 
 /// How far a slave is behind with a project.
@@ -142,11 +147,13 @@ impl EventKind {
             Self::NodeCaughtUp(_) => "node.caught-up",
             Self::NodeLeftBehind(_) => "node.left-behind",
             Self::NodeDrifted { .. } => "node.drifted",
+            Self::DiskFull(..) => "disk.full",
+            Self::DiskFree(_) => "disk.free",
         }
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 16] = [
+    pub const TYPES: [&'static str; 18] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -163,6 +170,8 @@ impl EventKind {
         "node.caught-up",
         "node.left-behind",
         "node.drifted",
+        "disk.full",
+        "disk.free",
     ];
 }
 
@@ -199,8 +208,17 @@ impl EventBus {
         Self { kept: Mutex::new(kept), live: broadcast::channel(BEHIND).0 }
     }
 
-    /// Tells every watcher. Never waits.
+    /// Tells every watcher what happened to a project. Never waits.
     pub fn publish(&self, project: ProjectId, kind: EventKind) {
+        self.tell(Some(project), kind);
+    }
+
+    /// Tells every watcher what happened to the site. Never waits.
+    pub fn announce(&self, kind: EventKind) {
+        self.tell(None, kind);
+    }
+
+    fn tell(&self, project: Option<ProjectId>, kind: EventKind) {
         let mut kept = self.kept();
         let event = Arc::new(Event { id: kept.next, time: Utc::now(), project, kind });
         kept.next += 1;

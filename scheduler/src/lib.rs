@@ -24,6 +24,7 @@ pub mod core;
 pub mod cron;
 pub mod dates;
 pub mod destination;
+pub mod disk;
 pub mod dispatcher;
 pub mod event;
 pub mod guard;
@@ -41,6 +42,7 @@ pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod store;
+pub mod tally;
 pub mod timetable;
 
 pub use crate::core::{Answer, Command, Refusal};

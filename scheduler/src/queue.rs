@@ -13,12 +13,15 @@ mod hosts;
 mod lanes;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, Utc};
 
+use crate::disk::{DiskId, Mounts};
 use crate::project::{Project, ProjectId};
 use crate::run::RunId;
 use crate::timetable::Timetable;
@@ -26,6 +29,7 @@ pub use budget::{HostBudget, Patience, QuietError, QuietHours, leave_time};
 use hosts::Hosts;
 pub use hosts::{Closed, Reached};
 use lanes::{Lane, Lanes, Place, Resource};
+pub use waits::Waits;
 
 /// How long a wait one point of priority outweighs.
 const AGE_PER_POINT_SECONDS: i64 = 600;
@@ -72,6 +76,10 @@ pub struct Queue {
     hosts: Hosts,
     /// The hosts from which nothing starts, and when that is to be looked at again.
     reopenings: Timetable<Arc<str>>,
+    /// Which file system a destination is on.
+    mounts: Arc<Mounts>,
+    /// Those on which nothing starts.
+    full: BTreeSet<DiskId>,
 }
 
 /// What a run takes of the bounds while it goes.
@@ -82,6 +90,7 @@ struct Claim {
     priority: i32,
     host: Arc<str>,
     labels: Vec<Arc<str>>,
+    place: PathBuf,
     lane: Lane,
     /// How often its host had been left alone when it started.
     waits: u64,
@@ -92,73 +101,6 @@ struct Claim {
 impl Claim {
     fn place(&self, run: RunId) -> Place {
         (self.since - Duration::seconds(points(self.priority) * AGE_PER_POINT_SECONDS), run)
-    }
-}
-
-/// Why a run still waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waits {
-    /// It is its turn; it starts at once.
-    ForNothing,
-    /// As many runs are going as may.
-    ForSlot {
-        /// How many that is.
-        bound: usize,
-    },
-    /// As many runs from its upstream host are going as may.
-    ForHost {
-        /// The upstream's host.
-        host: String,
-        /// How many that is.
-        bound: usize,
-    },
-    /// Nothing starts from its upstream host for a while.
-    ForUpstream {
-        /// The upstream's host.
-        host: String,
-        /// Why.
-        why: Closed,
-        /// Until when.
-        until: DateTime<Utc>,
-    },
-    /// Its upstream host is in trouble, and another run tries it.
-    ForTrial {
-        /// The upstream's host.
-        host: String,
-    },
-    /// As many runs with its label are going as may.
-    ForLabel {
-        /// The label, as `key=value`.
-        label: String,
-        /// How many that is.
-        bound: usize,
-    },
-}
-
-impl std::fmt::Display for Waits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ForNothing => write!(f, "it is next"),
-            Self::ForSlot { bound } => write!(f, "all {bound} slots are taken (rsync.concurrent)"),
-            Self::ForHost { host, bound } => {
-                write!(f, "{bound} at once from {host} are going already (rsync.per_host, rsync.hosts)")
-            }
-            Self::ForUpstream { host, why, until } => {
-                let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
-                match why {
-                    Closed::Busy => write!(f, "waits for {host}, which is busy, until {until}"),
-                    Closed::Down => write!(f, "waits for {host}, which cannot be reached, until {until}"),
-                    Closed::Gap => write!(f, "waits for the gap between starts from {host}, until {until}"),
-                    Closed::Quiet => {
-                        write!(f, "waits for the end of the quiet hours of {host}, until {until}")
-                    }
-                }
-            }
-            Self::ForTrial { host } => write!(f, "waits for the run that tries whether {host} serves again"),
-            Self::ForLabel { label, bound } => {
-                write!(f, "{bound} at once with {label} are going already (rsync.per_label)")
-            }
-        }
     }
 }
 
@@ -190,18 +132,30 @@ impl Queue {
         }
     }
 
+    /// Says which file systems there are, and on which of them nothing starts; runs that go already are left to end.
+    pub(crate) fn set_disks(&mut self, mounts: Arc<Mounts>, full: BTreeSet<DiskId>) {
+        let same = self.full == full && (full.is_empty() || self.mounts == mounts);
+        self.mounts = mounts;
+        self.full = full;
+        if !same {
+            self.arrange(|_| {});
+        }
+    }
+
     /// Puts a run in its place, which is to ask this upstream of its project; 0 is the first.
     pub fn push(&mut self, run: RunId, project: &Project, upstream: usize, since: DateTime<Utc>) {
         let host = project.source_of(upstream).0.host().to_ascii_lowercase().into();
         let labels: Vec<_> =
             project.labels.iter().map(|(key, value)| format!("{key}={value}").into()).collect();
-        let lane = self.lanes.lane(&host, &labels);
+        let place = project.place.clone();
+        let lane = self.lane(&host, &labels, &place);
         let claim = Claim {
             project: project.id.clone(),
             since,
             priority: project.priority,
             host,
             labels,
+            place,
             lane,
             waits: 0,
             upstream,
@@ -312,7 +266,7 @@ impl Queue {
     pub(crate) fn resume(&mut self, run: RunId) {
         let waiting = self.leave(run);
         if let Some(mut claim) = self.inherited.remove(&run).or(waiting) {
-            claim.lane = self.lanes.lane(&claim.host, &claim.labels);
+            claim.lane = self.lane(&claim.host, &claim.labels, &claim.place);
             self.lanes.take(&claim.lane);
             self.going.insert(run, claim);
         }
@@ -330,6 +284,15 @@ impl Queue {
     pub fn none_since_after(&mut self, now: DateTime<Utc>) {
         self.hosts.none_after(now);
         self.arrange(|claim| claim.since = claim.since.min(now));
+    }
+
+    /// What a run counts against; a file system only while nothing starts on it.
+    fn lane(&self, host: &Arc<str>, labels: &[Arc<str>], place: &Path) -> Lane {
+        let full = match self.full.is_empty() {
+            true => None,
+            false => self.mounts.disk_of(place).filter(|disk| self.full.contains(disk)),
+        };
+        self.lanes.lane(host, labels, full)
     }
 
     fn enter(&mut self, run: RunId, claim: Claim) {
@@ -355,13 +318,15 @@ impl Queue {
             self.lanes.try_host(host, true);
         }
         self.waiting.clear();
-        for claim in self.going.values_mut() {
-            claim.lane = self.lanes.lane(&claim.host, &claim.labels);
+        let mut going = std::mem::take(&mut self.going);
+        for claim in going.values_mut() {
+            claim.lane = self.lane(&claim.host, &claim.labels, &claim.place);
             self.lanes.take(&claim.lane);
         }
+        self.going = going;
         for (run, mut claim) in std::mem::take(&mut self.claims) {
             change(&mut claim);
-            claim.lane = self.lanes.lane(&claim.host, &claim.labels);
+            claim.lane = self.lane(&claim.host, &claim.labels, &claim.place);
             self.enter(run, claim);
         }
     }
@@ -388,6 +353,10 @@ impl Queue {
     }
 
     fn waits(&self, claim: &Claim, now: DateTime<Utc>) -> Waits {
+        // Without space it would wait for that even if its upstream and all slots were free.
+        if let Some(Resource::Disk(disk)) = claim.lane.last() {
+            return Waits::ForSpace { disk: Arc::clone(disk) };
+        }
         if let Some((why, until)) = self.closed(&claim.host, now) {
             return Waits::ForUpstream { host: claim.host.to_string(), why, until };
         }
@@ -402,6 +371,7 @@ impl Queue {
             }
             Resource::Host(host) => Waits::ForHost { host: host.to_string(), bound },
             Resource::Label(label) => Waits::ForLabel { label: label.to_string(), bound },
+            Resource::Disk(disk) => Waits::ForSpace { disk: Arc::clone(disk) },
         }
     }
 }

@@ -118,6 +118,34 @@ pub fn decode_token(bytes: &[u8]) -> Result<Token, RecordError> {
     decode::<account::TokenRecord>(bytes)?.try_into()
 }
 
+/// The bytes of a count.
+#[must_use]
+pub fn encode_count(count: u64) -> Vec<u8> {
+    encode(&count)
+}
+
+/// A count from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_count(bytes: &[u8]) -> Result<u64, RecordError> {
+    decode(bytes)
+}
+
+/// The bytes of a note.
+#[must_use]
+pub fn encode_note(note: &serde_json::Value) -> Vec<u8> {
+    encode(note)
+}
+
+/// A note from its bytes.
+///
+/// # Errors
+/// When the bytes are damaged, or newer than this program.
+pub fn decode_note(bytes: &[u8]) -> Result<serde_json::Value, RecordError> {
+    decode(bytes)
+}
+
 /// The bytes of a node.
 #[must_use]
 pub fn encode_node(node: &Node) -> Vec<u8> {

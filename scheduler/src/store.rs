@@ -13,6 +13,7 @@ mod backup;
 mod check;
 mod keys;
 mod mark;
+mod notes;
 mod rekey;
 mod tables;
 #[cfg(test)]

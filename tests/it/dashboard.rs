@@ -51,9 +51,20 @@ fn metrics_tell_of_runs_and_the_newest_success_survives_a_kill() {
     let success = value(&text, "heliostat_project_last_success_timestamp_seconds{project=\"p\"}");
     assert!(success.is_some(), "{text}");
     assert_eq!(value(&text, "heliostat_project_generation{project=\"p\"}").as_deref(), Some("1"));
+    let counts = |text: &str| {
+        let ours =
+            ["heliostat_runs_total", "heliostat_received_bytes_total", "heliostat_transferred_files_total"];
+        text.lines()
+            .filter(|line| ours.iter().any(|name| line.starts_with(name)))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let before = counts(&text);
+    assert_eq!(before.len(), 3, "{text}");
     server.kill();
     server.launch();
     let text = read(&server);
+    assert_eq!(counts(&text), before, "a kill takes nothing from the counts, and adds nothing");
     assert_eq!(value(&text, "heliostat_project_last_success_timestamp_seconds{project=\"p\"}"), success);
     assert!(text.contains("heliostat_project_last_run_duration_seconds{project=\"p\"}"), "{text}");
 }

@@ -117,6 +117,91 @@ fn a_full_mirror_disk_is_said_and_not_tried_again() {
     assert_eq!(run["attempts"].as_array().unwrap().len(), 1, "{run}");
 }
 
+/// A master that looks at its disks so often.
+fn watching(every: &str, reserve: &str, resume: &str) -> Server {
+    Server::start_from(|folder, port| {
+        format!(
+            "(data_dir: {:?}, listen: \"127.0.0.1:{port}\", disk: (reserve: {reserve:?}, resume: {resume:?}, every: {every:?}), \
+             alerts: (settle: \"100ms\"), role: Master())",
+            folder.join("data")
+        )
+    })
+}
+
+/// What is said of the file system at this place.
+fn shown(server: &Server, place: &Path) -> Option<serde_json::Value> {
+    let disks = server.get("/api/v1/disks").json();
+    disks["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|disk| disk["path"] == place.display().to_string())
+        .cloned()
+}
+
+fn waits(server: &Server, project: &str) -> Option<String> {
+    let queue = server.get("/api/v1/queue").json();
+    let item = queue["items"].as_array().unwrap().iter().find(|item| item["project"] == project)?.clone();
+    item["waits"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn nothing_starts_on_a_disk_below_its_reserve_and_it_goes_on_by_itself() {
+    let Some(disk) = Small::mount(20) else { return };
+    let (server, upstream) = (watching("1s", "6MiB", "10MiB"), Upstream::start(5));
+    let place = disk.path().canonicalize().unwrap();
+    server.project("here", &upstream.url("data"), &json!({"dest": place.join("m")}));
+    server.project("elsewhere", &upstream.url("data"), &json!({}));
+    assert_eq!(server.ended(&server.sync("here"))["state"], "succeeded");
+    let seen = wait_for("the disk to be seen", || shown(&server, &place));
+    assert_eq!((&seen["stopped"], &seen["projects"]), (&json!(false), &json!(["here"])), "{seen}");
+    disk.fill();
+    wait_for("it to be stopped", || shown(&server, &place).filter(|disk| disk["stopped"] == true));
+    let run = server.sync("here");
+    assert_eq!(server.ended(&server.sync("elsewhere"))["state"], "succeeded", "others go on");
+    assert_eq!(server.run(&run)["state"], "queued");
+    let why = waits(&server, "here").unwrap();
+    assert!(why.contains(&format!("waits for space on {}", place.display())), "{why}");
+    let screen = String::from_utf8_lossy(&server.command(&["status"]).stdout).into_owned();
+    assert!(screen.contains("waits for space"), "{screen}");
+    let open = wait_for("the alert", || {
+        let open = server.get("/api/v1/alerts").json();
+        open["items"].as_array().unwrap().iter().find(|alert| alert["kind"] == "disk-full").cloned()
+    });
+    assert_eq!(open["subject"], place.display().to_string());
+    let metrics = server.get("/metrics").text;
+    assert!(
+        metrics.contains(&format!("heliostat_disk_stopped{{path=\"{}\"}} 1", place.display())),
+        "{metrics}"
+    );
+    disk.free();
+    assert_eq!(server.ended(&run)["state"], "unchanged");
+    wait_for("the alert to be over", || {
+        (server.get("/api/v1/alerts").json()["items"] == json!([])).then_some(())
+    });
+}
+
+#[test]
+fn a_run_that_finds_no_space_holds_back_the_others_of_its_disk_until_somebody_has_looked() {
+    let Some(disk) = Small::mount(4) else { return };
+    let (server, upstream) = (watching("1h", "1MiB", "2MiB"), Upstream::start(5));
+    fs::write(upstream.tree().join("large"), vec![7; 8_000_000]).unwrap();
+    let place = disk.path().canonicalize().unwrap();
+    server.project("large", &upstream.url("data"), &json!({"dest": place.join("large")}));
+    let small = json!({"dest": place.join("small"), "options": {"basic": ["--exclude=/large"]}});
+    server.project("small", &upstream.url("data"), &small);
+    wait_for("the disk to be seen", || shown(&server, &place));
+    assert_eq!(server.ended(&server.sync("large"))["attempts"][0]["class"], "no-space");
+    let run = server.sync("small");
+    let why = wait_for("it to wait", || waits(&server, "small"));
+    assert!(why.contains("waits for space on"), "{why}");
+    assert_eq!(shown(&server, &place).unwrap()["reason"], "a run found no space on it");
+    // Somebody makes room, and a reload looks again.
+    fs::remove_dir_all(place.join("large")).unwrap();
+    assert_eq!(server.post("/api/v1/reload", &json!({})).status, 200);
+    assert_eq!(server.ended(&run)["state"], "succeeded");
+}
+
 #[test]
 fn the_store_is_checked_backed_up_and_restored_beside_a_server_and_without_one() {
     let mut server = Server::start("");

@@ -1,11 +1,13 @@
 //! What the tests stand on: a server as a process, an upstream daemon, trees, and waiting for a condition.
 
 mod browser;
+mod receiver;
 mod server;
 mod tree;
 mod upstream;
 
 pub(crate) use browser::Browser;
+pub(crate) use receiver::{Receiver, Smtp, Taken};
 pub(crate) use server::{Answer, PASSWORD, Server};
 pub(crate) use tree::{fingerprint, grow};
 pub(crate) use upstream::Upstream;

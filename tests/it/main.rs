@@ -7,6 +7,7 @@
 mod kit;
 
 mod access;
+mod alerts;
 mod architecture;
 mod book;
 mod bounds;
@@ -25,6 +26,7 @@ mod kills;
 mod old_api;
 mod plugin_new;
 mod projects;
+mod promtool;
 mod secrets;
 mod slaves;
 mod stages;

@@ -121,7 +121,7 @@ fn a_first_stage_that_fails_deletes_nothing_and_brings_no_index() {
     publish(&upstream, 1);
     assert_eq!(server.ended(&server.sync("p"))["state"], "succeeded");
     publish(&upstream, 2);
-    fs::set_permissions(upstream.tree().join("pool/2-1"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(upstream.tree().join("pool/2-1"), fs::Permissions::from_mode(0o0)).unwrap();
     let run = server.ended(&server.sync("p"));
     assert_eq!((run["state"].as_str(), &run["attempts"][0]["stage"]), (Some("partial"), &json!(1)), "{run}");
     assert_eq!(run["changes"]["deleted"], 0);

@@ -13,6 +13,8 @@ use crate::config::Config;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_mins(1);
+/// How long it may take over what waits for others.
+const PATIENT: Duration = Duration::from_mins(6);
 /// How many items one request asks for.
 const PAGE: usize = 1000;
 
@@ -76,6 +78,11 @@ impl Client {
     /// POST without a body, and the document.
     pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
         document(self.send(self.request(Method::POST, path).timeout(ANSWER)).await?).await
+    }
+
+    /// The same for what may take minutes on the server.
+    pub(super) async fn post_patiently(&self, path: &str) -> Result<Value, Failure> {
+        document(self.send(self.request(Method::POST, path).timeout(PATIENT)).await?).await
     }
 
     /// A document sent, and the document answered.

@@ -145,16 +145,23 @@ fn disk_table(status: &Value) -> Option<String> {
         let (free, total) =
             (disk["free_bytes"].as_u64().unwrap_or(0), disk["total_bytes"].as_u64().unwrap_or(0));
         let percent = free.saturating_mul(100).checked_div(total).unwrap_or(0);
-        let colour = if percent < TIGHT_PERCENT { Colour::Bad } else { Colour::Good };
+        let stopped = disk["stopped"] == true;
+        let colour = if stopped || percent < TIGHT_PERCENT { Colour::Bad } else { Colour::Good };
         let share = painted(&format!("{percent}% free"), colour);
+        let full = match (stopped, disk["days_to_full"].as_f64()) {
+            (true, _) => format!("nothing starts: {}", text(&disk["reason"])),
+            (false, Some(days)) => format!("in {days:.0} days"),
+            (false, None) => text(&Value::Null),
+        };
         vec![
             text(&disk["path"]),
             bytes(&disk["free_bytes"]),
             share,
             items(&disk["projects"]).count().to_string(),
+            full,
         ]
     });
-    filled(&["path", ">free", "share", ">projects"], rows.collect())
+    filled(&["path", ">free", "share", ">projects", "full"], rows.collect())
 }
 
 #[cfg(test)]

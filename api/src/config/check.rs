@@ -2,6 +2,8 @@
 //!
 //! Each check names the key or keys that it judges, so that it is silent about what could not be read anyway.
 
+mod alerts;
+
 use super::problems::hint;
 use super::reader::Reader;
 use super::secret::SecretSource;
@@ -30,6 +32,8 @@ pub(super) fn check(config: &Config, tree: &Node, reader: &mut Reader<'_>) {
     let mut checker = Checker { tree, reader };
     checker.server(config);
     checker.rsync(&config.rsync);
+    checker.disk(&config.disk);
+    checker.alerts(&config.alerts);
     for (index, root) in config.allowed_roots.iter().enumerate() {
         checker.absolute(&format!("allowed_roots[{index}]"), root);
     }

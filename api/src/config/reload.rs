@@ -4,7 +4,7 @@ use super::types::Config;
 use super::value::{Shown, Value};
 
 /// Keys, and everything below them, that a running server takes over. Every other key needs a restart.
-const LIVE: [&str; 12] = [
+const LIVE: [&str; 14] = [
     "insecure",
     "tls.cert",
     "tls.key",
@@ -15,7 +15,9 @@ const LIVE: [&str; 12] = [
     "rsync.hosts",
     "rsync.bwlimit",
     "allowed_roots",
+    "disk",
     "history",
+    "alerts",
     "role.defaults",
 ];
 

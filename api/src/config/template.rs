@@ -95,6 +95,16 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
     // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
     //allowed_roots: [],
 
+    // How full the file systems of the projects may become; shares ("5%") or sizes ("20GiB").
+    disk: (
+        // Nothing starts on a file system with less free than this.
+        //reserve: "1%",
+        // It goes on when so much is free again.
+        //resume: "2%",
+        // How often is looked.
+        //every: "10s",
+    ),
+
     // How long runs and their logs are kept.
     history: (
         // Runs older than this are forgotten.
@@ -105,6 +115,23 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //max_log: "64MiB",
         // Most bytes of all logs and change lists together; the oldest go first.
         //max_bytes: "4GiB",
+    ),
+
+    // Telling people, on changes only: docs/alerts.md has examples.
+    alerts: (
+        // How long changes are gathered: what fails together is told together.
+        //settle: "1m",
+        // A project without a good run for so long, and past two of its schedule times, is stale.
+        //stale: "2d",
+        // Where messages go. Webhook(name: "chat", url: File("/etc/heliostat/chat.url"), form: Slack, secret: None),
+        // Mail(name: "mail", server: "smtp.example.org:587", encryption: StartTls, user: "u", password: Env("SMTP"),
+        // from: "mirrors@example.org", to: ["ops@example.org"]), Program(name: "pager", command: ["/usr/local/bin/page"]).
+        //channels: [],
+        // A sign of life to a dead-man's switch: (url: "https://hc-ping.com/..", every: "1m",
+        // projects: [(id: "debian", url: "https://hc-ping.com/..")]).
+        //ping: None,
+        // A weekly message, in UTC, through these channels or, when empty, all: (day: Monday, at: "08:00", channels: []).
+        //digest: None,
     ),
 
     // How long a child may take to end after TERM, before KILL; at most 15s.
@@ -240,6 +267,16 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
     // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
     //allowed_roots: [],
 
+    // How full the file systems of the projects may become; shares ("5%") or sizes ("20GiB").
+    disk: (
+        // Nothing starts on a file system with less free than this.
+        //reserve: "1%",
+        // It goes on when so much is free again.
+        //resume: "2%",
+        // How often is looked.
+        //every: "10s",
+    ),
+
     // How long runs and their logs are kept.
     history: (
         // Runs older than this are forgotten.
@@ -250,6 +287,23 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //max_log: "64MiB",
         // Most bytes of all logs and change lists together; the oldest go first.
         //max_bytes: "4GiB",
+    ),
+
+    // Telling people, on changes only: docs/alerts.md has examples.
+    alerts: (
+        // How long changes are gathered: what fails together is told together.
+        //settle: "1m",
+        // A project without a good run for so long, and past two of its schedule times, is stale.
+        //stale: "2d",
+        // Where messages go. Webhook(name: "chat", url: File("/etc/heliostat/chat.url"), form: Slack, secret: None),
+        // Mail(name: "mail", server: "smtp.example.org:587", encryption: StartTls, user: "u", password: Env("SMTP"),
+        // from: "mirrors@example.org", to: ["ops@example.org"]), Program(name: "pager", command: ["/usr/local/bin/page"]).
+        //channels: [],
+        // A sign of life to a dead-man's switch: (url: "https://hc-ping.com/..", every: "1m",
+        // projects: [(id: "debian", url: "https://hc-ping.com/..")]).
+        //ping: None,
+        // A weekly message, in UTC, through these channels or, when empty, all: (day: Monday, at: "08:00", channels: []).
+        //digest: None,
     ),
 
     // How long a child may take to end after TERM, before KILL; at most 15s.

@@ -2,9 +2,11 @@
 //!
 //! Limits between values are not here but in `check`.
 
+use super::alerts::Alerts;
 use super::duration::Size;
 use super::hosts::Host;
 use super::secret::SecretSource;
+use super::share::Share;
 use super::value::{record, variants, words};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,8 +34,12 @@ pub struct Config {
     pub rsync: Rsync,
     /// Folders below which projects may land; empty: anywhere below no other project.
     pub allowed_roots: Vec<PathBuf>,
+    /// How full file systems may become.
+    pub disk: Disk,
     /// How long runs and their logs are kept.
     pub history: History,
+    /// Telling people.
+    pub alerts: Alerts,
     /// How long a child may take to end after TERM, before KILL; at most 15 seconds.
     pub stop_grace: Duration,
     /// What this machine is.
@@ -50,7 +56,9 @@ record!(Config {
     site = Site::default(),
     rsync = Rsync::default(),
     allowed_roots = Vec::new(),
+    disk = Disk::default(),
     history = History::default(),
+    alerts = Alerts::default(),
     stop_grace = Duration::from_secs(5);
     role = Role::default(),
 });
@@ -174,6 +182,23 @@ record!(default Rsync {
     hosts = BTreeMap::new(),
     bwlimit = None,
     allow_old = false;
+});
+
+/// How full file systems may become.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disk {
+    /// Nothing starts on a file system with less free than this.
+    pub reserve: Share,
+    /// It goes on when so much is free again.
+    pub resume: Share,
+    /// How often is looked.
+    pub every: Duration,
+}
+
+record!(default Disk {
+    reserve = Share::Percent(1),
+    resume = Share::Percent(2),
+    every = Duration::from_secs(10);
 });
 
 /// How long runs and their logs are kept.

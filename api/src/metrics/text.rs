@@ -69,16 +69,24 @@ pub const FAMILIES: &[Family] = &[
     gauge("heliostat_node_lag_generations", "Generations of the project that the slave misses."),
     gauge("heliostat_node_lag_seconds", "How long the first of them is there; 0 when it misses none."),
     gauge("heliostat_node_late", "1 when that is more than the configuration's `lag` allows."),
-    counter(
-        "heliostat_runs_total",
-        "Runs that ended since the start, by result and by the class of their last attempt.",
+    gauge(
+        "heliostat_disk_reserve_bytes",
+        "Bytes below which nothing starts on that file system (`disk.reserve`).",
     ),
-    counter(
-        "heliostat_run_retries_total",
-        "Attempts that failed and are followed by another, since the start.",
+    gauge("heliostat_disk_stopped", "1 while nothing starts on that file system."),
+    gauge(
+        "heliostat_disk_full_in_seconds",
+        "When that file system will be full if it goes on so; absent where it will not, or is not known.",
     ),
-    counter("heliostat_schedule_skipped_total", "Schedule times that were passed over, since the start."),
-    counter("heliostat_received_bytes_total", "What rsync received in runs that ended since the start."),
+    gauge("heliostat_alerts_open", "What needs a person, by kind."),
+    gauge("heliostat_alert_messages_waiting", "Messages that a channel has not taken yet."),
+    counter("heliostat_runs_total", "Runs that ended, by result and by the class of their last attempt."),
+    counter("heliostat_run_retries_total", "Attempts that failed and are followed by another."),
+    counter("heliostat_schedule_skipped_total", "Schedule times that were passed over."),
+    counter("heliostat_guard_holds_total", "Runs that the guard held for a person."),
+    counter("heliostat_received_bytes_total", "What rsync received in runs that ended."),
+    counter("heliostat_transferred_files_total", "Files that rsync transferred in runs that ended."),
+    counter("heliostat_deleted_files_total", "Paths that rsync deleted in runs that ended."),
     counter("heliostat_http_requests_total", "Requests by method, route and status, since the start."),
     Family {
         name: "heliostat_http_request_duration_seconds",

@@ -219,11 +219,11 @@ impl Nodes {
     fn news_of(&self, scheduler: &Scheduler, event: &Arc<Event>) -> Vec<Pair> {
         let EventKind::RunEnded(run) = &event.kind else { return Vec::new() };
         let good = matches!(run.state, RunState::Ended { outcome, .. } if outcome.is_good());
-        let told = scheduler.board().project(&event.project).is_some_and(|entry| is_told_of(&entry));
+        let told = scheduler.board().project(&run.project).is_some_and(|entry| is_told_of(&entry));
         if !good || !told {
             return Vec::new();
         }
-        self.known().old().into_iter().map(|(node, _)| (node.id, event.project.clone())).collect()
+        self.known().old().into_iter().map(|(node, _)| (node.id, run.project.clone())).collect()
     }
 
     /// Tells one node of one project.

@@ -108,7 +108,9 @@ async fn next(mut place: Place) -> Option<(sse::Event, Place)> {
 
 impl Filter {
     fn wants(&self, event: &Event) -> bool {
-        self.project.as_ref().is_none_or(|project| project == event.project.as_str())
+        self.project
+            .as_ref()
+            .is_none_or(|wanted| event.project.as_ref().is_some_and(|id| id.as_str() == wanted))
             && self.types.as_ref().is_none_or(|types| types.iter().any(|name| name == event.kind.as_str()))
     }
 }

@@ -1,7 +1,7 @@
 //! What other machines read without being users: metrics, the status documents of mirror sites, badges.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::Utc;
@@ -13,7 +13,7 @@ use super::{Access, Answer, Route, row};
 use crate::app::App;
 use crate::metrics::CONTENT_TYPE;
 use crate::problem::Problem;
-use crate::view::{Published, badge};
+use crate::view::{Published, atom, badge};
 
 pub(super) fn rows() -> Vec<Route> {
     vec![
@@ -43,6 +43,12 @@ pub(super) fn rows() -> Vec<Route> {
         },
         Route {
             access: Access::Status,
+            answer: (200, Answer::Media(&["application/atom+xml"])),
+            errors: &[401, 403, 429],
+            ..row("get", "/feed.atom", "what changes with the projects, as an Atom feed", || get(feed))
+        },
+        Route {
+            access: Access::Status,
             answer: (200, Answer::Media(&["image/svg+xml"])),
             errors: &[401, 403, 404, 429],
             ..row("get", "/status/badge/{id}", "a picture of how one project stands", || get(picture))
@@ -51,10 +57,7 @@ pub(super) fn rows() -> Vec<Route> {
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
-    let text = tokio::task::spawn_blocking(move || {
-        app.metrics.render(&app.scheduler, app.nodes.as_deref(), app.started)
-    })
-    .await;
+    let text = tokio::task::spawn_blocking(move || app.metrics.render(&app)).await;
     let text = text.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
@@ -78,12 +81,23 @@ async fn picture(
 ) -> Result<Response, Problem> {
     let published = Published::of(app.scheduler.board(), Utc::now());
     let picture = badge(&published, id.as_str()).ok_or_else(|| no_project(id.as_str()))?;
-    let tag = format!("\"{:x}\"", crc(&picture));
-    let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
-        return Ok((axum::http::StatusCode::NOT_MODIFIED, fresh).into_response());
+    Ok(tagged(&headers, "image/svg+xml", picture))
+}
+
+async fn feed(State(app): State<App>, headers: HeaderMap) -> Response {
+    let text = atom(&app.alerts.feed(), &app.reloader.site());
+    tagged(&headers, "application/atom+xml", text)
+}
+
+/// A document that is sent only to whoever does not have it already.
+fn tagged(headers: &HeaderMap, kind: &'static str, text: String) -> Response {
+    let tag = format!("\"{:x}\"", crc(&text));
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let fresh = [(header::ETAG, tag), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    match known {
+        true => (StatusCode::NOT_MODIFIED, fresh).into_response(),
+        false => (fresh, [(header::CONTENT_TYPE, kind)], text).into_response(),
     }
-    Ok((fresh, [(header::CONTENT_TYPE, "image/svg+xml")], picture).into_response())
 }
 
 /// A short name for a text.

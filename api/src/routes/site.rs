@@ -11,7 +11,7 @@ use super::input::{Asked, page_size};
 use crate::app::App;
 use crate::problem::{FieldError, Problem};
 use crate::reload::Reloaded;
-use crate::view::{self, Page, QueueView, StatusView};
+use crate::view::{self, DiskView, Page, QueueView, StatusView};
 
 /// The width of one count of starts.
 const SLOT: Duration = Duration::minutes(10);
@@ -43,6 +43,10 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, P
     let status = tokio::task::spawn_blocking(move || view::status(&app.scheduler, role, app.started)).await;
     let status = status.map_err(|error| Problem::internal(&error))?;
     status.map(Json).map_err(|error| Problem::internal(&error))
+}
+
+pub(super) async fn disks(State(app): State<App>) -> Json<Page<DiskView>> {
+    Json(Page { items: view::disks(app.scheduler.board()), next: None })
 }
 
 pub(super) async fn queue(State(app): State<App>) -> Json<Page<QueueView>> {
@@ -140,7 +144,7 @@ pub(super) async fn schedule(
 }
 
 pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
-    match app.reloader.reload(&app.scheduler).await {
+    match app.reload().await {
         Ok(reloaded) => Ok(Json(reloaded)),
         Err(report) => Err(Problem::invalid(vec![FieldError::new("configuration", report)])),
     }

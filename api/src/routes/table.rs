@@ -1,6 +1,7 @@
 //! The rows themselves, by subject.
 
 mod accounts;
+mod alerts;
 mod nodes;
 mod projects;
 mod runs;
@@ -33,6 +34,7 @@ pub fn table() -> Vec<Route> {
     rows.extend(projects::rows());
     rows.extend(runs::rows());
     rows.extend(accounts::rows());
+    rows.extend(alerts::rows());
     rows.extend(nodes::rows());
     rows.extend(old::rows());
     rows

@@ -13,7 +13,8 @@ pub struct EventView {
     #[serde(rename = "type")]
     kind: &'static str,
     time: String,
-    project: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +33,8 @@ pub struct EventView {
     progress: Option<ProgressView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<NodeView>,
 }
@@ -60,7 +63,7 @@ pub fn event(event: &Event) -> EventView {
         id: event.id,
         kind: event.kind.as_str(),
         time: time(event.time),
-        project: event.project.to_string(),
+        project: event.project.as_ref().map(ToString::to_string),
         run: None,
         state: None,
         attempt: None,
@@ -70,10 +73,16 @@ pub fn event(event: &Event) -> EventView {
         changes: None,
         progress: None,
         scheduled: None,
+        disk: None,
         node: None,
     };
     match &event.kind {
         EventKind::ProjectCreated | EventKind::ProjectUpdated | EventKind::ProjectDeleted => {}
+        EventKind::DiskFull(disk, why) => {
+            view.disk = Some(disk.display().to_string());
+            view.reason = Some(why.to_string());
+        }
+        EventKind::DiskFree(disk) => view.disk = Some(disk.display().to_string()),
         EventKind::ScheduleSkipped { scheduled, reason } => {
             view.scheduled = Some(time(*scheduled));
             view.reason = Some(reason.to_string());

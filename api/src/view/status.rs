@@ -1,13 +1,12 @@
 //! One screen: what runs, what waits, what ended last, and how full the disks are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use scheduler::{Board, RunState, Scheduler, StoreError};
+use scheduler::{RunState, Scheduler, StoreError};
 use serde::Serialize;
 
-use super::{Live, QueueView, RunView, queue, run, time};
+use super::{DiskView, Live, QueueView, RunView, disks, queue, run, time};
 
 /// How many ended runs the screen shows.
 const LAST_RUNS: usize = 10;
@@ -50,17 +49,6 @@ struct FailingView {
     failures: u32,
     since: Option<String>,
     reason: Option<String>,
-}
-
-/// A file system below destinations.
-#[derive(Debug, Serialize)]
-pub(crate) struct DiskView {
-    pub(crate) path: String,
-    pub(crate) free_bytes: u64,
-    pub(crate) total_bytes: u64,
-    pub(crate) free_inodes: u64,
-    pub(crate) total_inodes: u64,
-    projects: Vec<String>,
 }
 
 /// The screen as of now. Asks the file systems, so call it where blocking is allowed.
@@ -113,31 +101,4 @@ pub fn status(
             .collect(),
         disk: disks(board),
     })
-}
-
-/// The file systems below the destinations, each once.
-pub(crate) fn disks(board: &Board) -> Vec<DiskView> {
-    use std::os::unix::fs::MetadataExt;
-    let projects = board.projects();
-    let places = projects.iter().map(|entry| (entry.project.place.as_path(), entry.project.id.as_str()));
-    let mut by_device: BTreeMap<u64, (PathBuf, Vec<String>)> = BTreeMap::new();
-    for (place, project) in places {
-        let existing = place.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?)));
-        if let Some((path, meta)) = existing {
-            let disk = by_device.entry(meta.dev()).or_insert_with(|| (path.to_owned(), Vec::new()));
-            disk.1.push(project.to_owned());
-        }
-    }
-    let view = |(path, projects): (PathBuf, Vec<String>)| {
-        let system = rustix::fs::statvfs(&path).ok()?;
-        Some(DiskView {
-            path: path.display().to_string(),
-            free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
-            total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
-            free_inodes: system.f_favail,
-            total_inodes: system.f_files,
-            projects,
-        })
-    };
-    by_device.into_values().filter_map(view).collect()
 }

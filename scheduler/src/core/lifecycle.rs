@@ -172,13 +172,14 @@ impl Core {
         step: &mut Step,
     ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let (verdict, reason) = (end.verdict, end.reason.clone());
+        let (verdict, reason, class) = (end.verdict, end.reason.clone(), end.class.clone());
         let Some(attempt) = run.attempts.last_mut() else { return };
         attempt.end = Some(end.clone());
         let by = run.cancelled_by.clone();
         let failed = counted_failures(run);
         let project = run.project.clone();
         let elsewhere = self.note_upstream(now, id, end);
+        self.note_class(now, &project, &class, step);
         match (verdict, by) {
             (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
             (Verdict::Partial, _) => self.end(now, id, Outcome::Partial, Some(reason), step),

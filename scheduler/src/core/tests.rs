@@ -121,7 +121,7 @@ impl Bench {
                     self.runs.insert(run.id, Run::clone(&run));
                 }
                 Write::RenameRuns { from, to } => self.rename_runs(&from, &to),
-                Write::Audit(_) => {}
+                Write::Audit(_) | Write::Count(..) => {}
             }
         }
         for effect in step.effects {
@@ -133,7 +133,7 @@ impl Bench {
                 Effect::Cancel(run) => self.cancelled.push(run),
                 Effect::Answer(_, answer) => self.answers.push(*answer),
                 Effect::Move(id, relocation) => self.moves.push((id, relocation)),
-                Effect::Publish(..) => {}
+                Effect::Publish(..) | Effect::Announce(_) => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The loop around the clockwork: gather, decide, commit, act.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -11,10 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::work::{self, Ended};
 use super::{Ask, Shared};
-use crate::core::{Answer, Core, Effect, Input, Refusal, Step, Ticket};
+use crate::core::{Answer, Core, Effect, Input, Refusal, Step, Ticket, Write};
+use crate::disk::Survey;
+use crate::event::EventKind;
 use crate::project::ProjectId;
 use crate::run::RunId;
 use crate::store::{Loaded, StoreError};
+use crate::tally::{self, Tally};
 
 /// How many askers one commit serves at most.
 const TOGETHER: usize = 256;
@@ -42,6 +45,8 @@ pub(super) struct Shell {
     recovered: Step,
     /// The store refused the last commit.
     refused: bool,
+    /// The picture of the file systems is an old one.
+    resurveyed: bool,
     stopping: bool,
 }
 
@@ -61,15 +66,25 @@ impl Shell {
             unsaved: Vec::new(),
             recovered: Step::default(),
             refused: false,
+            resurveyed: false,
             stopping: false,
         }
     }
 
+    /// Takes what was seen of the file systems, before anything else happens.
+    pub(super) fn survey(&mut self, survey: Survey) {
+        let reserve = self.shared.settings().reserve;
+        self.core.handle(Utc::now(), Input::Space(survey, reserve), &mut self.recovered);
+        self.shared.board.set_ground(self.core.ground());
+    }
+
     /// Takes over what the store holds, before anything else happens.
     pub(super) async fn recover(&mut self, loaded: Loaded) -> Result<(), StoreError> {
-        let mut step = Step::default();
+        let mut step = std::mem::take(&mut self.recovered);
         self.core.recover(Utc::now(), loaded, &HashSet::new(), &mut step);
+        let counted = self.count(&mut step);
         self.shared.store.commit(std::mem::take(&mut step.writes)).await?;
+        self.tally().extend(counted);
         self.act(step);
         Ok(())
     }
@@ -113,16 +128,22 @@ impl Shell {
             self.core.handle(now, Input::TreeMoved(id), &mut step);
         }
         for ask in asks {
-            let input = self.input(ask);
-            self.core.handle(now, input, &mut step);
+            if let Some(input) = self.input(ask) {
+                self.core.handle(now, input, &mut step);
+            }
         }
         if !self.stopping && self.shared.stop.is_cancelled() {
             self.stopping = true;
             self.core.handle(now, Input::Stop, &mut step);
         }
         self.core.settle(now, &mut step);
+        if step.writes.iter().any(|write| matches!(write, Write::Project(_))) {
+            self.shared.look.notify_one();
+        }
+        let counted = self.count(&mut step);
         match self.shared.store.commit(std::mem::take(&mut step.writes)).await {
             Ok(()) => {
+                self.tally().extend(counted);
                 self.refused = false;
                 for end in &ended {
                     self.shared.board.set_phase(end.run, None);
@@ -136,8 +157,19 @@ impl Shell {
         }
     }
 
-    fn input(&mut self, ask: Ask) -> Input {
-        match ask {
+    /// Lets the step's own commit hold what the step adds to the counts.
+    fn count(&self, step: &mut Step) -> Tally {
+        let counted = tally::after(&self.tally(), &step.effects);
+        step.writes.extend(counted.iter().map(|(count, value)| Write::Count(count.clone(), *value)));
+        counted
+    }
+
+    fn tally(&self) -> RwLockWriteGuard<'_, Tally> {
+        self.shared.tally.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn input(&mut self, ask: Ask) -> Option<Input> {
+        Some(match ask {
             Ask::Command(command, answer) => {
                 let ticket = self.next_ticket;
                 self.next_ticket += 1;
@@ -145,7 +177,16 @@ impl Shell {
                 Input::Command { ticket, command }
             }
             Ask::Site(bounds, tool) => Input::Site(bounds, tool),
-        }
+            Ask::Space(survey) => {
+                self.resurveyed = true;
+                Input::Space(survey, self.shared.settings().reserve)
+            }
+            Ask::Alive(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+                return None;
+            }
+        })
     }
 
     /// What was decided is durable: readers may see it, and the world may feel it.
@@ -153,6 +194,17 @@ impl Shell {
         let touched: HashSet<&ProjectId> = step.touched.iter().collect();
         if !touched.is_empty() {
             self.shared.board.refresh(&self.core, touched.into_iter());
+        }
+        let disks = |effect: &Effect| {
+            matches!(effect, Effect::Announce(EventKind::DiskFull(..) | EventKind::DiskFree(_)))
+        };
+        let changed = step.effects.iter().any(disks);
+        if std::mem::take(&mut self.resurveyed) || changed {
+            self.shared.board.set_ground(self.core.ground());
+        }
+        if changed {
+            // Others wait now, or for other reasons.
+            self.shared.board.refresh(&self.core, std::iter::empty());
         }
         let mut unmoved: HashMap<ProjectId, String> = HashMap::new();
         for effect in step.effects {
@@ -186,6 +238,7 @@ impl Shell {
                     self.answer(ticket, why.map_or(*answer, |(id, why)| Err(Refusal::NotMoved { id, why })));
                 }
                 Effect::Publish(project, kind) => self.shared.events.publish(project, kind),
+                Effect::Announce(kind) => self.shared.events.announce(kind),
             }
         }
     }

@@ -33,6 +33,7 @@ async fn killed_before_the_move(folder: &Path) -> Settings {
         tool: Tool { program: "/bin/false".into(), limits: engine::Limits::default() },
         retention: Retention::default(),
         max_log: 1 << 20,
+        reserve: crate::disk::Reserve::default(),
         hooks: None,
         trace: None,
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::Bounds;
+use crate::disk::DiskId;
 use crate::run::RunId;
 
 /// A run's place in the order.
@@ -23,9 +24,11 @@ pub(super) enum Resource {
     Host(Arc<str>),
     /// A label, as `key=value`.
     Label(Arc<str>),
+    /// A file system on which nothing starts.
+    Disk(DiskId),
 }
 
-/// The bounds that a run counts against: its host's, and those of its labels that have one.
+/// The bounds that a run counts against: its host's, those of its labels that have one, and a full file system.
 pub(super) type Lane = Arc<[Resource]>;
 
 /// The lanes, and what is used of each bound.
@@ -56,11 +59,12 @@ impl Lanes {
         Self { bounds, ..Self::default() }
     }
 
-    /// The lane of a run from `host` with `labels`.
-    pub(super) fn lane(&self, host: &Arc<str>, labels: &[Arc<str>]) -> Lane {
+    /// The lane of a run from `host` with `labels`, which would write to a `full` file system, if to one.
+    pub(super) fn lane(&self, host: &Arc<str>, labels: &[Arc<str>], full: Option<DiskId>) -> Lane {
         let bounded = labels.iter().filter(|label| self.bounds.per_label.contains_key(&***label));
         std::iter::once(Resource::Host(Arc::clone(host)))
             .chain(bounded.map(|label| Resource::Label(Arc::clone(label))))
+            .chain(full.map(Resource::Disk))
             .collect()
     }
 
@@ -112,6 +116,7 @@ impl Lanes {
                 own.unwrap_or(self.bounds.per_host)
             }
             Resource::Label(label) => self.bounds.per_label.get(&**label).copied().unwrap_or(usize::MAX),
+            Resource::Disk(_) => 0,
         }
     }
 

@@ -168,3 +168,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_starts_on_a_full_disk_and_others_pass_it_by() {
+    let table = "1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /d/full rw - ext4 b rw\n";
+    let mounts = std::sync::Arc::new(crate::disk::Mounts::parse(table));
+    let full: crate::disk::DiskId = std::path::Path::new("/d/full").into();
+    let mut queue = queue(8, 8);
+    queue.push(run(1), &project("a", "h", "/d/full/a"), 0, at(0));
+    queue.push(run(2), &project("b", "h", "/d/b"), 0, at(1));
+    queue.set_disks(std::sync::Arc::clone(&mounts), BTreeSet::from([std::sync::Arc::clone(&full)]));
+    assert_eq!(queue.start_next(at(9)), Some(run(2)));
+    queue.push(run(3), &project("c", "h", "/d/full/c"), 0, at(2));
+    assert_eq!(queue.start_next(at(9)), None);
+    assert!(queue.items(9, at(9)).iter().all(|item| item.waits == Waits::ForSpace { disk: full.clone() }));
+    queue.set_disks(mounts, BTreeSet::new());
+    assert_eq!(
+        (queue.start_next(at(9)), queue.start_next(at(9)), queue.start_next(at(9))),
+        (Some(run(1)), Some(run(3)), None)
+    );
+}

@@ -29,11 +29,13 @@ pub(super) enum Table {
     Members,
     Holdings,
     Values,
+    Notes,
+    Counts,
 }
 
 impl Table {
     /// Every keyspace.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Projects,
         Self::Standings,
         Self::Runs,
@@ -46,6 +48,8 @@ impl Table {
         Self::Members,
         Self::Holdings,
         Self::Values,
+        Self::Notes,
+        Self::Counts,
     ];
 
     /// Its name, in the database and in a backup.
@@ -63,6 +67,8 @@ impl Table {
             Self::Members => "members",
             Self::Holdings => "holdings",
             Self::Values => "plugin_values",
+            Self::Notes => "notes",
+            Self::Counts => "counts",
         }
     }
 }
@@ -88,6 +94,9 @@ fn entry(write: &Write) -> Vec<Entry> {
         }
         // What that means depends on what is there: the store knows.
         Write::RenameRuns { .. } => Vec::new(),
+        Write::Count(count, value) => {
+            vec![(Table::Counts, count.key().into_bytes(), Some(record::encode_count(*value)))]
+        }
         Write::Audit(line) => vec![super::accounts::audit_entry(line)],
         Write::Run(run) => {
             let id = run.id.to_bytes().to_vec();

@@ -48,6 +48,7 @@ impl Site {
             tool: Tool { program: "rsync".into(), limits: Limits::default() },
             retention: Retention::default(),
             max_log: 1 << 20,
+            reserve: scheduler::disk::Reserve::default(),
             hooks,
             trace: None,
         };

@@ -30,7 +30,7 @@ impl Disk {
                 self.standings.remove(id);
             }
             // Nobody renames here.
-            Write::RenameRuns { .. } | Write::Audit(_) => {}
+            Write::RenameRuns { .. } | Write::Audit(_) | Write::Count(..) => {}
             Write::Run(run) => {
                 if run.state.is_ended() {
                     self.live.remove(&run.id);

@@ -106,7 +106,7 @@ impl Ledger {
                 Write::ForgetProject(id) => {
                     self.standings.remove(id);
                 }
-                Write::Project(_) | Write::RenameRuns { .. } | Write::Audit(_) => {}
+                Write::Project(_) | Write::RenameRuns { .. } | Write::Audit(_) | Write::Count(..) => {}
             }
         }
         for (wish, answer) in commit.done {
@@ -163,7 +163,7 @@ impl Ledger {
             };
             let pauses = matches!(project.schedule.rule, Rule::Every(_));
             match (runs, skips) {
-                ([], 0) if old.is_some() && after.fired != old && !self.looks_again(id, commit) => {
+                ([], 0) if old.is_some() && after.fired != old && !Self::looks_again(id, commit) => {
                     return wrong("a lost decision");
                 }
                 ([], 0) => {}
@@ -203,7 +203,7 @@ impl Ledger {
     }
 
     /// Whether the held run of a project is queued to look at its upstream, which answers a schedule time.
-    fn looks_again(&self, id: &ProjectId, commit: &Commit<'_>) -> bool {
+    fn looks_again(id: &ProjectId, commit: &Commit<'_>) -> bool {
         let queued = |write: &Write| match write {
             Write::Run(run) => run.project == *id && run.hold.is_some() && run.state == RunState::Queued,
             _ => false,
@@ -241,11 +241,11 @@ impl Ledger {
                 .filter(|other| !self.live.contains_key(&other.id))
                 .map(|other| other.id)
                 .collect();
-            let heirs = commit.writes.iter().filter_map(|write| match write {
+            let mut heirs = commit.writes.iter().filter_map(|write| match write {
                 Write::Run(heir) if again.contains(&heir.id) => Some(heir),
                 _ => None,
             });
-            if heirs.last().is_some_and(|heir| heir.hold != run.hold) {
+            if heirs.next_back().is_some_and(|heir| heir.hold != run.hold) {
                 return Err(format!("{run:?} was held or approved, and what repeats it is not"));
             }
             if again.len() != usize::from(waited == 0) {

@@ -275,7 +275,7 @@ impl World {
                         process.stopped = true;
                     }
                 }
-                Effect::Move(..) | Effect::Answer(..) | Effect::Publish(..) => {}
+                Effect::Move(..) | Effect::Answer(..) | Effect::Publish(..) | Effect::Announce(_) => {}
             }
         }
         Ok(())

@@ -31,6 +31,10 @@ pub(super) fn rows() -> Vec<Route> {
             })
         },
         Route {
+            answer: (200, Answer::Page("Disk")),
+            ..row("get", "/api/v1/disks", "how full the file systems below projects are", || get(site::disks))
+        },
+        Route {
             answer: (200, Answer::Page("QueueItem")),
             ..row("get", "/api/v1/queue", "what waits, in order, and why", || get(site::queue))
         },

@@ -1,0 +1,146 @@
+//! What is wrong now: read from the board, the disks, the nodes and the store, whenever somebody asks.
+//!
+//! A condition that another part of the program knows of gets its function here and its line in [`conditions`].
+
+use chrono::{DateTime, TimeDelta, Utc};
+use scheduler::core::Entry;
+use scheduler::disk::Disk;
+use scheduler::member::Member;
+use scheduler::{Rule, Run, RunState};
+
+use super::condition::{Condition, Group, Key, Kind};
+use super::ledger::Alert;
+use crate::app::App;
+use crate::config;
+
+/// Everything that is wrong now.
+pub(super) fn conditions(
+    app: &App,
+    config: &config::Alerts,
+    refused: Option<&str>,
+    now: DateTime<Utc>,
+) -> Vec<Condition> {
+    let mut found = Vec::new();
+    found.extend(store(app));
+    found.extend(refused.map(configuration));
+    found.extend(app.scheduler.board().ground().disks.iter().filter_map(full));
+    for run in app.scheduler.board().runs() {
+        found.extend(held(app, &run));
+    }
+    found.extend(app.nodes.iter().flat_map(|nodes| nodes.shown()).flat_map(|node| lagging(&node.member)));
+    for entry in app.scheduler.board().projects() {
+        found.extend(failing(&entry));
+        found.extend(stale(&entry, config, now));
+    }
+    found
+}
+
+/// Whether nobody cares any more: the thing was removed, or a person switched it off.
+pub(super) fn is_gone(app: &App, alert: &Alert) -> bool {
+    let Some(id) = &alert.project else { return false };
+    let entry = id.parse().ok().and_then(|id| app.scheduler.board().project(&id));
+    entry.is_none_or(|entry| !entry.project.enabled)
+}
+
+/// A condition of the whole server.
+pub(super) fn of_server(kind: Kind, subject: &str, reason: String) -> Condition {
+    Condition {
+        key: Key { kind, subject: subject.to_owned() },
+        group: Group::Server,
+        project: None,
+        run: None,
+        since: None,
+        reason,
+    }
+}
+
+fn store(app: &App) -> Option<Condition> {
+    let reason = "the last write failed: is its disk full, or read-only?";
+    (!app.scheduler.store().is_writable())
+        .then(|| of_server(Kind::StoreReadOnly, "the store", reason.to_owned()))
+}
+
+fn configuration(report: &str) -> Condition {
+    // The first line names the place; the log has the rest.
+    let first = report.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+    of_server(Kind::Configuration, "the configuration", first)
+}
+
+fn full(disk: &Disk) -> Option<Condition> {
+    let (since, why) = disk.stopped?;
+    let subject = disk.id.display().to_string();
+    let reason = format!("{why}; {} are free", crate::view::human(disk.room.free_bytes));
+    Some(Condition {
+        key: Key { kind: Kind::DiskFull, subject: subject.clone() },
+        group: Group::Disk(subject),
+        project: None,
+        run: None,
+        since: Some(since),
+        reason,
+    })
+}
+
+fn held(app: &App, run: &Run) -> Option<Condition> {
+    let entry = app.scheduler.board().project(&run.project).filter(|_| run.state == RunState::Held)?;
+    let reason = format!("the guard asks: `heliostat approve {}` lets it go on", run.id);
+    Some(Condition { run: Some(run.id.to_string()), reason, ..of_project(&entry, Kind::Held) })
+}
+
+/// One for each project with which a slave is too far behind; all of one slave are told together.
+fn lagging(member: &Member) -> Vec<Condition> {
+    let condition = |project: &scheduler::ProjectId| Condition {
+        key: Key { kind: Kind::Lagging, subject: format!("{} with {project}", member.name) },
+        group: Group::Node(member.name.to_string()),
+        project: Some(project.to_string()),
+        run: None,
+        since: None,
+        reason: "it misses what the master has for longer than `lag` allows".to_owned(),
+    };
+    member.late.iter().map(condition).collect()
+}
+
+fn failing(entry: &Entry) -> Option<Condition> {
+    let last = entry.standing.last_run.as_ref()?;
+    (entry.standing.failures > 0 && entry.project.enabled).then(|| {
+        let reason = last.reason.clone().unwrap_or_else(|| last.outcome.as_str().to_owned());
+        let run = Some(last.id.to_string());
+        Condition { run, since: Some(last.ended), reason, ..of_project(entry, Kind::Failing) }
+    })
+}
+
+/// No good run for the configured time, and two schedule times have passed since the last: a project that is synced
+/// once a week is not stale on Wednesday.
+fn stale(entry: &Entry, config: &config::Alerts, now: DateTime<Utc>) -> Option<Condition> {
+    if !entry.project.enabled {
+        return None;
+    }
+    let good = entry.standing.last_success.unwrap_or(entry.project.created);
+    let schedule = &entry.project.schedule;
+    let second = match &schedule.rule {
+        Rule::Manual => return None,
+        Rule::Every(pause) => good + TimeDelta::from_std(*pause).unwrap_or(TimeDelta::days(365)) * 2,
+        Rule::Fields(_) | Rule::Cron(_) => {
+            schedule.next_after(good).and_then(|first| schedule.next_after(first))?
+        }
+    };
+    let limit = (good + TimeDelta::from_std(config.stale).unwrap_or(TimeDelta::MAX)).max(second);
+    (limit < now).then(|| {
+        let reason = match entry.standing.last_success {
+            Some(at) => format!("the newest good run ended at {}", crate::view::time(at)),
+            None => "there has been no good run yet".to_owned(),
+        };
+        Condition { since: Some(limit), reason, ..of_project(entry, Kind::Stale) }
+    })
+}
+
+fn of_project(entry: &Entry, kind: Kind) -> Condition {
+    let id = entry.project.id.to_string();
+    Condition {
+        key: Key { kind, subject: id.clone() },
+        group: Group::Upstream(entry.project.source.host().to_ascii_lowercase()),
+        project: Some(id),
+        run: None,
+        since: None,
+        reason: String::new(),
+    }
+}
