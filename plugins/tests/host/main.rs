@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is how a failure is told")]
 
 mod bounds;
+mod examples;
+mod frozen;
 mod guests;
 mod kit;
 mod loading;

@@ -8,7 +8,7 @@ use scheduler::hooks::{Decision, Hooks, Verdict};
 use crate::kit::{Place, outcome};
 
 /// A compiled plugin; none, and a word about it, where nobody has compiled it.
-fn guest(name: &str) -> Option<PathBuf> {
+pub(crate) fn guest(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests");
     let file = folder.join(format!("{name}.wasm"));
     if !file.exists() {
