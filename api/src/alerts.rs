@@ -231,7 +231,8 @@ impl Alerts {
         let mut state = self.state();
         let before = state.clone();
         state.outbox.keep(|name| channels.iter().any(|channel| channel.name() == name));
-        state.ledger.forget(|alert| look::is_gone(app, alert));
+        let is_so = |alert: &Alert| conditions.iter().any(|condition| condition.key == alert.key);
+        state.ledger.forget(|alert| look::is_gone(app, alert) && !is_so(alert));
         for message in state.ledger.update(now, config.alerts.settle, &conditions) {
             state.feed.take(&message);
             tracing::info!(id = message.id, "people are told: {}", message.title);

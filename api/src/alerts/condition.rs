@@ -13,10 +13,6 @@ pub enum Kind {
     Failing,
     /// A project has had no good run for too long.
     Stale,
-    /// An upstream shows an older state than before.
-    RolledBack,
-    /// An upstream has shown nothing new for too long.
-    Frozen,
     /// A node is behind for too long, or is not heard of.
     Lagging,
     /// Too little is free on a file system.
@@ -31,14 +27,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, the most urgent first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 8] = [
         Self::StoreReadOnly,
         Self::StartFailed,
         Self::DiskFull,
         Self::Held,
-        Self::RolledBack,
         Self::Failing,
-        Self::Frozen,
         Self::Stale,
         Self::Lagging,
         Self::Configuration,
@@ -51,8 +45,6 @@ impl Kind {
             Self::Held => "held",
             Self::Failing => "failing",
             Self::Stale => "stale",
-            Self::RolledBack => "rolled-back",
-            Self::Frozen => "frozen",
             Self::Lagging => "lagging",
             Self::DiskFull => "disk-full",
             Self::StoreReadOnly => "store-read-only",
@@ -68,8 +60,6 @@ impl Kind {
             Self::Held => "waits for approval",
             Self::Failing => "fails",
             Self::Stale => "is stale",
-            Self::RolledBack => "went back to an older state",
-            Self::Frozen => "shows nothing new",
             Self::Lagging => "is behind",
             Self::DiskFull => "is too full: nothing starts on it",
             Self::StoreReadOnly => "cannot be written: nothing starts",
@@ -85,7 +75,6 @@ impl Kind {
             Self::Held => "is released",
             Self::Failing => "works again",
             Self::Stale => "is up to date again",
-            Self::RolledBack | Self::Frozen => "goes forward again",
             Self::Lagging => "has caught up",
             Self::DiskFull => "has room again",
             Self::StoreReadOnly => "can be written again",

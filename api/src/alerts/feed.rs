@@ -67,7 +67,7 @@ impl Feed {
 }
 
 fn public(message: &Message, line: &Line, over: bool) -> Option<Change> {
-    let is_public = matches!(line.kind, Kind::Failing | Kind::Stale | Kind::Frozen | Kind::RolledBack);
+    let is_public = matches!(line.kind, Kind::Failing | Kind::Stale);
     let project = line.project.clone().filter(|_| is_public)?;
     let name = format!("{} {} {project} {over}", message.id, line.kind.as_str());
     Some(Change { id: uuid(&Sha256::digest(name)), time: message.time, project, kind: line.kind, over })

@@ -143,7 +143,8 @@ impl Ledger {
                 messages.extend(tell(now, settle, group, alerts));
             }
         }
-        self.alerts.retain(|alert| alert.is_open() || alert.begun.len() > 1);
+        // What is over is kept for a day, to know whether it comes and goes.
+        self.alerts.retain(|alert| alert.is_open() || !alert.begun.is_empty());
         messages
     }
 

@@ -125,6 +125,17 @@ const EVERY_KEY: &str = r#"(
     site: (url: "https://m.example", abbr: "M", name: "Mirror", homepage: "https://example", email: "a@example"),
     rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, hosts: {"h": ()}, bwlimit: 9, allow_old: true),
     allowed_roots: ["/a", "/b"],
+    disk: (reserve: "5%", resume: "20GiB", every: "1m"),
+    alerts: (
+        settle: "5m", stale: "3d",
+        channels: [
+            Webhook(name: "a", url: Env("U"), secret: File("/s"), form: Slack, timeout: "3s"),
+            Mail(name: "b", server: "h:25", from: "a@b.c", to: ["d@e.f"], encryption: Tls, user: "u", password: Env("P")),
+            Program(name: "c", command: ["/p", "x"], timeout: "1m"),
+        ],
+        ping: (url: Env("U"), every: "2m", projects: [(id: "p", url: Env("U"))]),
+        digest: (day: Friday, at: "09:30", channels: ["b"]),
+    ),
     history: (max_age: "1d", max_runs: 5, max_log: "1KiB", max_bytes: "1GiB"),
     stop_grace: "3s",
     role: Master(

@@ -44,7 +44,8 @@ fn what_begins_is_told_once_after_the_settling_time_and_once_when_it_is_over() {
     assert!(ledger.update(at(6000), SETTLE, &[]).is_empty());
     assert_eq!(counts(&ledger.update(at(6060), SETTLE, &[])), [(0, 1)]);
     assert!(ledger.open().is_empty());
-    assert_eq!(ledger, Ledger::default(), "nothing is kept of what is over");
+    ledger.update(at(200_000), SETTLE, &[]);
+    assert_eq!(ledger, Ledger::default(), "nothing is kept for ever of what is over");
 }
 
 #[test]
