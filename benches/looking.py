@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+import urllib.parse
 
 import measure
 from http_workloads import with_projects
@@ -79,8 +80,8 @@ def page(server):
                 break
             if encoding == "identity":
                 text = body.decode(errors="replace")
-                names = re.findall(r"""["'](?:\./|/assets/)([\w.-]+\.(?:js|css|svg))["']""", text)
-                waiting += [f"/assets/{name}" for name in names]
+                names = re.findall(r"""["']((?:\./|/)[\w./-]+\.(?:js|css|svg))["']""", text)
+                waiting += [urllib.parse.urljoin(path, name) for name in names]
             else:
                 size += len(body)
     connection.close()
