@@ -330,3 +330,30 @@ fn the_feed_tells_everybody_what_changed_and_nothing_more() {
     let output = std::process::Command::new("python3").args(["-c", script]).arg(&path).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_held_run_is_told_with_the_command_that_lets_it_go_on_and_so_is_its_release() {
+    let (receiver, upstream) = (Receiver::start(), Upstream::start(40));
+    let server = master(&format!("settle: \"100ms\", {}", webhook(&receiver)));
+    server.project(
+        "p",
+        &upstream.url("data"),
+        &json!({"guard": {"max_delete_percent": 20, "max_delete": 3}}),
+    );
+    server.ended(&server.sync("p"));
+    for entry in fs::read_dir(upstream.tree()).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+    let run = server.sync("p");
+    server.in_state(&run, "held");
+    let told = receiver.wait(1)[0].json();
+    assert_eq!(
+        (&told["opened"][0]["kind"], &told["opened"][0]["run"]),
+        (&json!("held"), &json!(run)),
+        "{told}"
+    );
+    assert!(told["text"].as_str().unwrap().contains(&format!("heliostat approve {run}")), "{told}");
+    assert_eq!(server.post(&format!("/api/v1/runs/{run}/approve"), &json!({})).status / 100, 2);
+    wait_for("its release to be told", || (subjects(&bodies(&receiver), "over") == ["p"]).then_some(()));
+}
