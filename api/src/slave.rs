@@ -223,7 +223,7 @@ impl Slave {
                     // Nothing that is there may change under a run that puts a generation in place.
                     let stages = remote.is_to_stage() && !self.held().is_publishing(&project.id);
                     let options = match stages {
-                        true => master::staging(),
+                        true => master::staging(&remote.index),
                         false if self.held().is_by_content(&project.id) => master::by_content(),
                         false => None,
                     };

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use engine::rsyncd::service::Share;
 use engine::{Secret, Source};
 use scheduler::core::Entry;
+use scheduler::project::Repository;
 use scheduler::{Event, EventKind, ProjectId, RunState};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -44,6 +45,9 @@ struct Item<'a> {
     /// Where slaves publish together: the generation that they may put in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     released: Option<u64>,
+    /// And what of the tree is its index, which comes last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    index: Vec<String>,
     module: String,
     path: String,
 }
@@ -75,6 +79,7 @@ impl Offer {
                 created,
                 generation,
                 released,
+                index: released.and(project.stages.as_ref()).map(index).unwrap_or_default(),
                 module,
                 path,
             });
@@ -129,6 +134,11 @@ impl Offer {
     pub(crate) fn ids(&self) -> impl Iterator<Item = &ProjectId> {
         self.known.keys()
     }
+}
+
+/// The patterns of what belongs to the index of a tree.
+fn index(repository: &Repository) -> Vec<String> {
+    repository.stages().map(|stages| stages.index().to_vec()).unwrap_or_default()
 }
 
 /// Waits until the offer may have changed, and takes what else has happened meanwhile with it.

@@ -42,6 +42,9 @@ pub(super) struct Remote {
     /// The generation that slaves may put in place, where they do so together; none: the newest.
     #[serde(default)]
     pub(super) released: Option<u64>,
+    /// What of the tree is its index: not even a new one is fetched before that.
+    #[serde(default)]
+    pub(super) index: Vec<String>,
     pub(super) module: String,
     pub(super) path: String,
 }
@@ -134,8 +137,9 @@ impl Remote {
 }
 
 /// How files are fetched that are not to be seen as new yet: nothing that is there changes or goes.
-pub(super) fn staging() -> Option<Options> {
-    Options::new(&["-aH".to_owned(), "--ignore-existing".to_owned()], &[], "").ok()
+pub(super) fn staging(index: &[String]) -> Option<Options> {
+    let left_out: Vec<String> = index.iter().map(|pattern| format!("--exclude={pattern}")).collect();
+    Options::new(&["-aH".to_owned(), "--ignore-existing".to_owned()], &left_out, "").ok()
 }
 
 /// How files are compared whose size and time do not tell that they differ.

@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 use super::args::JOURNAL_MARK;
 
@@ -67,7 +67,13 @@ fn emit(line: &[u8], each: &mut impl FnMut(Record<'_>)) {
     if let Some(change) = Change::parse(line) {
         each(Record::Change(change, line));
     } else if line.first() == Some(&b' ') && line.contains(&b'%') {
-        each(Record::Progress(line));
+        // What is deleted after the transfers is told behind the last progress, without an end of line between.
+        let (progress, change) =
+            line.split_at(memmem::find(line, JOURNAL_MARK.as_bytes()).unwrap_or(line.len()));
+        each(Record::Progress(progress));
+        if let Some(parsed) = Change::parse(change) {
+            each(Record::Change(parsed, change));
+        }
     } else {
         each(Record::Text(line));
     }

@@ -82,7 +82,8 @@ fn nothing_is_put_in_place_before_enough_slaves_have_it_whoever_is_killed_meanwh
 fn at_the_deadline_those_that_have_it_go_on_and_the_rest_is_said_to_be_left_behind() {
     let (master, upstream) = (master(), Upstream::start(12));
     fs::write(upstream.tree().join("d00/goes-with-two"), "old").unwrap();
-    let dest = master.project("p", &upstream.url("data"), &json!({"publish": "together"}));
+    let dest =
+        master.project("p", &upstream.url("data"), &json!({"publish": "together", "stages": "debian"}));
     sync(&master, "p");
     let (a, mut b) = (slave(&master.url(""), "a"), slave(&master.url(""), "b"));
     current(&master, "a", "p");
@@ -90,8 +91,15 @@ fn at_the_deadline_those_that_have_it_go_on_and_the_rest_is_said_to_be_left_behi
     b.terminate();
     let mut watcher = Watcher::new(&master, "/api/v1/events?types=node.left-behind", None);
     change(&upstream, "two");
+    fs::create_dir_all(upstream.tree().join("dists/new")).unwrap();
+    for name in ["dists/new/Release", "dists/new/file"] {
+        fs::write(upstream.tree().join(name), "new").unwrap();
+    }
     sync(&master, "p");
     staged(&master, "a", 2);
+    // Not even a new index is there before what it names is everywhere.
+    let place = public(&a, "p").join("dists/new");
+    assert!(place.join("file").exists() && !place.join("Release").exists());
     let patch = master.request(Method::PATCH, "/api/v1/projects/p");
     let patched = master.send(patch.json(&json!({"publish": {"quorum": "100%", "deadline": 1}})));
     assert_eq!(patched.status, 200, "{}", patched.text);

@@ -175,6 +175,22 @@ fn an_endless_line_is_cut_and_the_next_one_is_whole() {
     assert!(found[1].contains(&format!("{:?}", b"next")));
 }
 
+#[test]
+fn a_deletion_that_is_told_behind_the_last_progress_is_not_lost() {
+    let line =
+        b"              4  50%    0.98kB/s    0:00:00 (xfr#1, to-chk=0/6)@F|*deleting  |0|0|d00/gone\n";
+    let mut found = Vec::new();
+    Splitter::default().feed(line, |record| match record {
+        Record::Change(change, raw) => {
+            found.push(format!("{:?} {}", change.kind, String::from_utf8_lossy(&change.path())));
+            assert!(raw.starts_with(b"@F|"), "the list must hold the change alone");
+        }
+        Record::Progress(progress) => assert!(Progress::parse(progress, &Progress::default()).is_some()),
+        Record::Text(text) => panic!("{}", String::from_utf8_lossy(text)),
+    });
+    assert_eq!(found, ["Deleted d00/gone"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
