@@ -133,7 +133,11 @@ impl Site {
     /// Syncs `p` to the end.
     pub(crate) async fn synced(&self) -> Run {
         let run = self.sync().await;
-        self.stored(run, |run| run.state.is_ended()).await
+        let ended = self.stored(run, |run| run.state.is_ended()).await;
+        // The board follows the store a moment later.
+        let last = || self.scheduler.board().project(&ended.project)?.standing.last_run;
+        wait_for(|| last().filter(|last| last.id == run), || format!("{:?}", last())).await;
+        ended
     }
 
     /// Waits until a run is as it should be, on the disk and for readers, and gives it.
