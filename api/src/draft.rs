@@ -5,6 +5,7 @@
 //! stand in the input, as it does when a client sends back what it read, and is passed over.
 
 pub(crate) mod fields;
+mod freshness;
 mod publish;
 mod schedule;
 mod source;
@@ -43,7 +44,9 @@ pub struct Defaults {
 }
 
 /// What the server writes and a client may send back.
-const READ_ONLY: [&str; 17] = [
+const READ_ONLY: [&str; 19] = [
+    "marker",
+    "stale",
     "owner",
     "state",
     "generation",
@@ -113,6 +116,7 @@ pub fn project(
     let priority = fields.integer("priority", -1000, 1000).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
     let fan_out = fields.bool("fan_out").unwrap_or(true);
     let publish = publish::read(&mut fields);
+    let freshness = freshness::read(&mut fields);
     if fields.take("hooks").is_some_and(|hooks| hooks.as_array().is_none_or(|hooks| !hooks.is_empty())) {
         fields.error("hooks", "no plugin is loaded: leave the list empty");
     }
@@ -150,6 +154,7 @@ pub fn project(
         priority,
         fan_out,
         publish,
+        freshness,
         // The scheduler sets these when it accepts the project.
         created: DateTime::<Utc>::UNIX_EPOCH,
         updated: DateTime::<Utc>::UNIX_EPOCH,

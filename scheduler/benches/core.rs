@@ -110,7 +110,12 @@ impl Clockwork {
         let (run, id) = self.going.swap_remove(0);
         self.input(Input::AttemptEnded {
             run,
-            told: Box::new(Told { ending: Ending::ran(end()), decisions: Vec::new(), clean: true }),
+            told: Box::new(Told {
+                ending: Ending::ran(end()),
+                decisions: Vec::new(),
+                clean: true,
+                seen: None,
+            }),
         });
         self.ask(Command::Sync { id, by: "ann".to_owned() });
     }
@@ -180,6 +185,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         priority: i32::try_from(number % 3).unwrap_or_default(),
         fan_out: true,
         publish: scheduler::publish::Publish::Each,
+        freshness: scheduler::freshness::Freshness::default(),
         given_dest: None,
         created: now(),
         updated: now(),

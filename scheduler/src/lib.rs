@@ -27,6 +27,7 @@ pub mod destination;
 pub mod disk;
 pub mod dispatcher;
 pub mod event;
+pub mod freshness;
 pub mod guard;
 pub mod hooks;
 pub mod journal;

@@ -18,6 +18,7 @@ use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
 
 pub use stages::Repository;
 
+use crate::freshness::{Freshness, Seen};
 use crate::publish::Publish;
 use crate::relocation::Relocation;
 use crate::run::{Outcome, RunId};
@@ -68,6 +69,8 @@ pub struct Project {
     pub fan_out: bool,
     /// When they put it in place.
     pub publish: Publish,
+    /// What is to be known of its freshness.
+    pub freshness: Freshness,
     /// When it was created.
     pub created: DateTime<Utc>,
     /// When a person last changed it.
@@ -186,6 +189,8 @@ pub struct Standing {
     /// The upstreams that failed and were not seen to answer since, in the order of their failures; only of a project
     /// that has more than one.
     pub failed_upstreams: Vec<FailedUpstream>,
+    /// What was seen of the upstream's marker before the newest good rsync began.
+    pub seen: Option<Seen>,
 }
 
 /// An upstream that failed.

@@ -8,6 +8,7 @@
 //! the service alone.
 
 mod account;
+mod freshness;
 mod hold;
 mod member;
 mod project;

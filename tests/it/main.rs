@@ -18,6 +18,7 @@ mod dashboard;
 mod deploy;
 mod disk;
 mod documents;
+mod freshness;
 mod guard;
 mod holds;
 mod hosts;

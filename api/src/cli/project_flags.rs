@@ -137,6 +137,15 @@ struct BoundFlags {
     /// The most files that one run may delete
     #[arg(long, value_name = "FILES")]
     max_delete: Option<u64>,
+    /// What tells that the upstream has moved: auto, none, or a file below the source
+    #[arg(long, value_name = "PATH")]
+    marker: Option<String>,
+    /// How often a whole run follows although the marker has not moved
+    #[arg(long, value_name = "DURATION")]
+    verify_every: Option<String>,
+    /// How old the upstream may be by its marker
+    #[arg(long, value_name = "DURATION")]
+    freshness_target: Option<String>,
 }
 
 impl Settings {
@@ -157,6 +166,7 @@ impl Settings {
         let (retry, guard) = (bounds.retry(), bounds.guard());
         set("retry", retry);
         set("guard", guard);
+        set("freshness", bounds.freshness());
         set("timeout", bounds.timeout.as_ref().map(|text| json!(text)));
         set("stall", bounds.stall.as_ref().map(|text| json!(text)));
         Ok(document)
@@ -290,6 +300,18 @@ impl BoundFlags {
         self.max_delete_percent.map(|percent| guard.insert("max_delete_percent".to_owned(), json!(percent)));
         self.max_delete.map(|files| guard.insert("max_delete".to_owned(), json!(files)));
         filled(guard)
+    }
+}
+
+impl BoundFlags {
+    fn freshness(&self) -> Option<Value> {
+        let texts = [
+            ("marker", &self.marker),
+            ("verify_every", &self.verify_every),
+            ("target", &self.freshness_target),
+        ];
+        let given = texts.iter().filter_map(|(key, text)| Some(((*key).to_owned(), json!(text.as_ref()?))));
+        filled(given.collect())
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use engine::{Options, RetryPolicy, Secret, Source};
+use scheduler::freshness::{Freshness, MarkerRule};
 use scheduler::publish::Publish;
 use scheduler::{CatchUp, Guard, Project, ProjectId, Rule, Schedule};
 use serde::Deserialize;
@@ -123,6 +124,8 @@ pub(super) fn plain(
         priority: 0,
         fan_out: false,
         publish: Publish::Each,
+        // The master says when there is something new.
+        freshness: Freshness { marker: MarkerRule::None, ..Freshness::default() },
         created: now,
         updated: now,
         version: 1,

@@ -5,6 +5,7 @@ use std::path::Path;
 use chrono::Utc;
 use engine::{Limits, Options, Source};
 use scheduler::core::Entry;
+use scheduler::freshness::{Seen, is_stale};
 use scheduler::project::{FailedUpstream, LastRun};
 use scheduler::publish::{Publish, Quorum, Together};
 use scheduler::{CatchUp, Project, Repository, Rule, Run, RunState, Schedule};
@@ -29,6 +30,8 @@ pub struct ProjectView {
     running: Option<String>,
     held: Option<String>,
     queued: Option<String>,
+    marker: Option<MarkerView>,
+    stale: bool,
     failures: u32,
     failed_upstreams: Vec<FailedView>,
     skipped: u64,
@@ -65,6 +68,23 @@ struct SettingsView {
     priority: i32,
     fan_out: bool,
     publish: Value,
+    freshness: FreshnessView,
+}
+
+#[derive(Debug, Serialize)]
+struct FreshnessView {
+    marker: String,
+    verify_every: f64,
+    target: Option<f64>,
+}
+
+/// The upstream's marker, as it was before the newest good rsync began.
+#[derive(Debug, Serialize)]
+struct MarkerView {
+    path: String,
+    size: u64,
+    modified: String,
+    seen: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,6 +154,8 @@ pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
         running: entry.active.filter(|_| going).map(|run| run.to_string()),
         held: entry.active.filter(|_| held).map(|run| run.to_string()),
         queued: entry.active.filter(|_| !going && !held).or(entry.waiting).map(|run| run.to_string()),
+        marker: standing.seen.as_ref().and_then(marker),
+        stale: is_stale(project, standing, Utc::now()),
         failures: standing.failures,
         failed_upstreams: standing.failed_upstreams.iter().map(failed).collect(),
         skipped: standing.skipped,
@@ -210,6 +232,11 @@ fn settings_view(project: &Project) -> SettingsView {
         priority: project.priority,
         fan_out: project.fan_out,
         publish: publish(&project.publish),
+        freshness: FreshnessView {
+            marker: project.freshness.marker.as_str().to_owned(),
+            verify_every: project.freshness.verify_every.as_secs_f64(),
+            target: project.freshness.target.map(|target| target.as_secs_f64()),
+        },
     }
 }
 
@@ -263,6 +290,12 @@ fn last_run(last: &LastRun) -> LastRunView {
         ended: time(last.ended),
         reason: last.reason.clone(),
     }
+}
+
+fn marker(seen: &Seen) -> Option<MarkerView> {
+    let marker = seen.marker.as_ref()?;
+    let (path, modified) = (marker.path.clone(), time(marker.modified));
+    Some(MarkerView { path, size: marker.size, modified, seen: time(seen.at) })
 }
 
 fn publish(publish: &Publish) -> Value {

@@ -11,6 +11,7 @@ use super::hosts::within;
 use super::upstreams::counted_failures;
 use super::{Core, Effect, Start, Step, Write};
 use crate::event::EventKind;
+use crate::freshness::Seen;
 use crate::project::{LastRun, ProjectId, Standing};
 use crate::run::{AttemptEnd, AttemptRecord, Ending, Outcome, Run, RunId, RunState, Told, Trigger};
 
@@ -141,7 +142,7 @@ impl Core {
     }
 
     pub(super) fn attempt_ended(&mut self, now: DateTime<Utc>, id: RunId, told: Told, step: &mut Step) {
-        let Told { ending, decisions, clean } = told;
+        let Told { ending, decisions, clean, seen } = told;
         self.hear_of_host(now, id, &ending);
         self.queue.finish(id);
         self.departing.remove(&id);
@@ -156,6 +157,7 @@ impl Core {
         match ending {
             Ending::Ran { end, again_after } => {
                 self.healed(now, id, step);
+                self.note_seen(id, end.verdict, seen);
                 self.rsync_ended(now, id, &end, again_after, step);
             }
             other => self.no_rsync(now, id, other, step),
@@ -197,6 +199,15 @@ impl Core {
             (Verdict::ConfigError | Verdict::GiveUp | Verdict::Cancelled, None) => {
                 self.end(now, id, Outcome::Failed, Some(reason), step);
             }
+        }
+    }
+
+    /// A good rsync has brought at least what the marker stood for when it was read.
+    fn note_seen(&mut self, id: RunId, verdict: Verdict, seen: Option<Seen>) {
+        let Some(run) = self.runs.get(&id).filter(|_| verdict == Verdict::Done) else { return };
+        let owner = |entry: &&mut super::Entry| entry.active == Some(id);
+        if let Some(entry) = self.entries.get_mut(&run.project).filter(owner) {
+            entry.standing.seen = seen;
         }
     }
 

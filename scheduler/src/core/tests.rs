@@ -49,6 +49,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         priority: 0,
         fan_out: true,
         publish: crate::publish::Publish::Each,
+        freshness: crate::freshness::Freshness::default(),
         given_dest: None,
         created: at(0),
         updated: at(0),
@@ -186,6 +187,7 @@ impl Bench {
                 ending: Ending::ran(end),
                 decisions: Vec::new(),
                 clean: verdict == Verdict::Done,
+                seen: None,
             }),
         });
     }

@@ -7,6 +7,7 @@
 mod ask;
 mod debian;
 mod finish;
+mod marker;
 mod plan;
 mod prepare;
 mod sync;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use crate::core::Start;
 use crate::event::EventKind;
+use crate::freshness::Seen;
 use crate::hooks::RunContext;
 use crate::journal::Journal;
 use crate::run::{Ending, HookDecision, RunId, RunPhase, Told};
@@ -44,6 +46,8 @@ struct Work<'a> {
     trace: Option<debian::Trace>,
     /// What hooks were told before the attempt; none: none was asked.
     context: Option<RunContext>,
+    /// What the upstream's marker was before any rsync began; none: it was not to be read.
+    seen: Option<Seen>,
 }
 
 /// What a step gives the next one, or how the story ends there.
@@ -69,6 +73,7 @@ pub(super) async fn attempt(
         decisions: Vec::new(),
         trace: None,
         context: None,
+        seen: None,
     };
     let told = work.tell().await;
     let (class, reason) = told.ending.in_words();
@@ -89,7 +94,7 @@ impl Work<'_> {
             Err(ending) => (plan::still_held(self.start, ending), true),
         };
         let ending = finish::finish(&mut self, ending).await;
-        Told { ending, decisions: self.decisions, clean }
+        Told { ending, decisions: self.decisions, clean, seen: self.seen }
     }
 
     /// What rsync is to do, as far as hooks and the guard let it.
@@ -137,6 +142,6 @@ impl Drop for Promise {
     fn drop(&mut self) {
         let reason = "an error in heliostat itself ended the attempt: please report the server's log";
         let ending = Ending::not_started("internal", Verdict::ConfigError, reason.to_owned());
-        self.keep(Told { ending, decisions: Vec::new(), clean: false });
+        self.keep(Told { ending, decisions: Vec::new(), clean: false, seen: None });
     }
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use engine::{Options, RetryPolicy, Secret, Source, Stages};
 use serde::{Deserialize, Serialize};
 
+use super::freshness::{FreshnessRecord, SeenRecord};
 use super::{RecordError, parse};
 use crate::cron::{CronFields, CronText};
 use crate::project::{FailedUpstream, Guard, LastRun, Project, Repository, Standing, Upstream};
@@ -42,6 +43,8 @@ pub(super) struct ProjectRecord {
     fan_out: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     publish: Option<TogetherRecord>,
+    #[serde(default)]
+    freshness: FreshnessRecord,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
     version: u64,
@@ -160,6 +163,8 @@ pub(super) struct StandingRecord {
     moving: Option<RelocationRecord>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed_upstreams: Vec<FailedRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<SeenRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,6 +268,7 @@ impl From<&Project> for ProjectRecord {
             priority: project.priority,
             fan_out: project.fan_out,
             publish: (&project.publish).into(),
+            freshness: (&project.freshness).into(),
             created: project.created,
             updated: project.updated,
             version: project.version,
@@ -311,6 +317,7 @@ impl TryFrom<ProjectRecord> for Project {
             priority: record.priority,
             fan_out: record.fan_out,
             publish: record.publish.map(TogetherRecord::read).transpose()?.unwrap_or_default(),
+            freshness: record.freshness.read()?,
             created: record.created,
             updated: record.updated,
             version: record.version,
@@ -398,6 +405,7 @@ impl From<&Standing> for StandingRecord {
             skipped: standing.skipped,
             size_bytes: standing.size_bytes,
             files: standing.files,
+            seen: standing.seen.as_ref().map(SeenRecord::from),
             unclean_since: standing.unclean_since,
             moving: standing
                 .moving
@@ -432,6 +440,7 @@ impl TryFrom<StandingRecord> for Standing {
             skipped: record.skipped,
             size_bytes: record.size_bytes,
             files: record.files,
+            seen: record.seen.map(Into::into),
             unclean_since: record.unclean_since,
             failed_upstreams: record.failed_upstreams.into_iter().map(FailedUpstream::from).collect(),
             moving: record.moving.map(|RelocationRecord { from, to }| Relocation { from, to }),

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use engine::Verdict;
 
 use super::{AttemptEnd, AttemptExit, Counts, Plan};
+use crate::freshness::Seen;
 use crate::hooks::When;
 
 /// What the task of an attempt reports.
@@ -17,6 +18,8 @@ pub struct Told {
     pub decisions: Vec<HookDecision>,
     /// Whether it can have left nothing behind in the destination.
     pub clean: bool,
+    /// What was seen of the upstream's marker before rsync began.
+    pub seen: Option<Seen>,
 }
 
 /// How an attempt ended.

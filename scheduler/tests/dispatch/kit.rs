@@ -113,6 +113,7 @@ impl Site {
             priority: 0,
             fan_out: true,
             publish: scheduler::publish::Publish::Each,
+            freshness: scheduler::freshness::Freshness::default(),
             created: DateTime::default(),
             updated: DateTime::default(),
             version: 0,
@@ -135,7 +136,7 @@ impl Site {
         let run = self.sync().await;
         let ended = self.stored(run, |run| run.state.is_ended()).await;
         // The board follows the store a moment later.
-        let last = || self.scheduler.board().project(&ended.project)?.standing.last_run;
+        let last = || self.scheduler.board().project(&ended.project)?.standing.last_run.clone();
         wait_for(|| last().filter(|last| last.id == run), || format!("{:?}", last())).await;
         ended
     }

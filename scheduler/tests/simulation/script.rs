@@ -102,6 +102,7 @@ fn project(random: &mut SmallRng) -> Project {
         priority: random.random_range(-2..=2),
         fan_out: true,
         publish: scheduler::publish::Publish::Each,
+        freshness: scheduler::freshness::Freshness::default(),
         given_dest: None,
         created: DateTime::default(),
         updated: DateTime::default(),
@@ -187,7 +188,7 @@ pub(crate) fn ended(run: RunId, how: How, created: u64, now: DateTime<Utc>) -> I
         })),
     };
     let clean = !matches!(how, How::Ran(verdict) if verdict != Verdict::Done);
-    Input::AttemptEnded { run, told: Box::new(Told { ending, decisions: Vec::new(), clean }) }
+    Input::AttemptEnded { run, told: Box::new(Told { ending, decisions: Vec::new(), clean, seen: None }) }
 }
 
 /// How far the clock moves until something is done next; `wake` is when there is something to do.

@@ -47,7 +47,7 @@ impl Bench {
             stderr: Vec::new(),
             stage: None,
         };
-        let told = Told { ending: Ending::ran(end), decisions: Vec::new(), clean: true };
+        let told = Told { ending: Ending::ran(end), decisions: Vec::new(), clean: true, seen: None };
         self.input(Input::AttemptEnded { run, told: Box::new(told) });
     }
 

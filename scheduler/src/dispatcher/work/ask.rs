@@ -98,8 +98,16 @@ async fn context(work: &Work<'_>) -> RunContext {
         last_success: standing.last_success,
         failures: standing.failures,
         delays: record.delays,
-        upstream_marker: None,
-        local_marker: None,
+        upstream_marker: work
+            .seen
+            .as_ref()
+            .and_then(|seen| seen.marker.as_ref())
+            .map(|marker| marker.modified),
+        local_marker: standing
+            .seen
+            .as_ref()
+            .and_then(|seen| seen.marker.as_ref())
+            .map(|marker| marker.modified),
         project: ProjectFacts::new(project, standing),
         rsync_args: arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         recent: recent(work).await,

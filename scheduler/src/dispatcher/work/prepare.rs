@@ -3,7 +3,7 @@
 use engine::{Attempt, Verdict};
 
 use super::debian::Trace;
-use super::{Next, Work, ask, upstream};
+use super::{Next, Work, ask, marker, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
 use crate::hooks::Decision;
@@ -20,6 +20,7 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
         return refused(why);
     }
     upstream::first_that_is_back(work).await?;
+    marker::look(work).await?;
     let decision = ask::before(work).await?;
     let mut attempt = narrowed(work.shared, work.start);
     work.trace = Trace::prepare(&work.start.project, work.shared.settings().trace, &mut attempt);

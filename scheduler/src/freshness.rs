@@ -1,0 +1,147 @@
+//! How old an upstream is, and whether it has moved: by its marker, a small file that it writes whenever it changes.
+//!
+//! A marker is compared by path, size and time. What is remembered of it was read *before* the rsync that made our copy
+//! began: an upstream that moves meanwhile is then found to have moved, and never missed. Nothing is asked here.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::project::{Project, Standing};
+use crate::run::{Run, Trigger};
+
+/// What a person wants to be known of a project's freshness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freshness {
+    /// Which file tells that the upstream has moved.
+    pub marker: MarkerRule,
+    /// A whole run follows at least this often, whatever the marker says.
+    pub verify_every: Duration,
+    /// How old the upstream may be by its marker; none: it may be of any age.
+    pub target: Option<Duration>,
+}
+
+impl Default for Freshness {
+    /// Whatever marker is found, a whole run once a day, and any age.
+    fn default() -> Self {
+        Self { marker: MarkerRule::Auto, verify_every: Duration::from_hours(24), target: None }
+    }
+}
+
+/// Which file is the marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkerRule {
+    /// One of those that mirrors are known to have.
+    Auto,
+    /// None: every run is a whole one.
+    None,
+    /// This path below the source.
+    At(String),
+}
+
+impl MarkerRule {
+    /// As people write it: `auto`, `none`, or a path.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Auto => "auto",
+            Self::None => "none",
+            Self::At(path) => path,
+        }
+    }
+
+    /// Reads what [`MarkerRule::as_str`] gives.
+    ///
+    /// # Errors
+    /// A text for people when it is not a plain path.
+    pub fn read(text: &str) -> Result<Self, &'static str> {
+        let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            path if path.len() <= 512
+                && path.split('/').all(plain)
+                && !path.chars().any(char::is_control) =>
+            {
+                Ok(Self::At(path.to_owned()))
+            }
+            _ => Err(
+                "must be \"auto\", \"none\", or the path of a file below the source such as \"project/trace/master\"",
+            ),
+        }
+    }
+}
+
+/// A marker as an upstream shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// Its path below the source.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: DateTime<Utc>,
+}
+
+/// What was seen of a marker before the last good rsync began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// At which upstream.
+    pub upstream: String,
+    /// What stood there; none: it has no marker.
+    pub marker: Option<Marker>,
+    /// When it was looked at.
+    pub at: DateTime<Utc>,
+    /// The version of the project's settings then.
+    pub version: u64,
+}
+
+/// How long an upstream that has no marker is not asked for one again.
+const WITHOUT: TimeDelta = TimeDelta::hours(24);
+
+impl Seen {
+    /// Whether this still says something of a project that asks this upstream now.
+    fn holds(&self, project: &Project, upstream: &str) -> bool {
+        self.version == project.version && self.upstream == upstream
+    }
+
+    /// Whether the upstream is known to have no marker, so that it need not be asked.
+    #[must_use]
+    pub fn has_none(&self, project: &Project, upstream: &str, now: DateTime<Utc>) -> bool {
+        let age = now - self.at;
+        self.marker.is_none() && self.holds(project, upstream) && age >= TimeDelta::zero() && age < WITHOUT
+    }
+}
+
+/// What a run may compare the upstream's marker with to do without rsync; none: it is to be a whole one.
+///
+/// A whole run follows what a person asked for or approved, whatever did not end well, changed settings, and
+/// `verify_every`.
+#[must_use]
+pub fn comparable<'a>(
+    project: &Project,
+    standing: &'a Standing,
+    run: &Run,
+    upstream: &str,
+    now: DateTime<Utc>,
+) -> Option<&'a Marker> {
+    let seen = standing.seen.as_ref()?;
+    let age = (now - seen.at).to_std().ok()?;
+    let by_itself = matches!(run.trigger, Trigger::Schedule | Trigger::CatchUp) && run.hold.is_none();
+    let first = run.attempts.len() <= 1;
+    let well = standing.failures == 0
+        && standing.unpublished == 0
+        && standing.unclean_since.is_none()
+        && standing.moving.is_none()
+        && standing.last_run.as_ref().is_some_and(|last| last.outcome.is_good());
+    let fits = seen.holds(project, upstream) && age < project.freshness.verify_every;
+    seen.marker.as_ref().filter(|_| by_itself && first && well && fits)
+}
+
+/// Whether the upstream is older by its marker than it may be.
+#[must_use]
+pub fn is_stale(project: &Project, standing: &Standing, now: DateTime<Utc>) -> bool {
+    let marker = standing.seen.as_ref().and_then(|seen| seen.marker.as_ref());
+    let age = marker.and_then(|marker| (now - marker.modified).to_std().ok());
+    project.freshness.target.zip(age).is_some_and(|(target, age)| age > target)
+}

@@ -1,0 +1,80 @@
+//! The stored form of what is wanted and known of a project's freshness.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::RecordError;
+use crate::freshness::{Freshness, Marker, MarkerRule, Seen};
+
+/// Records from before it could be chosen have none, and mean the default.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FreshnessRecord {
+    marker: String,
+    verify_every_seconds: f64,
+    target_seconds: Option<f64>,
+}
+
+impl Default for FreshnessRecord {
+    fn default() -> Self {
+        (&Freshness::default()).into()
+    }
+}
+
+impl From<&Freshness> for FreshnessRecord {
+    fn from(freshness: &Freshness) -> Self {
+        Self {
+            marker: freshness.marker.as_str().to_owned(),
+            verify_every_seconds: freshness.verify_every.as_secs_f64(),
+            target_seconds: freshness.target.map(|target| target.as_secs_f64()),
+        }
+    }
+}
+
+impl FreshnessRecord {
+    pub(super) fn read(self) -> Result<Freshness, RecordError> {
+        let refused = |why: &str| RecordError::Refused { field: "freshness", why: why.to_owned() };
+        let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        Ok(Freshness {
+            marker: MarkerRule::read(&self.marker).map_err(refused)?,
+            verify_every: seconds(self.verify_every_seconds),
+            target: self.target_seconds.map(seconds),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SeenRecord {
+    upstream: String,
+    marker: Option<MarkerRecord>,
+    at: DateTime<Utc>,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MarkerRecord {
+    path: String,
+    size: u64,
+    modified: DateTime<Utc>,
+}
+
+impl From<&Seen> for SeenRecord {
+    fn from(seen: &Seen) -> Self {
+        let marker = seen.marker.clone();
+        Self {
+            upstream: seen.upstream.clone(),
+            marker: marker.map(|Marker { path, size, modified }| MarkerRecord { path, size, modified }),
+            at: seen.at,
+            version: seen.version,
+        }
+    }
+}
+
+impl From<SeenRecord> for Seen {
+    fn from(record: SeenRecord) -> Self {
+        let marker =
+            record.marker.map(|MarkerRecord { path, size, modified }| Marker { path, size, modified });
+        Self { upstream: record.upstream, marker, at: record.at, version: record.version }
+    }
+}

@@ -1,0 +1,122 @@
+//! An upstream that has not moved by its marker costs no rsync, and whatever is in doubt costs one.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::kit::{Server, Upstream, wait_for};
+
+/// An upstream with a marker, and a project that looks at it every second.
+fn site(more: &Value) -> (Upstream, Server) {
+    let upstream = Upstream::start(3);
+    fs::write(upstream.tree().join("lastupdate"), "1\n").unwrap();
+    let server = Server::start("");
+    let mut settings = json!({"schedule": {"every": "1s"}});
+    for (key, value) in more.as_object().unwrap() {
+        settings[key] = value.clone();
+    }
+    server.project("p", &upstream.url("data"), &settings);
+    (upstream, server)
+}
+
+/// The newest run that has ended and is as it should be.
+fn ended(server: &Server, what: &str, good: impl Fn(&Value) -> bool) -> Value {
+    wait_for(what, || {
+        let runs = server.get("/api/v1/projects/p/runs").json();
+        let id = runs["items"].as_array().unwrap().iter().find(|run| !run["ended"].is_null() && good(run))?;
+        Some(server.run(id["id"].as_str().unwrap()))
+    })
+}
+
+fn is_free(run: &Value) -> bool {
+    run["state"] == "unchanged" && run["attempts"].as_array().is_some_and(Vec::is_empty)
+}
+
+#[test]
+fn an_upstream_that_has_not_moved_costs_no_rsync_and_one_that_has_is_fetched() {
+    let (upstream, server) = site(&json!({}));
+    let free = ended(&server, "a run without rsync", is_free);
+    assert!(free["reason"].as_str().unwrap().contains("lastupdate is what it was"), "{free}");
+    let project = server.get("/api/v1/projects/p").json();
+    assert_eq!(project["marker"]["path"], "lastupdate", "{project}");
+    assert_eq!(project["last_success"], project["last_run"]["ended"], "it counts as a success");
+    // What is new is seen by its marker alone.
+    fs::write(upstream.tree().join("news"), "new\n").unwrap();
+    fs::write(upstream.tree().join("lastupdate"), "12\n").unwrap();
+    let fetched = ended(&server, "the news", |run| run["state"] == "succeeded" && run["generation"] == 2);
+    assert_eq!(fetched["attempts"].as_array().unwrap().len(), 1);
+    assert_eq!(fs::read_to_string(server.path("mirrors").join("p/news")).unwrap(), "new\n");
+    ended(&server, "peace again", |run| is_free(run) && run["id"].as_str() > fetched["id"].as_str());
+    // Whoever asks by hand wants an rsync.
+    let by_hand = server.ended(&server.sync("p"));
+    assert_eq!((&by_hand["state"], by_hand["attempts"].as_array().unwrap().len()), (&json!("unchanged"), 1));
+    // So does a changed setting, until the next whole run.
+    let answer = server
+        .send(server.request(reqwest::Method::PATCH, "/api/v1/projects/p").json(&json!({"priority": 1})));
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let newest = by_hand["id"].as_str().unwrap().to_owned();
+    ended(&server, "a whole run after the change", |run| {
+        run["trigger"] == "schedule" && !is_free(run) && run["id"].as_str().unwrap() > newest.as_str()
+    });
+    // A marker that is gone says nothing.
+    fs::remove_file(upstream.tree().join("lastupdate")).unwrap();
+    let gone = ended(&server, "the marker's end", |run| run["changes"]["deleted"] == 1);
+    assert_eq!(gone["attempts"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_trace_is_found_and_a_whole_run_follows_by_the_clock() {
+    let upstream = Upstream::start(1);
+    fs::create_dir_all(upstream.tree().join("project/trace")).unwrap();
+    fs::write(upstream.tree().join("project/trace/master"), "today\n").unwrap();
+    let server = Server::start("");
+    let freshness = json!({"verify_every": "3s", "target": "1s"});
+    server.project("p", &upstream.url("data"), &json!({"schedule": {"every": "1s"}, "freshness": freshness}));
+    let free = ended(&server, "a run without rsync", is_free);
+    assert!(free["reason"].as_str().unwrap().starts_with("project/trace/master is what it was"), "{free}");
+    let id = free["id"].as_str().unwrap().to_owned();
+    let whole = |run: &Value| run["id"].as_str().unwrap() > id.as_str() && run["state"] == "unchanged";
+    ended(&server, "a whole run", |run| whole(run) && !is_free(run));
+    wait_for("the upstream to be too old", || {
+        Some(server.get("/api/v1/projects/p").json()).filter(|project| project["stale"] == true)
+    });
+}
+
+#[test]
+fn a_run_that_failed_is_followed_by_a_whole_one_and_no_marker_means_whole_runs() {
+    let (upstream, server) = site(&json!({"freshness": {"marker": "none"}, "retry": {"attempts": 1}}));
+    let first = ended(&server, "a run that found nothing", |run| run["state"] == "unchanged");
+    assert_eq!(first["attempts"].as_array().unwrap().len(), 1, "without a marker every run is a whole one");
+    let answer = server.send(
+        server
+            .request(reqwest::Method::PATCH, "/api/v1/projects/p")
+            .json(&json!({"freshness": {"marker": "lastupdate"}})),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    ended(&server, "a run without rsync", is_free);
+    drop(upstream);
+    let failed = ended(&server, "a run that failed", |run| run["state"] == "failed");
+    assert_eq!(failed["attempts"].as_array().unwrap().len(), 1, "rsync says what is wrong: {failed}");
+}
+
+#[test]
+fn what_cannot_be_a_marker_is_refused_by_name() {
+    let server = Server::start("");
+    for (freshness, field) in [
+        (json!({"marker": "../x"}), "freshness.marker"),
+        (json!({"marker": "/etc/passwd"}), "freshness.marker"),
+        (json!({"verify_every": "no"}), "freshness.verify_every"),
+        (json!({"target": 0}), "freshness.target"),
+        (json!({"mark": "auto"}), "freshness.mark"),
+    ] {
+        let body =
+            json!({"id": "p", "source": "rsync://h/m", "dest": server.path("p"), "freshness": freshness});
+        let answer = server.post("/api/v1/projects", &body);
+        assert_eq!(
+            (answer.status, &answer.json()["errors"][0]["field"]),
+            (422, &json!(field)),
+            "{}",
+            answer.text
+        );
+    }
+}
