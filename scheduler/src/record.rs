@@ -13,6 +13,7 @@ mod hold;
 mod member;
 mod project;
 mod run;
+mod schedule;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -19,8 +19,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// The most entries of a folder that are looked through.
 const LIMITS: ListLimits = ListLimits { entries: 20_000, bytes: 4 << 20 };
 
-/// Files at the top of a tree that are written whenever it changes, in the order of trust: Arch Linux and MSYS2, then
-/// what CTAN, CentOS, GNU, PostgreSQL, Manjaro and deepin have.
+/// Files at the top of a tree that are written whenever it changes, in the order of trust: those of Arch Linux, then what
+/// other large archives have.
 const TOP: [&str; 9] = [
     "lastupdate",
     "lastsync",
