@@ -26,6 +26,7 @@ mod http;
 mod kills;
 mod old_api;
 mod plugin_new;
+mod plugin_trial;
 mod projects;
 mod promtool;
 mod secrets;

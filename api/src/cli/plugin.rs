@@ -1,11 +1,14 @@
 //! `plugin`: components that vote before a sync, judge after it, or decide what runs next.
 
+mod check;
 mod new;
+mod trial;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::Output;
 use super::failure::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -21,10 +24,60 @@ pub(super) enum PluginCommand {
         #[arg(long, value_name = "PATH")]
         sdk: Option<PathBuf>,
     },
+    /// Say what a plugin is and needs, or why a server would refuse it
+    #[command(
+        after_help = "Example: heliostat plugin check trace-file.wasm   (ends with 2 when it would be refused)"
+    )]
+    Check {
+        /// The component
+        file: PathBuf,
+    },
+    /// Ask a plugin once, on this machine; what it writes and sends is real
+    #[command(
+        after_help = "Example: heliostat plugin test guard.wasm --hook pre-sync --context ctx.json --set max_age=6h"
+    )]
+    Test {
+        /// The component
+        file: PathBuf,
+        /// What it is asked
+        #[arg(long, value_enum)]
+        hook: trial::Hook,
+        /// A file of JSON with the run that it is asked about; what is left out has a value for a try
+        #[arg(long, value_name = "FILE")]
+        context: Option<PathBuf>,
+        #[command(flatten)]
+        rights: trial::Rights,
+    },
+    /// Ask a policy again what a server recorded, and show where it decides otherwise
+    #[command(
+        after_help = "Example: heliostat plugin replay policy.wasm decisions.jsonl   (ends with 1 when it differs)"
+    )]
+    Replay {
+        /// The component
+        file: PathBuf,
+        /// The recording
+        recording: PathBuf,
+        #[command(flatten)]
+        rights: trial::Rights,
+    },
 }
 
-pub(super) fn run(command: &PluginCommand) -> Result<(), Failure> {
-    match command {
-        PluginCommand::New { name, sdk } => new::run(name, sdk.as_deref()),
+pub(super) fn run(command: &PluginCommand, output: Output) -> Result<(), Failure> {
+    if let PluginCommand::New { name, sdk } = command {
+        return new::run(name, sdk.as_deref());
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            PluginCommand::New { .. } => Ok(()),
+            PluginCommand::Check { file } => check::run(file, output).await,
+            PluginCommand::Test { file, hook, context, rights } => {
+                trial::test(file, *hook, context.as_deref(), rights, output).await
+            }
+            PluginCommand::Replay { file, recording, rights } => {
+                trial::replay(file, recording, rights, output).await
+            }
+        }
+    })
 }
