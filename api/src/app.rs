@@ -22,6 +22,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::alerts::Alerts;
 use crate::auth::{Actor, Gate, Refused, sessions};
+use crate::host::Host;
 use crate::metrics::{self, Metrics};
 use crate::nodes::Nodes;
 use crate::pages::Pages;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub told: Option<Arc<ToldSlave>>,
     /// What people were told.
     pub alerts: Alerts,
+    /// The plugins.
+    pub host: Host,
     /// What is counted for monitoring systems.
     pub metrics: Metrics,
     /// When this process started.
@@ -72,14 +75,16 @@ impl App {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Reads the configuration again; people are told where it is refused.
+    /// Reads the configuration again, and the files of the plugins; people are told where it is refused.
     ///
     /// # Errors
-    /// A report of everything that is wrong with it; nothing has changed then.
+    /// A report of everything that is wrong with the configuration; nothing has changed then.
     pub async fn reload(&self) -> Result<Reloaded, String> {
         let result = self.reloader.reload(&self.scheduler).await;
         self.alerts.reloaded(result.as_ref().map(|_| ()).map_err(String::as_str));
-        result
+        let done = result?;
+        self.host.reload().await;
+        Ok(done)
     }
 
     /// The router of the whole table.

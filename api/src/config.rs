@@ -9,6 +9,7 @@ mod alerts;
 mod check;
 mod duration;
 mod hosts;
+mod plugins;
 mod problems;
 mod read;
 mod reader;
@@ -23,6 +24,7 @@ mod tree;
 mod types;
 mod value;
 
+pub use self::plugins::{Plugin, Plugins};
 pub use alerts::{Alerts, Channel, Day, Digest, Encryption, Form, Mail, Ping, Program, ProjectPing, Webhook};
 pub use duration::Size;
 pub use hosts::{Host, Quiet};

@@ -15,6 +15,7 @@ pub mod config;
 pub mod dashboard;
 pub mod demo;
 pub mod draft;
+pub mod host;
 pub mod http;
 pub mod import;
 pub mod metrics;

@@ -9,6 +9,7 @@ mod nodes;
 pub(crate) mod old;
 mod openapi;
 mod pages;
+mod plugins;
 mod probe;
 mod projects;
 mod published;

@@ -16,6 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
 use scheduler::disk::Reserve;
+use scheduler::hooks::Hooks;
 use scheduler::retention::Retention;
 use scheduler::{Bounds, Scheduler, Settings};
 use sd_notify::NotifyState;
@@ -28,6 +29,7 @@ use crate::app::{App, Shared};
 use crate::auth::Gate;
 use crate::auth::accounts::{Accounts, PasswordFrom};
 use crate::config::{self, Config, Loaded, LogFormat, Role};
+use crate::host::Host;
 use crate::http;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
@@ -100,8 +102,11 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
             config.listen
         )
     })?;
-    let scheduler = start_scheduler(&config).await?;
-    let data_dir = scheduler.settings().data_dir;
+    let data_dir = std::path::absolute(&config.data_dir)?;
+    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
+    let host = Host::load(&config, &data_dir).await?;
+    let scheduler = start_scheduler(&config, data_dir.clone(), host.hooks()).await?;
+    host.connect(&scheduler);
     let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
     tell_password(&from);
     let part = Part::of(&config, &accounts, &scheduler)?;
@@ -113,6 +118,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         scheduler: scheduler.clone(),
         gate: Gate::new(accounts),
         reloader: Reloader::new(explicit, config, telemetry, certificate.clone()),
+        host,
         nodes: part.nodes(),
         told: part.told(),
         alerts: Alerts::load(scheduler.store()),
@@ -202,9 +208,11 @@ impl Part {
     }
 }
 
-async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
-    let data_dir = std::path::absolute(&config.data_dir)?;
-    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
+async fn start_scheduler(
+    config: &Config,
+    data_dir: PathBuf,
+    hooks: Option<Arc<dyn Hooks>>,
+) -> anyhow::Result<Scheduler> {
     let program = found(&config.rsync.program);
     let itself = std::env::current_exe().context("cannot find this program's own file")?;
     let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
@@ -219,7 +227,7 @@ async fn start_scheduler(config: &Config) -> anyhow::Result<Scheduler> {
         reserve: Reserve::default(),
         max_log: config.history.max_log.0,
         data_dir,
-        hooks: None,
+        hooks,
         trace: None,
     };
     reload::apply(&mut settings, config);

@@ -27,6 +27,7 @@ mod kills;
 mod old_api;
 mod plugin_new;
 mod plugin_trial;
+mod plugins;
 mod projects;
 mod promtool;
 mod secrets;

@@ -37,6 +37,9 @@ pub(super) fn check(config: &Config, tree: &Node, reader: &mut Reader<'_>) {
     for (index, root) in config.allowed_roots.iter().enumerate() {
         checker.absolute(&format!("allowed_roots[{index}]"), root);
     }
+    for (place, problem) in config.plugins.problems() {
+        checker.need(false, &[&place], || format!("{place}: {problem}"));
+    }
     match &config.role {
         Role::Master(master) => checker.master(master),
         Role::Slave(slave) => checker.slave(slave),

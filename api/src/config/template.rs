@@ -134,6 +134,19 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //digest: None,
     ),
 
+    // Plugins: components that are asked before and after a sync, and what runs next; see docs/plugins.md.
+    plugins: (
+        // Folder of the components; None: plugins in the data folder.
+        //folder: None,
+        // Writes what policies are asked and say into decisions.jsonl in the data folder.
+        //record: false,
+        // Those that are used, for example
+        // [(id: "trace-file", path: "trace-file.wasm", projects: ["debian*"],
+        //   grants: (dest_read: ["project/trace/master"], dest_write: ["project/trace/*"]),
+        //   config: {"name": "ftp.example.net"})]
+        //load: [],
+    ),
+
     // How long a child may take to end after TERM, before KILL; at most 15s.
     //stop_grace: "5s",
 
@@ -304,6 +317,19 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //ping: None,
         // A weekly message, in UTC, through these channels or, when empty, all: (day: Monday, at: "08:00", channels: []).
         //digest: None,
+    ),
+
+    // Plugins: components that are asked before and after a sync, and what runs next; see docs/plugins.md.
+    plugins: (
+        // Folder of the components; None: plugins in the data folder.
+        //folder: None,
+        // Writes what policies are asked and say into decisions.jsonl in the data folder.
+        //record: false,
+        // Those that are used, for example
+        // [(id: "trace-file", path: "trace-file.wasm", projects: ["debian*"],
+        //   grants: (dest_read: ["project/trace/master"], dest_write: ["project/trace/*"]),
+        //   config: {"name": "ftp.example.net"})]
+        //load: [],
     ),
 
     // How long a child may take to end after TERM, before KILL; at most 15s.

@@ -5,6 +5,7 @@
 use super::alerts::Alerts;
 use super::duration::Size;
 use super::hosts::Host;
+use super::plugins::Plugins;
 use super::secret::SecretSource;
 use super::share::Share;
 use super::value::{record, variants, words};
@@ -40,6 +41,8 @@ pub struct Config {
     pub history: History,
     /// Telling people.
     pub alerts: Alerts,
+    /// Plugins: what is asked before and after a sync, and what runs next.
+    pub plugins: Plugins,
     /// How long a child may take to end after TERM, before KILL; at most 15 seconds.
     pub stop_grace: Duration,
     /// What this machine is.
@@ -59,6 +62,7 @@ record!(Config {
     disk = Disk::default(),
     history = History::default(),
     alerts = Alerts::default(),
+    plugins = Plugins::default(),
     stop_grace = Duration::from_secs(5);
     role = Role::default(),
 });

@@ -1,0 +1,207 @@
+//! The plugins of this server: what they need of it, and what people see of them.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use plugins::{KvError, KvStore, LogLine, LogSink, Plugins, Report, Services};
+use scheduler::hooks::Hooks;
+use scheduler::journal::Journal;
+use scheduler::{ProjectId, Scheduler};
+use serde::Serialize;
+
+use crate::config::Config;
+
+/// The plugins, loaded before the scheduler that asks them: none of its runs starts unasked.
+pub struct Host {
+    plugins: Option<Arc<Plugins>>,
+    scheduler: Arc<Late>,
+}
+
+/// The scheduler, once it is there: it has the store and the logs.
+#[derive(Default)]
+struct Late(OnceLock<Scheduler>);
+
+impl Host {
+    /// Loads what is configured. Those that are refused are told in the log, and kept with their reason.
+    ///
+    /// # Errors
+    /// When a secret cannot be fetched, WebAssembly cannot run here, or a plugin that is required is refused.
+    pub async fn load(config: &Config, data_dir: &Path) -> anyhow::Result<Self> {
+        let scheduler = Arc::<Late>::default();
+        if config.plugins.load.is_empty() {
+            return Ok(Self { plugins: None, scheduler });
+        }
+        let settings = config.plugins.settings(data_dir);
+        let settings = settings
+            .map_err(|(plugin, error)| anyhow::Error::new(error).context(format!("plugin {plugin}")))?;
+        let services = Services { kv: scheduler.clone(), log: scheduler.clone() };
+        let plugins = Plugins::load(settings, services).await.context("the plugins cannot be loaded")?;
+        Ok(Self { plugins: Some(Arc::new(plugins)), scheduler })
+    }
+
+    /// Who is asked before and after a sync.
+    #[must_use]
+    pub fn hooks(&self) -> Option<Arc<dyn Hooks>> {
+        self.plugins.clone().map(|plugins| plugins as Arc<dyn Hooks>)
+    }
+
+    /// From now on values last, and lines are in the runs' logs.
+    pub fn connect(&self, scheduler: &Scheduler) {
+        // Called once, after the start.
+        let _ = self.scheduler.0.set(scheduler.clone());
+    }
+
+    /// Looks at every file again. One that is broken is told in the log, and the one before it goes on.
+    pub async fn reload(&self) {
+        let Some(plugins) = &self.plugins else { return };
+        for (plugin, answer) in plugins.reload().await {
+            match answer {
+                Ok(plugins::Reloaded::Same) => {}
+                Ok(plugins::Reloaded::New) => {
+                    tracing::info!(target: "plugin", plugin, "a new file is in use")
+                }
+                Err(error) => tracing::error!(target: "plugin", plugin, "the new file was refused: {error}"),
+            }
+        }
+    }
+
+    /// What people see.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginView> {
+        self.plugins.iter().flat_map(|plugins| plugins.list()).map(PluginView::of).collect()
+    }
+}
+
+impl Late {
+    fn get(&self) -> Result<&Scheduler, KvError> {
+        self.0.get().ok_or_else(|| KvError("the server is still starting".to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Late").finish_non_exhaustive()
+    }
+}
+
+impl KvStore for Late {
+    fn get(&self, plugin: &str, project: &ProjectId, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        KvStore::get(Late::get(self)?.store(), plugin, project, key)
+    }
+
+    fn put(&self, plugin: &str, project: &ProjectId, key: &str, value: Option<&[u8]>) -> Result<(), KvError> {
+        Late::get(self)?.store().put(plugin, project, key, value)
+    }
+
+    fn usage(&self, plugin: &str, project: &ProjectId) -> Result<u64, KvError> {
+        Late::get(self)?.store().usage(plugin, project)
+    }
+}
+
+impl LogSink for Late {
+    fn line(&self, line: &LogLine<'_>) {
+        let (Some(run), Some(scheduler)) = (line.run, self.0.get()) else { return };
+        let fields: String = line.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        let text = format!("{} {}: {}{fields}", line.plugin, line.level.as_str(), line.message);
+        Journal::open(scheduler.journals(), run).say(&text);
+    }
+}
+
+/// A plugin in the API.
+#[derive(Debug, Serialize)]
+pub struct PluginView {
+    id: String,
+    /// `loaded`, `resting` (a policy that failed too often), `stale` (the newest file was refused), `refused`.
+    state: &'static str,
+    path: String,
+    sha256: Option<String>,
+    version: Option<String>,
+    world: Option<&'static str>,
+    hooks: Vec<&'static str>,
+    projects: Vec<String>,
+    order: i32,
+    required: bool,
+    failure: FailureView,
+    grants: GrantsView,
+    refused: Option<String>,
+    last_error: Option<String>,
+    reloads: u64,
+    calls: u64,
+    failures: u64,
+    traps: u64,
+    seconds: f64,
+    p50: f64,
+    p99: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureView {
+    pre: &'static str,
+    post: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct GrantsView {
+    http: Vec<String>,
+    private_addresses: bool,
+    dest_read: Vec<String>,
+    dest_write: Vec<String>,
+    kv_kib: u32,
+    /// Their names.
+    secrets: Vec<String>,
+}
+
+impl PluginView {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn of(report: Report) -> Self {
+        let Report { settings, shape, refused, last_error, resting, reloads, calls } = report;
+        let state = match (&shape, &refused) {
+            (None, _) => "refused",
+            (Some(_), Some(_)) => "stale",
+            (Some(_), None) if resting => "resting",
+            (Some(_), None) => "loaded",
+        };
+        let has = shape.as_ref().map_or(&[][..], |shape| &shape.parts);
+        let used = has.iter().filter(|part| settings.parts.is_empty() || settings.parts.contains(part));
+        Self {
+            state,
+            path: settings.path.display().to_string(),
+            hooks: used.map(|part| part.as_str()).collect(),
+            sha256: shape.as_ref().map(|shape| shape.digest.to_string()),
+            version: shape.as_ref().map(|shape| shape.version.clone()),
+            world: shape.as_ref().map(plugins::Shape::world),
+            projects: texts(&settings.projects),
+            order: settings.order,
+            required: settings.required,
+            failure: FailureView { pre: settings.failure.pre.as_str(), post: settings.failure.post.as_str() },
+            grants: GrantsView {
+                http: texts(&settings.grants.http),
+                private_addresses: settings.grants.private_addresses,
+                dest_read: texts(&settings.grants.dest_read),
+                dest_write: texts(&settings.grants.dest_write),
+                kv_kib: settings.grants.kv_kib,
+                secrets: settings.grants.secrets.keys().cloned().collect(),
+            },
+            id: settings.id,
+            refused,
+            last_error,
+            reloads,
+            calls: calls.calls,
+            failures: calls.failures,
+            traps: calls.traps,
+            seconds: calls.total.as_secs_f64(),
+            p50: calls.p50.as_secs_f64(),
+            p99: calls.p99.as_secs_f64(),
+        }
+    }
+}
+
+fn texts(list: &[impl ToString]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,50 @@
+//! Plugins in a server: what is refused and shown, and one that is asked before a sync.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::kit::{Server, Upstream};
+
+#[test]
+fn a_plugin_that_is_refused_is_shown_with_its_reason_and_the_server_starts() {
+    let load = r#"plugins: (folder: "FOLDER", load: [(id: "broken", path: "core.wasm")]), "#;
+    let mut server = Server::start_with(load, |text, folder| {
+        fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        text.replace("FOLDER", &folder.display().to_string())
+    });
+    server.ready();
+    let plugin: Value = server.get("/api/v1/plugins/broken").json();
+    assert_eq!((&plugin["state"], &plugin["calls"]), (&json!("refused"), &json!(0)));
+    assert!(plugin["refused"].as_str().unwrap().starts_with("it is a core module"), "{plugin}");
+    assert_eq!(server.get("/api/v1/plugins").json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/c-hold-file.wasm");
+    if !guest.exists() {
+        eprintln!("left out: a plugin that holds a run, since scripts/build-guests was not run");
+        return;
+    }
+    let load = r#"plugins: (folder: "FOLDER", load: [(id: "hold", path: "GUEST", failure: (pre: Closed),
+        grants: (dest_read: ["hold"]), config: {"file": "missing-setting"})]), "#;
+    let mut server = Server::start_with(load, |text, folder| {
+        text.replace("FOLDER", &folder.display().to_string()).replace("GUEST", &guest.display().to_string())
+    });
+    server.ready();
+    let upstream = Upstream::start(3);
+    server.project("p", &upstream.url("data"), &json!({}));
+    // Its file is not granted, and it must agree: the run fails, and says why.
+    let run = server.sync("p");
+    let ended = server.ended(&run);
+    assert_eq!(ended["state"], "failed", "{ended}");
+    assert_eq!(ended["hooks"][0]["plugin"], "hold", "{ended}");
+    assert_eq!(ended["hooks"][0]["decision"], "veto", "{ended}");
+    let plugin: Value = server.get("/api/v1/plugins/hold").json();
+    assert_eq!(
+        (&plugin["state"], &plugin["calls"], &plugin["failures"]),
+        (&json!("loaded"), &json!(1), &json!(1))
+    );
+}
