@@ -50,8 +50,12 @@ function sentence(run) {
   return run ? join(clock(run.started), run.state, bytes(run.stats?.received ?? 0) + " in " + short(took(run))) : "";
 }
 
+/** A run that failed shows even where it brought nothing. */
 function data(ended) {
-  return [ended.map((_, index) => index), ended.map((run) => run.stats?.received ?? 0), ended.map(took)];
+  const received = ended.map((run) => run.stats?.received ?? 0);
+  const least = 0.02 * Math.max(1, ...received);
+  const bars = received.map((value, index) => (kind(ended[index].state) === "bad" ? Math.max(value, least) : value));
+  return [ended.map((_, index) => index), bars, ended.map(took)];
 }
 
 function options(Plot, ended, width, tell) {

@@ -36,7 +36,10 @@ export function open() {
   source = new EventSource("/api/v1/events");
   source.onopen = () => {
     // What was read before the stream began may be old: whoever shows something reads it again.
-    if (up === false) tell({ type: "resync" });
+    if (up === false) {
+      tell({ type: "resync" });
+      dispatchEvent(new Event("back"));
+    }
     say(true);
   };
   source.onerror = () => {

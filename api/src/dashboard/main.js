@@ -112,9 +112,26 @@ function Side({ current, session, signOut }) {
   </aside>`;
 }
 
+/** Whether the server has another dashboard than this one by now: it may have been updated while it was away. */
+function useUpdate() {
+  const [is, set] = useState(false);
+  useEffect(() => {
+    const look = async () => {
+      const page = await fetch("/", { method: "HEAD", cache: "no-store" });
+      set(page.ok && !import.meta.url.includes("/" + page.headers.get("ETag").replaceAll('"', "") + "/"));
+    };
+    const back = () => look().catch(() => {});
+    addEventListener("back", back);
+    return () => removeEventListener("back", back);
+  }, []);
+  return is;
+}
+
 function Live() {
   const up = live.useConnection();
+  const updated = useUpdate();
   const text = up === null ? "connecting" : up ? "live" : "connecting again";
+  if (updated) return html`<button class="main small" onclick=${() => location.reload()}>Updated: load again</button>`;
   return html`<span class=${"live " + (up ? "on" : up === false ? "off" : "")} role="status">${text}</span>`;
 }
 

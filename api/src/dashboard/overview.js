@@ -6,12 +6,14 @@ import { useData } from "./live.js";
 import { Gauge, Link, Pending, Progress, Section, Tag, When } from "./parts.js";
 import { useProjects } from "./projects.js";
 import { Table } from "./table.js";
-import { bytes, count, number } from "./words.js";
+import { about, bytes, count, number } from "./words.js";
 
 /** A file system with less than this share free needs a person. */
 const LITTLE = 0.1;
 /** How many of a kind are shown before the list is folded. */
 const SHOWN = 8;
+/** A disk that is full within so many days is marked. */
+const SOON = 14;
 
 export function Overview({ session }) {
   const { value: status, error } = useData(() => get("/status"), "status", () => true);
@@ -93,5 +95,7 @@ function Disks({ disks }) {
   const used = (one) => 1 - one.free_bytes / one.total_bytes;
   return html`<${Section} title="Disks"><div class="disks">${disks.map((one) => html`<div key=${one.path}>
     <div class="spread small"><b>${one.path}</b><span class="soft">${bytes(one.free_bytes)} free of ${bytes(one.total_bytes)}, ${count(one.projects.length, "project")}</span></div>
-    <${Gauge} share=${used(one)} label=${"How full " + one.path + " is"} /></div>`)}</div></${Section}>`;
+    <${Gauge} share=${used(one)} label=${"How full " + one.path + " is"} />
+    ${(one.stopped || one.days_to_full != null) && html`<div class="small">${one.stopped ? html`<span class="bad">nothing starts: ${one.reason}</span>`
+      : html`<span class=${one.days_to_full < SOON ? "warn" : "soft"}>full in ${about(one.days_to_full * 86400)} at this rate</span>`}</div>`}</div>`)}</div></${Section}>`;
 }

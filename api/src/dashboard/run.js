@@ -8,7 +8,7 @@ import { useData } from "./live.js";
 import { Log } from "./log.js";
 import { Changes, Empty, Facts, Link, Path, Pending, Progress, Section, Tag, When } from "./parts.js";
 import { act } from "./talk.js";
-import { bytes, clock, goes, join, number, span, took } from "./words.js";
+import { bytes, clock, count, goes, join, number, span, took } from "./words.js";
 
 /** How good what a hook decides is for the run. */
 const LOOKS = { proceed: "good", "proceed-with": "good", accept: "good", skip: "warn", delay: "warn", degrade: "warn", "retry-after": "warn", veto: "bad", reject: "bad" };
@@ -51,7 +51,7 @@ function Summary({ one }) {
     ${stats && html`<${Section} title="What rsync says"><${Facts} pairs=${[
       ["Received", bytes(stats.received) + ", sent " + bytes(stats.sent)],
       ["Tree", bytes(stats.total_size) + " in " + number(stats.files) + " entries"],
-      ["Transferred", number(stats.transferred) + " files, " + bytes(stats.transferred_size)],
+      ["Transferred", count(stats.transferred, "file") + ", " + bytes(stats.transferred_size)],
       ["Reused", bytes(stats.matched)],
       ["Speedup", number(Math.round(stats.speedup))]]} /></${Section}>`}
   </div>`;
