@@ -39,7 +39,7 @@ const REFUSED: [(&str, i32); 1] = [("heliostat sync broken", 1)];
 
 /// What the reader of a document has done before a command, in the shell that runs it: a document, a part of the command
 /// (empty: its first one), and what comes before.
-const BEFORE: [(&str, &str, &str); 17] = [
+const BEFORE: [(&str, &str, &str); 18] = [
     ("api-2014.md", "", "password=$(cat /var/lib/heliostat/root-password)"),
     ("commands.md", "heliostat project add debian", "heliostat project remove debian"),
     ("commands.md", "upstream-password", "echo hunter2 >/etc/heliostat/upstream-password"),
@@ -66,6 +66,7 @@ const BEFORE: [(&str, &str, &str); 17] = [
         "heliostat sync fedora",
         "heliostat project update fedora --source rsync://localhost/book --no-probe",
     ),
+    ("cookbook.md", "project add debian", "heliostat project remove debian"),
     ("start.md", "runs gnu", "heliostat sync gnu --follow >/dev/null"),
     ("migrating.md", "project add debian", "heliostat project remove debian"),
     ("push.md", "curl", "TOKEN=$(heliostat token create push --start debian)"),

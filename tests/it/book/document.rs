@@ -77,8 +77,8 @@ impl Document {
         // The master's own daemon is not another's.
         self.ports.extend(port.filter(|port| *port != 8730));
         let module = tree.split('/').next().unwrap_or_default();
-        // Words in capitals stand for something.
-        if module.is_empty() || module.chars().all(|c| c.is_ascii_uppercase()) {
+        // These words stand for something.
+        if ["", "MODULE", "NAME", "HOST"].contains(&module) {
             return;
         }
         self.modules.insert(module.to_owned());
