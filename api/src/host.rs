@@ -59,7 +59,7 @@ impl Host {
             match answer {
                 Ok(plugins::Reloaded::Same) => {}
                 Ok(plugins::Reloaded::New) => {
-                    tracing::info!(target: "plugin", plugin, "a new file is in use")
+                    tracing::info!(target: "plugin", plugin, "a new file is in use");
                 }
                 Err(error) => tracing::error!(target: "plugin", plugin, "the new file was refused: {error}"),
             }
@@ -102,8 +102,10 @@ impl KvStore for Late {
 impl LogSink for Late {
     fn line(&self, line: &LogLine<'_>) {
         let (Some(run), Some(scheduler)) = (line.run, self.0.get()) else { return };
-        let fields: String = line.fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        let text = format!("{} {}: {}{fields}", line.plugin, line.level.as_str(), line.message);
+        let mut text = format!("{} {}: {}", line.plugin, line.level.as_str(), line.message);
+        for (name, value) in line.fields {
+            text.push_str(&format!(" {name}={value}"));
+        }
         Journal::open(scheduler.journals(), run).say(&text);
     }
 }

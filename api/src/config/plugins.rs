@@ -360,7 +360,7 @@ mod tests {
         for (load, wanted) in [
             (plugin(r#"projects: ["tag:x"]"#), "plugins.load[0].projects[0]: `tag:x` holds `:`"),
             (plugin(r#"sha256: "abc""#), "is no SHA-256"),
-            (plugin(r#"hooks: [Before]"#), "expected PreSync or PostSync or Policy"),
+            (plugin("hooks: [Before]"), "expected PreSync or PostSync or Policy"),
             (plugin(r#"grants: (http: ["ftp://x/"])"#), "is neither http nor https"),
             (plugin(r#"grants: (dest_write: ["/etc/*"])"#), "begins with `/`"),
             (plugin(r#"grants: (secrets: {"t": Env("T")})"#), "secrets are only ever sent with requests"),

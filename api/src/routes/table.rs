@@ -3,6 +3,7 @@
 mod accounts;
 mod alerts;
 mod nodes;
+mod plugins;
 mod projects;
 mod runs;
 mod site;
@@ -36,6 +37,7 @@ pub fn table() -> Vec<Route> {
     rows.extend(accounts::rows());
     rows.extend(alerts::rows());
     rows.extend(nodes::rows());
+    rows.extend(plugins::rows());
     rows.extend(old::rows());
     rows
 }

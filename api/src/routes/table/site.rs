@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 
 use super::{LIMIT, PROJECT};
-use crate::routes::{Access, Answer, Query, Route, events, plugins, row, site, store};
+use crate::routes::{Access, Answer, Query, Route, events, row, site, store};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -33,20 +33,6 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             answer: (200, Answer::Page("Disk")),
             ..row("get", "/api/v1/disks", "how full the file systems below projects are", || get(site::disks))
-        },
-        Route {
-            answer: (200, Answer::Page("Plugin")),
-            ..row(
-                "get",
-                "/api/v1/plugins",
-                "the plugins: which there are, what they may, and how they do",
-                || get(plugins::list),
-            )
-        },
-        Route {
-            answer: (200, Answer::Json("Plugin")),
-            errors: &[404],
-            ..row("get", "/api/v1/plugins/{plugin}", "one plugin", || get(plugins::one))
         },
         Route {
             answer: (200, Answer::Page("QueueItem")),
