@@ -136,6 +136,7 @@ const EVERY_KEY: &str = r#"(
         ping: (url: Env("U"), every: "2m", projects: [(id: "p", url: Env("U"))]),
         digest: (day: Friday, at: "09:30", channels: ["b"]),
     ),
+    plugins: (folder: "/p", record: true, load: [(id: "a", path: "a.wasm")]),
     history: (max_age: "1d", max_runs: 5, max_log: "1KiB", max_bytes: "1GiB"),
     stop_grace: "3s",
     role: Master(
