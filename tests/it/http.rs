@@ -16,6 +16,10 @@ fn nothing_answers_without_authentication_but_what_is_marked_open() {
     let mut seen = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
+            if path == "/sync_from_master" {
+                // A slave alone has it: `slaves::of_2014` asks as its master and as a stranger.
+                continue;
+            }
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let address = server.url(&path.replace("{id}", "x").replace("{run}", "x"));
             let status = client.request(method.clone(), address).send().unwrap().status().as_u16();
