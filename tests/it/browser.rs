@@ -85,7 +85,7 @@ fn a_project_is_added_with_what_is_wrong_said_at_its_field() {
     browser.click("button", "Remove");
     browser.see("to go on");
     assert_eq!(server.get("/api/v1/projects/pkg").json()["name"], "Packages");
-    browser.fill("dialog input", &format!("pkg{ENTER}"));
+    browser.confirm("pkg");
     browser.see("No project yet");
     assert_eq!(server.get("/api/v1/projects/pkg").status, 404);
     // The browser tells of each answer that is no success, and that is what was asked for here.
@@ -111,7 +111,7 @@ fn a_node_is_seen_behind_and_removed() {
     master.ended(&master.sync("p"));
     browser.see("1 of 1 behind");
     browser.click("button", "Remove far");
-    browser.fill("dialog input", &format!("far{ENTER}"));
+    browser.confirm("far");
     browser.see("No node has joined");
     assert_eq!(master.get("/api/v1/nodes/far").status, 404);
     browser.assert_quiet();

@@ -11,12 +11,15 @@ const known = new Map();
 const watchers = new Set();
 let state = { items: null, error: null };
 let changed = new Set();
+/** Removed since the last reading began: an answer that is older than that must not bring them back. */
+let gone = new Set();
 let timer = null;
 let busy = false;
 let spent = 0;
 
 /** Puts a project in; one that has not changed keeps its object, so that nothing is drawn for it. */
 function put(one) {
+  if (gone.has(one.id)) return;
   const text = JSON.stringify(one);
   if (known.get(one.id)?.text !== text) known.set(one.id, { text, one });
 }
@@ -51,6 +54,7 @@ async function refresh() {
   const begun = performance.now();
   const ids = changed;
   changed = new Set();
+  gone = new Set();
   try {
     if (ids.has(null) || ids.size > SINGLY) await whole();
     else await Promise.all([...ids].map(single));
@@ -70,8 +74,14 @@ function soon() {
 }
 
 function heard(event) {
+  if (event.type === "project.deleted") {
+    gone.add(event.project);
+    known.delete(event.project);
+    publish();
+    return;
+  }
+  if (event.type === "project.created") gone.delete(event.project);
   if (event.type === "resync") changed.add(null);
-  else if (event.type === "project.deleted") { known.delete(event.project); publish(); return; }
   else if (event.type !== "run.progress" && event.project) changed.add(event.project);
   else return;
   soon();

@@ -1,6 +1,6 @@
 // What the page says and asks: notes that pass, and questions before something is done.
 
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 
 /** How long a note stays. */
 const STAYS = 6000;
@@ -53,7 +53,8 @@ export function Talk() {
 function Question({ asked, close }) {
   const place = useRef(null);
   const [text, setText] = useState("");
-  useEffect(() => { place.current.showModal(); }, []);
+  // Before it is painted: who sees it can type.
+  useLayoutEffect(() => { place.current.showModal(); }, []);
   const ready = asked.typed === null || text.trim() === asked.typed;
   const submit = (event) => { event.preventDefault(); if (ready) close(true); };
   return html`<dialog ref=${place} aria-labelledby="question" oncancel=${() => close(false)}>

@@ -11,13 +11,12 @@ const MAX_UPSTREAMS: usize = 8;
 
 /// The source, and its password.
 pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
-    let kept = |_: &Source| known.and_then(|known| known.password.clone());
     match fields.take("source") {
         None | Some(Value::Null) => {
             fields.error("source", "is missing: give `rsync://host/module/path`, or its parts");
             (None, None)
         }
-        Some(value) => match one(fields, "source", value, kept) {
+        Some(value) => match one(fields, "source", value, known) {
             Some(upstream) => (Some(upstream.source), upstream.password),
             None => (None, None),
         },
@@ -41,17 +40,10 @@ pub(super) fn upstreams(
     if items.len() > MAX_UPSTREAMS {
         fields.error("upstreams", format!("are {}: at most {MAX_UPSTREAMS} are kept", items.len()));
     }
-    // A password stays with the login that it belongs to, and goes nowhere else.
-    let kept = |source: &Source| {
-        let known = known?.sources().find(|(known, _)| {
-            (known.host(), known.port(), known.user()) == (source.host(), source.port(), source.user())
-        });
-        known?.1.cloned()
-    };
     let mut found: Vec<Upstream> = Vec::new();
     for (number, item) in items.iter().enumerate().take(MAX_UPSTREAMS) {
         let key = format!("upstreams[{number}]");
-        let Some(upstream) = one(fields, &key, item, kept) else { continue };
+        let Some(upstream) = one(fields, &key, item, known) else { continue };
         let same = |other: &Upstream| other.source == upstream.source;
         if first == Some(&upstream.source) || found.iter().any(same) {
             fields.error(&key, "stands there already: an upstream is asked once");
@@ -61,16 +53,23 @@ pub(super) fn upstreams(
     found
 }
 
-/// One source, as an address or by its parts; `kept` gives the password of one that is known.
+/// The password that the project has for this login. It stays with the host, port and user that it was given for, and goes
+/// to nobody else: else who may change a project could have its password sent to a machine of theirs.
+fn kept(known: Option<&Project>, source: &Source) -> Option<Secret> {
+    let login = |source: &Source| (source.host().to_owned(), source.port(), source.user().map(str::to_owned));
+    known?.sources().find(|(known, _)| login(known) == login(source))?.1.cloned()
+}
+
+/// One source, as an address or by its parts.
 fn one<'a>(
     fields: &mut Fields<'a>,
     key: &str,
     value: &'a Value,
-    kept: impl Fn(&Source) -> Option<Secret>,
+    known: Option<&Project>,
 ) -> Option<Upstream> {
     if let Value::String(text) = value {
         return match text.parse::<Source>() {
-            Ok(source) => Some(Upstream { password: kept(&source), source }),
+            Ok(source) => Some(Upstream { password: kept(known, &source), source }),
             Err(errors) => {
                 for error in errors.0 {
                     fields.error(key, error.to_string());
@@ -82,8 +81,9 @@ fn one<'a>(
     let mut parts = fields.inside(key, value);
     let source = source_of(&mut parts);
     let has_password = parts.bool("has_password");
-    let known = || source.as_ref().and_then(&kept);
-    let password = match parts.take("password") {
+    let given = parts.take("password");
+    let mentioned = given.is_some();
+    let password = match given {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.as_str())),
         Some(Value::Null | Value::String(_)) => None,
         Some(_) => {
@@ -91,8 +91,15 @@ fn one<'a>(
             None
         }
         None if has_password == Some(false) => None,
-        None => known(),
+        None => source.as_ref().and_then(|source| kept(known, source)),
     };
+    let had = known.is_some_and(|known| known.sources().any(|(_, password)| password.is_some()));
+    if password.is_none() && source.is_some() && has_password == Some(true) && had && !mentioned {
+        parts.error(
+            "password",
+            "was given for another host, port or user, and is not sent to this one: give it again, or say \"has_password\": false",
+        );
+    }
     fields.leave(parts);
     source.map(|source| Upstream { source, password })
 }
@@ -150,6 +157,9 @@ mod tests {
         assert!(!shown.to_string().contains("hunter2"));
         assert_eq!(read(&shown, Some(&project)).unwrap().upstreams, project.upstreams);
         shown["upstreams"][1]["host"] = json!("evil");
+        let refused = read(&shown, Some(&project)).unwrap_err();
+        assert_eq!(refused[0].field, "upstreams[1].password");
+        shown["upstreams"][1] = json!("rsync://u@evil/m");
         assert_eq!(read(&shown, Some(&project)).unwrap().upstreams[1].password, None);
     }
 

@@ -131,10 +131,30 @@ fn a_password_stays_until_it_is_taken_away() {
         project(&input, Some(&first), "root", &defaults(), &Landing::default()).unwrap().password
     };
     assert_eq!(next(json!("rsync://u@h/m")), first.password);
-    assert_eq!(next(json!({"host": "h2", "module": "m", "has_password": true})), first.password);
+    assert_eq!(next(json!({"host": "h", "module": "n", "user": "u", "has_password": true})), first.password);
     assert_eq!(next(json!({"host": "h", "module": "m", "has_password": false})), None);
     assert_eq!(next(json!({"host": "h", "module": "m", "password": null})), None);
     assert_eq!(next(json!({"host": "h", "module": "m", "password": "new"})), Some(Secret::new("new")));
+}
+
+#[test]
+fn a_password_is_not_sent_to_another_host_because_the_source_was_changed() {
+    let source = json!({"host": "h", "module": "m", "user": "u", "password": "hunter2"});
+    let first = read(&with(json!({ "source": source }))).unwrap();
+    let next = |source: Value| {
+        let input = with(json!({ "source": source }));
+        project(&input, Some(&first), "root", &defaults(), &Landing::default())
+    };
+    for (key, value) in [("host", json!("evil")), ("port", json!(874)), ("user", json!("v"))] {
+        let mut changed = json!({"host": "h", "module": "m", "user": "u", "has_password": true});
+        changed[key] = value;
+        assert_eq!(next(changed.clone()).unwrap_err()[0].field, "source.password", "{key}");
+        changed["has_password"] = json!(false);
+        assert_eq!(next(changed.clone()).unwrap().password, None);
+        changed["password"] = json!("new");
+        assert_eq!(next(changed).unwrap().password, Some(Secret::new("new")));
+    }
+    assert_eq!(next(json!("rsync://u@evil/m")).unwrap().password, None);
 }
 
 #[test]

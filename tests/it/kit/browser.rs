@@ -108,6 +108,14 @@ impl Browser {
         self.keys(text);
     }
 
+    /// Types the word that a dialog asks for, and sends it off once the dialog is content with it.
+    pub(crate) fn confirm(&self, word: &str) {
+        self.fill("dialog[open] input", word);
+        let ready = "return document.querySelector('dialog .danger').disabled === arguments[0]";
+        self.until("the dialog to take the word", &ready.replace("arguments[0]", "false"), "");
+        self.keys("\u{e007}");
+    }
+
     /// Types into whatever has the focus, as a keyboard does.
     pub(crate) fn keys(&self, text: &str) {
         let keys = self.driver().action_chain().send_keys(text);
