@@ -7,6 +7,7 @@
 
 mod alerts;
 mod check;
+mod commands;
 mod duration;
 mod hosts;
 mod plugins;
@@ -26,6 +27,7 @@ mod value;
 
 pub use self::plugins::{Plugin, Plugins};
 pub use alerts::{Alerts, Channel, Day, Digest, Encryption, Form, Mail, Ping, Program, ProjectPing, Webhook};
+pub use commands::{CommandKeys, Commands};
 pub use duration::Size;
 pub use hosts::{Host, Quiet};
 pub use problems::{ConfigErrors, Position, Problem, check_report};

@@ -41,6 +41,8 @@ pub struct Defaults {
     pub stall: Duration,
     /// The most that may be deleted.
     pub guard: Guard,
+    /// The commands that a source can name.
+    pub commands: Vec<String>,
 }
 
 /// What the server writes and a client may send back.
@@ -99,6 +101,9 @@ pub fn project(
     let seed = id.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = fields.text("name", MAX_TEXT).unwrap_or_else(|| seed.clone());
     let (source, password) = source(&mut fields, known);
+    if let Some(source) = &source {
+        source::named(&mut fields, source, &defaults.commands);
+    }
     let upstreams = source::upstreams(&mut fields, source.as_ref(), known);
     let dest = fields.required_text("dest").map(PathBuf::from);
     let place = dest
@@ -108,6 +113,9 @@ pub fn project(
     let labels = labels(&mut fields);
     let options = options(&mut fields, &defaults.options);
     let stages = stages::read(&mut fields, options.as_ref());
+    if stages.is_some() && source.as_ref().is_some_and(|source| source.command_name().is_some()) {
+        fields.error("stages", "are rsync's: leave them out where a command brings the tree");
+    }
     let schedule = schedule::read(&mut fields, &seed);
     let retry = retry(&mut fields, &defaults.retry);
     let timeout = fields.duration("timeout").unwrap_or(defaults.timeout);

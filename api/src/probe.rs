@@ -94,6 +94,9 @@ pub(crate) async fn ask(target: &Target, password: Option<&Secret>) -> Result<Pr
 /// # Errors
 /// What is wrong, at the field `source`.
 pub(crate) async fn check(project: &Project) -> Result<(), Problem> {
+    if project.source.command_name().is_some() {
+        return Ok(());
+    }
     let target = Target::Module(project.source.clone());
     let found = ask(&target, project.password.as_ref()).await?;
     match found.problem {

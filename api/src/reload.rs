@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use engine::{Options, RetryPolicy};
+use scheduler::core::Commands;
 use scheduler::destination::Landing;
 use scheduler::disk::{Reserve, Share};
 use scheduler::queue::Patience;
@@ -126,6 +127,7 @@ pub fn apply(settings: &mut Settings, config: &Config) {
         },
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
+    settings.tool.commands = Arc::new(commands(config));
     settings.landing =
         Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
     settings.max_log = config.history.max_log.0;
@@ -140,6 +142,19 @@ pub fn apply(settings: &mut Settings, config: &Config) {
         max_runs: count(config.history.max_runs),
         max_bytes: config.history.max_bytes.0,
     };
+}
+
+/// The programs of this site; one whose secret cannot be had is left out, and its projects say so.
+fn commands(config: &Config) -> Commands {
+    let Role::Master(master) = &config.role else { return Commands::new() };
+    let named = master.commands.0.iter().filter_map(|(name, keys)| match keys.command() {
+        Ok(command) => Some((name.clone(), command)),
+        Err(error) => {
+            tracing::error!("the command `{name}` is left out: {error}");
+            None
+        }
+    });
+    named.collect()
 }
 
 /// How long a slave leaves a master alone that is full or away.
@@ -170,6 +185,10 @@ fn count(number: u32) -> usize {
 
 /// What the configuration says a project has; checked when it was read.
 fn defaults(config: &Config) -> Defaults {
+    let commands = match &config.role {
+        Role::Master(master) => master.commands.0.keys().cloned().collect(),
+        Role::Slave(_) => Vec::new(),
+    };
     let given = match &config.role {
         Role::Master(Master { defaults, .. }) => defaults.clone(),
         Role::Slave(_) => config::Defaults::default(),
@@ -180,6 +199,7 @@ fn defaults(config: &Config) -> Defaults {
         retry: RetryPolicy { attempts: retry.attempts, base: retry.base, cap: retry.cap },
         timeout,
         stall,
+        commands,
         guard: Guard { max_delete_percent: guard.max_delete_percent, max_delete: guard.max_delete },
     }
 }

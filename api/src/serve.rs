@@ -221,7 +221,7 @@ async fn start_scheduler(
     check_version(&engine, config.rsync.allow_old).await?;
     let mut settings = Settings {
         bounds: Bounds::default(),
-        tool: Tool { program, limits: Limits::default() },
+        tool: Tool { program, limits: Limits::default(), commands: Arc::default() },
         landing: Landing::default(),
         retention: Retention::default(),
         reserve: Reserve::default(),

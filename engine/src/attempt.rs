@@ -21,11 +21,13 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::command::{Command, Scan};
 use crate::guardian::{self, Guarded, Said, Spec};
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::args::{Limits, shown};
 use crate::rsync::edits::{self, Edit, EditError};
 use crate::rsync::exit::{Exit, Judgement, Verdict, judge};
+use crate::rsync::messages::Findings;
 use crate::rsync::options::Options;
 use crate::rsync::stages::{self, Stages};
 use crate::rsync::stats::Stats;
@@ -34,7 +36,7 @@ use crate::secret::Secret;
 use crate::source::Source;
 use crate::sweep;
 use pipes::Pipes;
-use reader::Reader;
+use reader::{Found, Reader};
 use stall::Watchdog;
 
 /// How long rsync gets to end by itself before its group is killed.
@@ -57,6 +59,9 @@ pub struct Engine {
 pub struct Attempt {
     /// Where the tree comes from.
     pub source: Source,
+    /// The program that brings it in rsync's place: what the source names where it is a command. With it, only what every
+    /// program has counts: destination, time limit and stall.
+    pub command: Option<Command>,
     /// The upstream's password, if it wants one.
     pub password: Option<Secret>,
     /// Where the tree lands; made where it is missing.
@@ -76,6 +81,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Whether a program brings the tree, and not rsync.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        self.source.command_name().is_some()
+    }
+
     /// rsync's arguments, without the program; of two stages, the last one's. Secrets are never among them.
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
@@ -93,6 +104,9 @@ impl Attempt {
     /// The whole command line as a person would type it.
     #[must_use]
     pub fn shown(&self, program: &Path) -> String {
+        if self.is_command() {
+            return self.command.as_ref().map_or_else(|| self.source.to_string(), Command::shown);
+        }
         let last = shown(program, &self.arguments());
         match stages::first(self) {
             Some(first) => format!("{} && {last}", shown(program, &first)),
@@ -112,6 +126,8 @@ pub struct AttemptReport {
     pub stats: Option<Stats>,
     /// How many paths it changed.
     pub changes: Changes,
+    /// Whether these are all: a command does not say what it changes, and rsync's own count can be another.
+    pub all_told: bool,
     /// How long it took.
     pub duration: Duration,
     /// The last lines of its standard error, safe to print.
@@ -147,6 +163,27 @@ pub enum VersionError {
     /// It is something else.
     #[error(transparent)]
     NotRsync(NotRsync),
+}
+
+impl AttemptReport {
+    fn unknown_command(name: &str) -> Self {
+        let why = format!(
+            "the configuration has no command `{name}` any more: name it there under `commands`, or give the project \
+             another `source`"
+        );
+        let exit = Exit::NotStarted(why);
+        Self {
+            judgement: judge(&exit, None, &Findings::default()),
+            exit,
+            stats: None,
+            changes: Changes::default(),
+            all_told: true,
+            duration: Duration::ZERO,
+            stderr_tail: Vec::new(),
+            clean: true,
+            stage: None,
+        }
+    }
 }
 
 impl Engine {
@@ -202,10 +239,14 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> AttemptReport {
         let started = Instant::now();
-        if let Some(since) = attempt.unclean_since {
+        if let Some(since) = attempt.unclean_since.filter(|_| !attempt.is_command()) {
             leftovers::sweep_unfinished(&attempt.dest, since).await;
         }
-        let mut reader = Reader::new(monitor, attempt.options.is_rehearsal());
+        if let (Some(name), None) = (attempt.source.command_name(), &attempt.command) {
+            return AttemptReport::unknown_command(name);
+        }
+        let scan = attempt.command.as_ref().map(Scan::new);
+        let mut reader = Reader::new(monitor, attempt.options.is_rehearsal(), scan);
         let exit = match Guarded::spawn(&self.guardian, &self.spec(attempt)).await {
             Ok((guarded, Some(stdout), Some(stderr))) => match Pipes::read_both(stdout, stderr) {
                 Ok(pipes) => self.supervise(attempt, guarded, pipes, &mut reader, cancel).await,
@@ -216,21 +257,29 @@ impl Engine {
         };
         let stage = stages::first(attempt).map(|_| reader.started().max(1));
         let whole = is_whole(attempt, &reader);
-        let (stats, changes, findings) = reader.finish();
+        let Found { stats, changes, findings, scan } = reader.finish();
         // A good end of the first stage alone proves nothing.
         let stats = stats.filter(|_| whole || exit != Exit::Code(0));
-        let judgement = judge(&exit, stats.as_ref(), &findings);
+        let judgement = match &scan {
+            Some(scan) => scan.judge(&exit, &findings),
+            None => judge(&exit, stats.as_ref(), &findings),
+        };
+        let all_told = scan.is_none() && stats.is_none_or(|stats| stats.deleted == changes.deleted);
+        let stats = scan.map_or(stats, |scan| scan.stats());
         let done = judgement.verdict == Verdict::Done && !attempt.options.is_rehearsal();
-        if done && attempt.unclean_since.is_some() {
+        if done && attempt.unclean_since.is_some() && !attempt.is_command() {
             leftovers::sweep_partial(&attempt.dest).await;
         }
-        let clean = matches!(exit, Exit::Code(0 | 23..=25) | Exit::NotStarted(_) | Exit::Busy);
+        // What a command leaves is its own.
+        let clean = attempt.is_command()
+            || matches!(exit, Exit::Code(0 | 23..=25) | Exit::NotStarted(_) | Exit::Busy);
         let duration = started.elapsed();
         AttemptReport {
             exit,
             judgement,
             stats,
             changes,
+            all_told,
             duration,
             stderr_tail: findings.tail(),
             clean,
@@ -245,6 +294,9 @@ impl Engine {
     }
 
     fn spec(&self, attempt: &Attempt) -> Spec {
+        if let Some(command) = &attempt.command {
+            return self.spec_of(command, attempt);
+        }
         let bytes = |line: Vec<OsString>| line.into_iter().map(OsString::into_vec).collect();
         let (args, then) = match stages::first(attempt) {
             Some(first) => (first, Some(attempt.arguments())),
@@ -254,8 +306,30 @@ impl Engine {
             program: self.program.clone(),
             args: bytes(args),
             then: then.map(bytes),
+            environment: Vec::new(),
+            folder: None,
+            ask_group: false,
             home: self.home.clone(),
             input: attempt.password.as_ref().map(|password| format!("{}\n", password.expose())),
+            locks: Some(self.locks.clone()),
+            dest: Some(attempt.dest.clone()),
+            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// A command starts in the destination, and is told where that is.
+    fn spec_of(&self, command: &Command, attempt: &Attempt) -> Spec {
+        let given = command.environment.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        let dest = attempt.dest.to_string_lossy().into_owned();
+        Spec {
+            program: command.program.clone(),
+            args: command.arguments.iter().map(|argument| argument.clone().into_bytes()).collect(),
+            then: None,
+            environment: given.chain([("HELIOSTAT_DESTINATION".to_owned(), dest)]).collect(),
+            folder: Some(attempt.dest.clone()),
+            ask_group: true,
+            home: self.home.clone(),
+            input: None,
             locks: Some(self.locks.clone()),
             dest: Some(attempt.dest.clone()),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
@@ -311,8 +385,8 @@ impl Engine {
         .await;
         guarded.wait().await;
         match (exit, ours) {
-            // It had done all of it before it was asked to end.
-            (exit @ Exit::Code(0), _) if is_whole(attempt, reader) => exit,
+            // It had done all of it before it was asked to end; a command cannot show that.
+            (exit @ Exit::Code(0), _) if !attempt.is_command() && is_whole(attempt, reader) => exit,
             (exit, None) => exit,
             (_, Some(reason)) => reason,
         }

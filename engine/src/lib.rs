@@ -17,6 +17,7 @@
 //! A reader starts with [`attempt`], which tells the story of one rsync from its command to its verdict.
 
 pub mod attempt;
+pub mod command;
 pub mod guardian;
 mod lock;
 pub mod monitor;
@@ -29,6 +30,7 @@ pub mod source;
 mod sweep;
 
 pub use attempt::{Attempt, AttemptReport, Changes, Engine};
+pub use command::{Command, Pattern};
 pub use monitor::{Monitor, Phase};
 pub use retry::RetryPolicy;
 pub use rsync::args::Limits;

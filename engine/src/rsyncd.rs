@@ -169,6 +169,9 @@ fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Sp
     ];
     Spec {
         then: None,
+        environment: Vec::new(),
+        folder: None,
+        ask_group: false,
         program: program.to_owned(),
         args: words.into_iter().map(String::into_bytes).collect(),
         home: folder.to_owned(),

@@ -1,4 +1,4 @@
-//! Where a mirror comes from: an rsync daemon, a module, and a path in it.
+//! Where a mirror comes from: an rsync daemon, a module, and a path in it; or a program of this site, by its name.
 //!
 //! Nothing is resolved or asked here; a source is only known to be something that rsync cannot misunderstand.
 
@@ -9,16 +9,26 @@ use std::str::FromStr;
 /// The port of an rsync daemon unless said otherwise.
 pub const DEFAULT_PORT: u16 = 873;
 
-/// One tree of an rsync daemon. Its parts are checked: no part can change the meaning of another, or be taken for an
-/// option, a remote shell or a pattern.
+/// One tree of an rsync daemon, or a program of this site that brings one. Its parts are checked: no part can change the
+/// meaning of another, or be taken for an option, a remote shell or a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Source {
-    user: Option<String>,
-    host: String,
-    port: u16,
-    module: String,
-    path: String,
+pub struct Source(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Daemon {
+        user: Option<String>,
+        host: String,
+        port: u16,
+        module: String,
+        path: String,
+    },
+    /// `command:NAME`, whole.
+    Command(String),
 }
+
+/// What stands before the name of a command.
+const COMMAND: &str = "command:";
 
 /// One part of a source that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,40 +70,77 @@ impl Source {
             .collect();
         if errors.is_empty() {
             let user = user.map(str::to_owned);
-            Ok(Self { user, host: host.to_owned(), port, module: module.to_owned(), path: path.to_owned() })
+            let (host, module, path) = (host.to_owned(), module.to_owned(), path.to_owned());
+            Ok(Self(Kind::Daemon { user, host, port, module, path }))
         } else {
             Err(errors)
+        }
+    }
+
+    /// A program that the configuration knows by this name.
+    ///
+    /// # Errors
+    /// What is wrong with the name.
+    pub fn command(name: &str) -> Result<Self, SourceError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+');
+        if name.is_empty() || name.len() > 64 || name.starts_with('-') || !name.bytes().all(allowed) {
+            let message = "must be 1 to 64 letters, digits or . _ - + and not begin with -".to_owned();
+            return Err(SourceError { field: "command", message });
+        }
+        Ok(Self(Kind::Command(format!("{COMMAND}{name}"))))
+    }
+
+    /// The name of the command; none: it is an rsync daemon's tree.
+    #[must_use]
+    pub fn command_name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Command(whole) => whole.strip_prefix(COMMAND),
+            Kind::Daemon { .. } => None,
         }
     }
 
     /// The user name given to the daemon, if any.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        match &self.0 {
+            Kind::Daemon { user, .. } => user.as_deref(),
+            Kind::Command(_) => None,
+        }
     }
 
-    /// Host name or address; an IPv6 address without brackets.
+    /// Host name or address, an IPv6 address without brackets. A command is a host of its own, `command:NAME`.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        match &self.0 {
+            Kind::Daemon { host, .. } | Kind::Command(host) => host,
+        }
     }
 
     /// The daemon's port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        match &self.0 {
+            Kind::Daemon { port, .. } => *port,
+            Kind::Command(_) => DEFAULT_PORT,
+        }
     }
 
-    /// The daemon's module.
+    /// The daemon's module; empty for a command.
     #[must_use]
     pub fn module(&self) -> &str {
-        &self.module
+        match &self.0 {
+            Kind::Daemon { module, .. } => module,
+            Kind::Command(_) => "",
+        }
     }
 
     /// The path below the module, without slashes at its ends; empty for the whole module.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        match &self.0 {
+            Kind::Daemon { path, .. } => path,
+            Kind::Command(_) => "",
+        }
     }
 
     /// The operand for rsync. Its trailing slash makes rsync copy what is in the tree, not the tree's own name.
@@ -105,21 +152,25 @@ impl Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, host, port, module, path) = match &self.0 {
+            Kind::Command(whole) => return f.write_str(whole),
+            Kind::Daemon { user, host, port, module, path } => (user, host, *port, module, path),
+        };
         f.write_str("rsync://")?;
-        if let Some(user) = &self.user {
+        if let Some(user) = user {
             write!(f, "{user}@")?;
         }
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
+        if host.contains(':') {
+            write!(f, "[{host}]")?;
         } else {
-            f.write_str(&self.host)?;
+            f.write_str(host)?;
         }
-        if self.port != DEFAULT_PORT {
-            write!(f, ":{}", self.port)?;
+        if port != DEFAULT_PORT {
+            write!(f, ":{port}")?;
         }
-        write!(f, "/{}", self.module)?;
-        if !self.path.is_empty() {
-            write!(f, "/{}", self.path)?;
+        write!(f, "/{module}")?;
+        if !path.is_empty() {
+            write!(f, "/{path}")?;
         }
         Ok(())
     }
@@ -128,10 +179,13 @@ impl fmt::Display for Source {
 impl FromStr for Source {
     type Err = SourceErrors;
 
-    /// Reads `rsync://[user@]host[:port]/module[/path]`.
+    /// Reads `rsync://[user@]host[:port]/module[/path]`, or `command:NAME`.
     fn from_str(text: &str) -> Result<Self, SourceErrors> {
         let whole =
             |message: &str| SourceErrors(vec![SourceError { field: "", message: message.to_owned() }]);
+        if let Some(name) = text.strip_prefix(COMMAND) {
+            return Self::command(name).map_err(|error| SourceErrors(vec![error]));
+        }
         let rest = text.strip_prefix("rsync://").ok_or_else(|| {
             whole("must be rsync://[user@]host[:port]/module[/path]; other protocols are not read")
         })?;

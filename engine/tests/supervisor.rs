@@ -48,6 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::new("rsync".into(), vec![guardian.into()], state.as_ref())?;
     let attempt = Attempt {
         source: source.parse()?,
+        command: None,
         password: None,
         dest: PathBuf::from(dest),
         options: Options::default(),

@@ -138,7 +138,8 @@ fn now() -> DateTime<Utc> {
 
 fn empty() -> Core {
     let per_label = BTreeMap::from([("array=1".to_owned(), 4)]);
-    let tool = Tool { program: "rsync".into(), limits: Limits::default() };
+    let tool =
+        Tool { program: "rsync".into(), limits: Limits::default(), commands: std::sync::Arc::default() };
     Core::new(Bounds { concurrent: 8, per_host: 4, per_label, ..Bounds::default() }, tool, 1)
 }
 
@@ -203,6 +204,7 @@ fn end() -> AttemptEnd {
         reason: "all files are there".to_owned(),
         stats: None,
         changes: Counts::default(),
+        all_told: true,
         stderr: Vec::new(),
         stage: None,
     }

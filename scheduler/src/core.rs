@@ -75,7 +75,12 @@ pub struct Tool {
     pub program: PathBuf,
     /// What holds for every attempt; the count of deletions is each project's own.
     pub limits: Limits,
+    /// The programs that projects can name in rsync's place.
+    pub commands: Arc<Commands>,
 }
+
+/// Programs by the names that projects give.
+pub type Commands = BTreeMap<String, engine::Command>;
 
 /// A project, how it stands, and its live runs.
 #[derive(Debug, Clone)]

@@ -18,6 +18,7 @@ use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
 
 pub use stages::Repository;
 
+use crate::core::Commands;
 use crate::freshness::{Freshness, Seen};
 use crate::publish::Publish;
 use crate::relocation::Relocation;
@@ -108,13 +109,25 @@ impl Project {
         self.sources().nth(upstream).unwrap_or((&self.source, self.password.as_ref()))
     }
 
-    /// What the next attempt asks of the engine and of this upstream; `limits` are the site's, the guard is the
-    /// project's.
+    /// What the next attempt asks of the engine and of this upstream; `limits` and `commands` are the site's, the guard
+    /// is the project's.
     #[must_use]
-    pub fn attempt(&self, upstream: usize, standing: &Standing, limits: &Limits) -> Attempt {
+    pub fn attempt(
+        &self,
+        upstream: usize,
+        standing: &Standing,
+        limits: &Limits,
+        commands: &Commands,
+    ) -> Attempt {
         let (source, password) = self.source_of(upstream);
+        let mut command = source.command_name().and_then(|name| commands.get(name)).cloned();
+        if let Some(command) = &mut command {
+            // One command can serve many projects.
+            command.environment.push(("HELIOSTAT_PROJECT".to_owned(), Secret::new(self.id.as_str())));
+        }
         Attempt {
             source: source.clone(),
+            command,
             password: password.cloned(),
             dest: self.dest.clone(),
             options: self.options.clone(),

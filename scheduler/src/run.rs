@@ -70,6 +70,12 @@ impl Run {
         self.decisions.drain(..surplus);
     }
 
+    /// Whether what its attempts told of changes is all that they changed.
+    #[must_use]
+    pub fn all_told(&self) -> bool {
+        self.attempts.iter().filter_map(AttemptRecord::ended).all(|end| end.all_told)
+    }
+
     /// What it has created, updated and deleted in all its attempts.
     #[must_use]
     pub fn changes(&self) -> Counts {
@@ -275,6 +281,8 @@ pub struct AttemptEnd {
     pub stats: Option<Stats>,
     /// What it created, updated and deleted.
     pub changes: Counts,
+    /// Whether that is all: a command does not say what it changes, and rsync can count more deletions than it names.
+    pub all_told: bool,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
     /// The stage in which it ended, from 1; none: it had one only.

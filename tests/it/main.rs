@@ -13,6 +13,7 @@ mod book;
 mod bounds;
 mod browser;
 mod command_line;
+mod commands;
 mod contract;
 mod dashboard;
 mod deploy;

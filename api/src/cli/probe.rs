@@ -41,7 +41,8 @@ pub(super) async fn run(client: &Client, arguments: &ProbeArguments) -> Result<(
 /// Refuses an upstream that says no, and warns of one that does not answer: it may be there tomorrow. `source` is as the
 /// API takes it; for a project that is there already, the server may know a password that this side does not.
 pub(super) async fn before(client: &Client, source: &Value, known: bool) -> Result<(), Failure> {
-    if !source.is_string() && !source["host"].is_string() {
+    let is_command = source.as_str().is_some_and(|source| source.starts_with("command:"));
+    if is_command || (!source.is_string() && !source["host"].is_string()) {
         return Ok(());
     }
     // What is wrong with the request itself is told, with all the rest, when the project is sent.

@@ -24,7 +24,7 @@ pub(super) enum ProjectCommand {
     Add {
         /// A short name, such as debian
         id: String,
-        /// The upstream: rsync://[user@]host[:port]/module[/path]
+        /// The upstream: rsync://[user@]host[:port]/module[/path], or command:NAME for a program of the configuration
         source: String,
         /// Where the tree lands: exactly here
         dest: PathBuf,
@@ -216,6 +216,9 @@ async fn list(
 
 /// The upstream as it is typed.
 pub(super) fn address(source: &Value) -> String {
+    if let Some(name) = source["command"].as_str() {
+        return format!("command:{}", plain(name));
+    }
     let user = source["user"].as_str().map(|user| format!("{}@", plain(user))).unwrap_or_default();
     let port = match source["port"].as_u64() {
         None | Some(873) => String::new(),

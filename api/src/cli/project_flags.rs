@@ -183,6 +183,10 @@ impl Settings {
                         errors.0.iter().map(|error| format!("source: {error}")).collect();
                     Failure::Usage(errors.join("\n"))
                 })?;
+            if source.command_name().is_some() {
+                let why = "source: a command takes no password: give it to the command in heliostat.ron";
+                return Err(Failure::Usage(why.to_owned()));
+            }
             parts.insert("host".to_owned(), json!(source.host()));
             parts.insert("port".to_owned(), json!(source.port()));
             parts.insert("module".to_owned(), json!(source.module()));

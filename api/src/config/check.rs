@@ -143,6 +143,12 @@ impl Checker<'_, '_> {
             Rsyncd::Managed(managed) => self.managed(managed),
             Rsyncd::External(external) => self.external(external),
         }
+        for (name, command) in &master.commands.0 {
+            for (key, problem) in command.problems(name) {
+                let place = format!("role.commands[{name:?}]");
+                self.need(false, &[&place, "role.commands"], || format!("{place}.{key}: {problem}"));
+            }
+        }
         self.defaults(&master.defaults);
     }
 

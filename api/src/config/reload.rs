@@ -4,7 +4,7 @@ use super::types::Config;
 use super::value::{Shown, Value};
 
 /// Keys, and everything below them, that a running server takes over. Every other key needs a restart.
-const LIVE: [&str; 14] = [
+const LIVE: [&str; 15] = [
     "insecure",
     "tls.cert",
     "tls.key",
@@ -18,6 +18,7 @@ const LIVE: [&str; 14] = [
     "disk",
     "history",
     "alerts",
+    "role.commands",
     "role.defaults",
 ];
 

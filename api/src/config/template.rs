@@ -178,6 +178,10 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
             //time: "24h",
         ),
 
+        // Programs that bring trees in rsync's place, by the name that projects give as their source: such as
+        // {"pypi": (run: ["/usr/local/bin/bandersnatch", "mirror"], fail_on: "ERROR")}.
+        //commands: {},
+
         // What a project has when it does not say otherwise.
         defaults: (
             // rsync's options.

@@ -142,6 +142,7 @@ const EVERY_KEY: &str = r#"(
     role: Master(
         rsyncd: Managed(listen: "0.0.0.0:2", module: "x", address: "h:1", max_connections: 4, hosts_allow: ["10.0.0.0/8"]),
         enrolment: "hunter2", lag: (generations: 5, time: None),
+        commands: {"c": (run: ["/p"], environment: {"A": Env("B")}, success: [1], fail_on: "x", size: "y")},
         defaults: (options: ["-a"], delete: "--delete-after", retry: (attempts: 9, base: "2s", cap: "3s"),
                    timeout: "2h", stall: "1h", guard: (max_delete_percent: 1, max_delete: 2)),
     ),

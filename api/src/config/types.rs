@@ -3,6 +3,7 @@
 //! Limits between values are not here but in `check`.
 
 use super::alerts::Alerts;
+use super::commands::Commands;
 use super::duration::Size;
 use super::hosts::Host;
 use super::plugins::Plugins;
@@ -251,6 +252,8 @@ pub struct Master {
     pub enrolment: Option<SecretSource>,
     /// How far a slave may be behind before watchers are told.
     pub lag: Lag,
+    /// Programs that projects can name in rsync's place.
+    pub commands: Commands,
     /// What a project has when it does not say otherwise.
     pub defaults: Defaults,
 }
@@ -259,6 +262,7 @@ record!(default Master {
     rsyncd = Rsyncd::default(),
     enrolment = None,
     lag = Lag::default(),
+    commands = Commands::default(),
     defaults = Defaults::default();
 });
 

@@ -116,7 +116,7 @@ function Form({ id, known: { old, version } }) {
     <form class="project" onsubmit=${submit}>
       <${Section} title="From where to where">
         <div class="fields">
-          <${Field} ...${field} name="source" label="Upstream" hint="rsync://[user@]host[:port]/module[/path]" required full />
+          <${Field} ...${field} name="source" label="Upstream" hint="rsync://[user@]host[:port]/module[/path], or command:NAME" required full />
           <${Probe} source=${form.source} password=${form.password} />
           ${!id && html`<${Field} ...${field} name="id" label="Id" hint="Its short name in addresses; it stays for good" required />`}
           <${Field} ...${field} name="name" label="Name" hint=${id ? "" : "For people; the id unless given"} />

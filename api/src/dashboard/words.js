@@ -67,6 +67,7 @@ export function took(run) {
 }
 
 export function upstream(source) {
+  if (source.command) return "command:" + source.command;
   const user = source.user ? source.user + "@" : "";
   const port = source.port === 873 ? "" : ":" + source.port;
   return "rsync://" + user + source.host + port + "/" + source.module + (source.path ? "/" + source.path : "");

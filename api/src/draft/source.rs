@@ -23,6 +23,18 @@ pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Optio
     }
 }
 
+/// A command must be one that the configuration names.
+pub(super) fn named(fields: &mut Fields<'_>, source: &Source, commands: &[String]) {
+    let Some(name) = source.command_name().filter(|name| !commands.iter().any(|known| known == name)) else {
+        return;
+    };
+    let known = match commands {
+        [] => "it names none: add it there under `commands`".to_owned(),
+        known => format!("it names {}", known.join(", ")),
+    };
+    fields.error("source.command", format!("is `{name}`, which the configuration does not name; {known}"));
+}
+
 /// The upstreams that come after the source, in order.
 pub(super) fn upstreams(
     fields: &mut Fields<'_>,
@@ -44,6 +56,11 @@ pub(super) fn upstreams(
     for (number, item) in items.iter().enumerate().take(MAX_UPSTREAMS) {
         let key = format!("upstreams[{number}]");
         let Some(upstream) = one(fields, &key, item, known) else { continue };
+        if upstream.source.command_name().is_some()
+            || first.is_some_and(|first| first.command_name().is_some())
+        {
+            fields.error(&key, "cannot stand beside or be a command: upstreams are rsync's");
+        }
         let same = |other: &Upstream| other.source == upstream.source;
         if first == Some(&upstream.source) || found.iter().any(same) {
             fields.error(&key, "stands there already: an upstream is asked once");
@@ -79,7 +96,10 @@ fn one<'a>(
         };
     }
     let mut parts = fields.inside(key, value);
-    let source = source_of(&mut parts);
+    let source = match parts.text("command", 64) {
+        Some(name) => Source::command(&name).map_err(|error| parts.error(error.field, error.message)).ok(),
+        None => source_of(&mut parts),
+    };
     let has_password = parts.bool("has_password");
     let given = parts.take("password");
     let mentioned = given.is_some();

@@ -13,6 +13,7 @@ pub(super) fn defaults() -> Defaults {
         timeout: Duration::from_hours(24),
         stall: Duration::from_mins(15),
         guard: Guard { max_delete_percent: 20, max_delete: 40_000 },
+        commands: vec!["git".to_owned(), "pypi".to_owned()],
     }
 }
 
@@ -155,6 +156,28 @@ fn a_password_is_not_sent_to_another_host_because_the_source_was_changed() {
         assert_eq!(next(changed).unwrap().password, Some(Secret::new("new")));
     }
     assert_eq!(next(json!("rsync://u@evil/m")).unwrap().password, None);
+}
+
+#[test]
+fn a_command_is_one_of_those_that_the_configuration_names() {
+    for source in [json!("command:git"), json!({"command": "git"})] {
+        let read = read(&with(json!({ "source": source }))).unwrap();
+        assert_eq!(read.source.command_name(), Some("git"));
+        assert_eq!(crate::view::settings(&read)["source"], json!({"command": "git"}));
+    }
+    let wrong = |changes: Value| errors(&with(changes));
+    let unknown = wrong(json!({"source": "command:hg"}));
+    assert_eq!(unknown[0].0, "source.command");
+    assert!(unknown[0].1.contains("git, pypi"), "{unknown:?}");
+    for (changes, field) in [
+        (json!({"source": {"command": "-x"}}), "source.command"),
+        (json!({"source": {"command": "git", "host": "h"}}), "source.host"),
+        (json!({"source": "command:git", "stages": "debian"}), "stages"),
+        (json!({"source": "command:git", "upstreams": ["rsync://h/m"]}), "upstreams[0]"),
+        (json!({"upstreams": ["command:git"]}), "upstreams[0]"),
+    ] {
+        assert!(wrong(changes.clone()).iter().any(|(error, _)| error == field), "{changes}");
+    }
 }
 
 #[test]

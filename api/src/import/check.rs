@@ -21,6 +21,7 @@ impl Import {
             timeout: Duration::from_hours(24),
             stall: Duration::from_mins(15),
             guard: Guard::default(),
+            commands: Vec::new(),
         };
         let landing = Landing::default();
         let mut taken: Vec<(String, String)> = Vec::new();

@@ -1,7 +1,7 @@
 //! The worker.conf of tunasync (TOML), with the files that it includes and mirrors that inherit from others.
 //!
 //! It is read as tunasync 0.10 reads it, so that what is written nowhere counts as it does there. Options of the
-//! provider `rsync` become projects; a mirror that runs a command is listed, since Heliostat runs rsync only.
+//! provider `rsync` become projects; a mirror that runs a command is listed, since commands are the configuration's.
 
 mod mirror;
 mod site;

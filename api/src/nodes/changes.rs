@@ -61,7 +61,7 @@ impl Set {
             attempt.end.as_ref().is_some_and(|end| matches!(end.exit, AttemptExit::Code(0 | 23 | 24 | 25)))
         });
         let expected = run.changes().total();
-        if !clean || !run.state.is_ended() {
+        if !clean || !run.all_told() || !run.state.is_ended() {
             return None;
         }
         if expected == 0 {

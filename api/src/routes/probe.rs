@@ -37,6 +37,9 @@ fn read(input: &Value) -> Result<(Target, Option<Secret>), Problem> {
         };
     }
     let (source, inner) = draft::source(&mut fields, None);
+    if source.as_ref().is_some_and(|source| source.command_name().is_some()) {
+        fields.error("source", "is a command: only rsync daemons can be asked");
+    }
     let errors = fields.finish();
     match source {
         Some(source) if errors.is_empty() => Ok((Target::Module(source), password.or(inner))),

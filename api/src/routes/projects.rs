@@ -108,7 +108,7 @@ pub(super) async fn show(State(app): State<App>, InPath(id): InPath<ProjectId>) 
 
 fn in_full(app: &App, entry: &Entry, status: StatusCode) -> Response {
     let tool = app.scheduler.settings().tool;
-    let shown = view_of(app, entry).in_full(entry, &tool.program, &tool.limits);
+    let shown = view_of(app, entry).in_full(entry, &tool);
     let headers = [(header::ETAG, etag(&entry.project)), (header::CACHE_CONTROL, "no-cache".to_owned())];
     (status, headers, Json(shown)).into_response()
 }
@@ -300,5 +300,13 @@ fn stored(app: &App, id: &ProjectId, status: StatusCode) -> Result<Response, Pro
 
 fn read(app: &App, actor: &Actor, input: &Value, known: Option<&Project>) -> Result<Project, Problem> {
     let defaults = app.reloader.defaults();
-    draft::project(input, known, &actor.name, &defaults, &app.scheduler.landing()).map_err(Problem::invalid)
+    let project = draft::project(input, known, &actor.name, &defaults, &app.scheduler.landing())
+        .map_err(Problem::invalid)?;
+    let same = known.is_some_and(|known| known.source == project.source && known.dest == project.dest);
+    if project.source.command_name().is_some() && !same && !actor.is_root() {
+        return Err(Problem::forbidden(
+            "source.command: only root may have a program of this machine bring a tree, and say where",
+        ));
+    }
+    Ok(project)
 }

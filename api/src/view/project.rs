@@ -1,10 +1,8 @@
 //! A project: its settings, how it stands, and when it is due.
 
-use std::path::Path;
-
 use chrono::Utc;
-use engine::{Limits, Options, Source};
-use scheduler::core::Entry;
+use engine::{Options, Source};
+use scheduler::core::{Entry, Tool};
 use scheduler::freshness::{Seen, is_stale};
 use scheduler::project::{FailedUpstream, LastRun};
 use scheduler::publish::{Publish, Quorum, Together};
@@ -54,8 +52,8 @@ struct SettingsView {
     enabled: bool,
     labels: std::collections::BTreeMap<String, String>,
     owner: String,
-    source: SourceView,
-    upstreams: Vec<SourceView>,
+    source: Value,
+    upstreams: Vec<Value>,
     dest: String,
     options: OptionsView,
     stages: Value,
@@ -176,16 +174,17 @@ impl ProjectView {
         self.state
     }
 
-    /// Adds the next times and the whole rsync command.
+    /// Adds the next times and the whole command line.
     #[must_use]
-    pub fn in_full(mut self, entry: &Entry, program: &Path, limits: &Limits) -> Self {
+    pub fn in_full(mut self, entry: &Entry, tool: &Tool) -> Self {
         let (project, schedule) = (&entry.project, &entry.project.schedule);
         let mut next: Vec<String> = entry.next.map(time).into_iter().collect();
         if let Some(first) = entry.next {
             next.extend(schedule.upcoming(first.max(Utc::now()), NEXT_RUNS - 1).into_iter().map(time));
         }
         self.next_runs = Some(next);
-        self.command = Some(project.attempt(0, &entry.standing, limits).shown(program));
+        self.command =
+            Some(project.attempt(0, &entry.standing, &tool.limits, &tool.commands).shown(&tool.program));
         self
     }
 }
@@ -240,15 +239,19 @@ fn settings_view(project: &Project) -> SettingsView {
     }
 }
 
-fn source(source: &Source, has_password: bool) -> SourceView {
-    SourceView {
+fn source(source: &Source, has_password: bool) -> Value {
+    if let Some(name) = source.command_name() {
+        return json!({ "command": name });
+    }
+    let view = SourceView {
         host: source.host().to_owned(),
         port: source.port(),
         module: source.module().to_owned(),
         path: source.path().to_owned(),
         user: source.user().map(str::to_owned),
         has_password,
-    }
+    };
+    serde_json::to_value(view).unwrap_or_default()
 }
 
 fn failed(failed: &FailedUpstream) -> FailedView {

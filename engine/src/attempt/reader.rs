@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant};
 
 use super::Changes;
 use super::pipes::Piece;
+use crate::command::Scan;
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::messages::Findings;
 use crate::rsync::output::{ChangeKind, Progress, Record, Splitter};
@@ -20,6 +21,16 @@ pub(super) struct Reader<'a> {
     seen: Seen,
     told: Option<Instant>,
     started: u8,
+    /// With a command, its lines are text whatever they look like.
+    scan: Option<Scan<'a>>,
+}
+
+/// Everything that was found.
+pub(super) struct Found<'a> {
+    pub(super) stats: Option<Stats>,
+    pub(super) changes: Changes,
+    pub(super) findings: Findings,
+    pub(super) scan: Option<Scan<'a>>,
 }
 
 /// What has come so far.
@@ -34,10 +45,11 @@ struct Seen {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(monitor: &'a dyn Monitor, rehearsal: bool) -> Self {
+    pub(super) fn new(monitor: &'a dyn Monitor, rehearsal: bool, scan: Option<Scan<'a>>) -> Self {
         let (stdout, stderr) = (Splitter::default(), Splitter::default());
         let stats = if rehearsal { StatsReader::of_rehearsal() } else { StatsReader::new() };
-        Self { monitor, stdout, stderr, seen: Seen { stats, ..Seen::default() }, told: None, started: 0 }
+        let seen = Seen { stats, ..Seen::default() };
+        Self { monitor, stdout, stderr, seen, told: None, started: 0, scan }
     }
 
     pub(super) fn phase(&mut self, phase: Phase) {
@@ -54,10 +66,10 @@ impl<'a> Reader<'a> {
 
     /// Takes one piece; gives its length.
     pub(super) fn take(&mut self, piece: &Piece) -> usize {
-        let Self { monitor, seen, .. } = self;
+        let Self { monitor, seen, scan, .. } = self;
         match piece {
             Piece::Stdout(piece) => {
-                self.stdout.feed(piece, |record| seen.stdout(record, *monitor));
+                self.stdout.feed(piece, |record| seen.stdout(record, *monitor, scan.as_mut()));
                 if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) && self.seen.read_newest() {
                     self.told = Some(Instant::now());
                     self.monitor.progress(&self.seen.progress);
@@ -65,26 +77,32 @@ impl<'a> Reader<'a> {
                 piece.len()
             }
             Piece::Stderr(piece) => {
-                self.stderr.feed(piece, |record| seen.stderr(record, *monitor));
+                self.stderr.feed(piece, |record| seen.stderr(record, *monitor, scan.as_mut()));
                 piece.len()
             }
         }
     }
 
-    /// Everything that was found.
-    pub(super) fn finish(self) -> (Option<Stats>, Changes, Findings) {
-        let Self { monitor, mut stdout, mut stderr, mut seen, started, .. } = self;
-        stdout.finish(|record| seen.stdout(record, monitor));
-        stderr.finish(|record| seen.stderr(record, monitor));
+    /// Reads what is left.
+    pub(super) fn finish(self) -> Found<'a> {
+        let Self { monitor, mut stdout, mut stderr, mut seen, started, mut scan, .. } = self;
+        stdout.finish(|record| seen.stdout(record, monitor, scan.as_mut()));
+        stderr.finish(|record| seen.stderr(record, monitor, scan.as_mut()));
         if seen.read_newest() {
             monitor.progress(&seen.progress);
         }
-        (seen.stats.finish(started), seen.changes, seen.findings)
+        Found { stats: seen.stats.finish(started), changes: seen.changes, findings: seen.findings, scan }
     }
 }
 
 impl Seen {
-    fn stdout(&mut self, record: Record<'_>, monitor: &dyn Monitor) {
+    fn stdout(&mut self, record: Record<'_>, monitor: &dyn Monitor, scan: Option<&mut Scan<'_>>) {
+        if let Some(scan) = scan {
+            let (Record::Change(_, line) | Record::Progress(line) | Record::Text(line)) = record;
+            scan.line(line);
+            monitor.stdout(line);
+            return;
+        }
         match record {
             Record::Change(change, raw) => {
                 match change.kind {
@@ -105,8 +123,11 @@ impl Seen {
         }
     }
 
-    fn stderr(&mut self, record: Record<'_>, monitor: &dyn Monitor) {
+    fn stderr(&mut self, record: Record<'_>, monitor: &dyn Monitor, scan: Option<&mut Scan<'_>>) {
         let (Record::Change(_, line) | Record::Progress(line) | Record::Text(line)) = record;
+        if let Some(scan) = scan {
+            scan.line(line);
+        }
         self.findings.line(line);
         monitor.stderr(line);
     }

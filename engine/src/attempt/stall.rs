@@ -15,6 +15,8 @@ const LOOKS: u32 = 8;
 /// The shortest and the longest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
+/// The most processes that are looked at: rsync has two or three.
+const MOST: usize = 256;
 
 /// Watches one rsync.
 #[derive(Debug)]
@@ -71,11 +73,16 @@ impl Watchdog {
     }
 }
 
-/// How many bytes a process and its children have read since they began.
+/// How many bytes a process and all below it have read since they began.
 fn read_by(pid: u32) -> u64 {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let children = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
-    std::iter::once(pid).chain(children).filter_map(rchar).sum()
+    let (mut family, mut at) = (vec![pid], 0);
+    while let Some(&pid) = family.get(at).filter(|_| at < MOST) {
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        family.extend(children.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        at += 1;
+    }
+    family.into_iter().filter_map(rchar).sum()
 }
 
 fn rchar(pid: u32) -> Option<u64> {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::Changes;
 use super::pipes::Piece;
-use super::reader::Reader;
+use super::reader::{Found, Reader};
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::exit::{Class, Exit, Judgement, judge};
 use crate::rsync::output::{Change, Progress, Record, Splitter};
@@ -149,7 +149,7 @@ const DAEMONS: &[&str] =
 
 fn read(sample: &Sample, exit: i32, came: Came) -> (Judgement, Option<Stats>, Changes, Option<Progress>) {
     let newest = Newest::default();
-    let mut reader = Reader::new(&newest, false);
+    let mut reader = Reader::new(&newest, false, None);
     // As a pipe gives it: in pieces that end anywhere.
     for piece in sample.stdout.chunks(97) {
         reader.take(&Piece::Stdout(piece.to_vec()));
@@ -157,7 +157,7 @@ fn read(sample: &Sample, exit: i32, came: Came) -> (Judgement, Option<Stats>, Ch
     for piece in sample.stderr.chunks(31) {
         reader.take(&Piece::Stderr(piece.to_vec()));
     }
-    let (stats, changes, findings) = reader.finish();
+    let Found { stats, changes, findings, .. } = reader.finish();
     let printed = stats.or(match came {
         ToItsEnd => Some(Stats { files: 26, ..Stats::default() }),
         ToItsEndWithNothing => Some(Stats::default()),

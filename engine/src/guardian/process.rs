@@ -19,11 +19,15 @@ use rustix::process::{
 use super::leftovers;
 use super::wire::Spec;
 
+/// How often what has left the group is killed.
+const STRAYS: Duration = Duration::from_millis(200);
+
 /// A running rsync, leader of its process group.
 #[derive(Debug)]
 pub(super) struct Rsync {
     pid: Pid,
     handle: OwnedFd,
+    ask_group: bool,
     dest: Option<PathBuf>,
     unfinished: RefCell<Vec<PathBuf>>,
 }
@@ -55,7 +59,8 @@ impl Rsync {
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
             .env("HOME", &spec.home)
-            .current_dir("/")
+            .envs(spec.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(spec.folder.as_deref().unwrap_or_else(|| Path::new("/")))
             .stdin(if spec.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .process_group(0);
         if let Some(Pipes { stdout, stderr }) = pipes {
@@ -70,7 +75,13 @@ impl Rsync {
         }
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        Ok(Self { pid, handle, dest: spec.dest.clone(), unfinished: RefCell::default() })
+        Ok(Self {
+            pid,
+            handle,
+            ask_group: spec.ask_group,
+            dest: spec.dest.clone(),
+            unfinished: RefCell::default(),
+        })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -87,10 +98,14 @@ impl Rsync {
         Ok(waitpid(Some(self.pid), WaitOptions::NOHANG)?.map(|(_, status)| status))
     }
 
-    /// TERM to the main process, which ends its receiver in order; CONT in case it was stopped.
+    /// TERM to the main process, which ends its receiver in order, or to the group; CONT in case it was stopped.
     pub(super) fn ask_to_end(&self) {
         // Not reaped yet, so the id is still its own; one that has ended needs no asking.
-        let _ = kill_process(self.pid, Signal::TERM);
+        let _ = if self.ask_group {
+            kill_process_group(self.pid, Signal::TERM)
+        } else {
+            kill_process(self.pid, Signal::TERM)
+        };
         let _ = kill_process_group(self.pid, Signal::CONT);
     }
 
@@ -114,6 +129,7 @@ impl Rsync {
     pub(super) fn reap_rest(&self, linger: Duration, look: Duration) -> io::Result<()> {
         let since = Instant::now();
         let mut killed = false;
+        let mut strays = Instant::now() + linger;
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) => continue,
@@ -126,8 +142,24 @@ impl Rsync {
                 self.note_unfinished();
                 self.kill_group();
             }
+            if strays <= Instant::now() {
+                // What has left the group has become our child once its parents were gone.
+                kill_children();
+                strays = Instant::now() + STRAYS;
+            }
             std::thread::park_timeout(look);
         }
+    }
+}
+
+/// KILL to every child of this process, whichever group it is in.
+fn kill_children() {
+    let own = std::process::id();
+    let listed = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    let children = listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+    for child in children.filter_map(Pid::from_raw) {
+        // It is ours until we reap it, so the id is still its own.
+        let _ = kill_process(child, Signal::KILL);
     }
 }
 

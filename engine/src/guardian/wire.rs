@@ -14,6 +14,12 @@ pub(crate) struct Spec {
     pub(crate) args: Vec<Vec<u8>>,
     /// The arguments of a second one, which follows when the first one ended well.
     pub(crate) then: Option<Vec<Vec<u8>>>,
+    /// What is added to its environment, secrets among it.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Whether all of its group is asked to end, and not its main process alone: a shell waits for what it started.
+    pub(crate) ask_group: bool,
+    /// Where it starts; none: at the root.
+    pub(crate) folder: Option<PathBuf>,
     /// An empty folder of ours, its `HOME`.
     pub(crate) home: PathBuf,
     /// What it reads on its standard input; the way of a password.
@@ -28,7 +34,7 @@ pub(crate) struct Spec {
 
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `input` is a secret.
+        // `input` and `environment` are secret.
         f.debug_struct("Spec")
             .field("program", &self.program)
             .field("dest", &self.dest)

@@ -89,6 +89,8 @@ pub enum Class {
     Cancelled,
     /// It says that all is well, and cannot show it.
     Incomplete,
+    /// The program that was to bring the tree in rsync's place says that it failed.
+    Command,
     /// A code that rsync does not document.
     Unknown,
 }
@@ -117,6 +119,7 @@ impl Class {
             Self::DestinationBusy => "destination-busy",
             Self::Cancelled => "cancelled",
             Self::Incomplete => "incomplete",
+            Self::Command => "command",
             Self::Unknown => "unknown",
         }
     }
@@ -135,6 +138,7 @@ impl Class {
             | Self::Killed
             | Self::DestinationBusy
             | Self::Incomplete
+            | Self::Command
             | Self::Unknown => Verdict::RetrySoon,
             Self::UpstreamBusy => Verdict::RetryLater,
             Self::Auth | Self::UpstreamConfig | Self::Config => Verdict::ConfigError,
@@ -253,6 +257,17 @@ pub fn judge(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Judgeme
     Judgement { class, verdict: class.verdict(), reason }
 }
 
+/// Judges an end that has no code of the program's own.
+pub(crate) fn is_over(exit: &Exit) -> Judgement {
+    let class = classify(exit, None, &Findings::default());
+    Judgement { class, verdict: class.verdict(), reason: explain(class, exit) }
+}
+
+/// What an end of this class means, in words.
+pub(crate) fn explain_end(class: Class) -> String {
+    words(class).to_owned()
+}
+
 fn classify(exit: &Exit, stats: Option<&Stats>, findings: &Findings) -> Class {
     let code = match exit {
         Exit::Cancelled => return Class::Cancelled,
@@ -295,7 +310,18 @@ fn by_code(code: i32, stats: Option<&Stats>, findings: &Findings) -> Class {
 }
 
 fn explain(class: Class, exit: &Exit) -> String {
-    let text = match class {
+    let text = words(class);
+    match exit {
+        Exit::NotStarted(why) => why.clone(),
+        Exit::Code(0) => text.to_owned(),
+        Exit::Code(code) => format!("{text} [rsync exit {code}]"),
+        Exit::Signal(signal) => format!("{text} [signal {signal}]"),
+        _ => text.to_owned(),
+    }
+}
+
+fn words(class: Class) -> &'static str {
+    match class {
         Class::Done => "all is up to date",
         Class::Vanished => "files went away upstream while they were read; the next run gets it right",
         Class::Partial => {
@@ -332,14 +358,8 @@ fn explain(class: Class, exit: &Exit) -> String {
         Class::Incomplete => {
             "rsync ended without its final statistics, so nothing proves that all came; it is tried again"
         }
+        Class::Command => "the command failed; it is tried again",
         Class::Unknown => "rsync ended in a way that it does not document; it is tried again",
-    };
-    match exit {
-        Exit::NotStarted(why) => why.clone(),
-        Exit::Code(0) => text.to_owned(),
-        Exit::Code(code) => format!("{text} [rsync exit {code}]"),
-        Exit::Signal(signal) => format!("{text} [signal {signal}]"),
-        _ => text.to_owned(),
     }
 }
 

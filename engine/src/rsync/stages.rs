@@ -99,6 +99,7 @@ mod tests {
         let stages = Stages::new(vec!["Release".to_owned()]).unwrap().with_ours("/mine".to_owned());
         let attempt = Attempt {
             source: "rsync://h/m".parse().unwrap(),
+            command: None,
             password: None,
             dest: "/d".into(),
             options: Options::default(),

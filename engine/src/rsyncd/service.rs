@@ -258,6 +258,9 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
     ];
     Spec {
         then: None,
+        environment: Vec::new(),
+        folder: None,
+        ask_group: false,
         program: launch.program.clone(),
         args: words.into_iter().map(String::into_bytes).collect(),
         home: folder.to_owned(),

@@ -65,6 +65,7 @@ impl Site {
     pub(crate) fn attempt(&self, module: &str) -> Attempt {
         Attempt {
             source: self.source(None, module),
+            command: None,
             password: None,
             dest: self.path("dest"),
             options: Options::default(),

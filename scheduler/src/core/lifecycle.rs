@@ -113,7 +113,7 @@ impl Core {
         let Some(entry) = self.entries.get(&run.project) else { return };
         let limits = within(&self.tool.limits, self.queue.bandwidth(id));
         let upstream = self.queue.upstream(id);
-        let attempt = entry.project.attempt(upstream, &entry.standing, &limits);
+        let attempt = entry.project.attempt(upstream, &entry.standing, &limits, &self.tool.commands);
         let command = attempt.shown(&self.tool.program);
         let first = run.attempts.is_empty();
         run.attempts.push(AttemptRecord {
@@ -342,7 +342,7 @@ impl Core {
 /// What a good end is worth: a new generation when something is new since the last one, `unchanged` otherwise.
 fn judge(standing: &Standing, run: &Run, outcome: Outcome) -> (Outcome, Option<u64>) {
     match outcome {
-        Outcome::Succeeded if run.changes().total() + standing.unpublished > 0 => {
+        Outcome::Succeeded if !run.all_told() || run.changes().total() + standing.unpublished > 0 => {
             (Outcome::Succeeded, Some(standing.generation + 1))
         }
         Outcome::Succeeded => (Outcome::Unchanged, None),

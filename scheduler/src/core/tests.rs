@@ -178,6 +178,7 @@ impl Bench {
             reason: "because".to_owned(),
             stats: None,
             changes: Counts { created: changed, ..Counts::default() },
+            all_told: true,
             stderr: Vec::new(),
             stage: None,
         };
@@ -219,7 +220,11 @@ impl Bench {
 
 fn clockwork() -> Core {
     let bounds = Bounds { concurrent: 2, ..Bounds::default() };
-    Core::new(bounds, Tool { program: "rsync".into(), limits: Limits::default() }, 1)
+    Core::new(
+        bounds,
+        Tool { program: "rsync".into(), limits: Limits::default(), commands: std::sync::Arc::default() },
+        1,
+    )
 }
 
 #[test]

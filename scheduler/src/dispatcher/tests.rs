@@ -30,7 +30,11 @@ async fn killed_before_the_move(folder: &Path) -> Settings {
         landing: Landing { allowed_roots: Vec::new(), data_dir: data_dir.clone() },
         data_dir,
         bounds: Bounds::default(),
-        tool: Tool { program: "/bin/false".into(), limits: engine::Limits::default() },
+        tool: Tool {
+            program: "/bin/false".into(),
+            limits: engine::Limits::default(),
+            commands: std::sync::Arc::default(),
+        },
         retention: Retention::default(),
         max_log: 1 << 20,
         reserve: crate::disk::Reserve::default(),

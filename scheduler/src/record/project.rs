@@ -74,8 +74,11 @@ impl TogetherRecord {
     }
 }
 
+/// A command has its name, and nothing in the other fields.
 #[derive(Serialize, Deserialize)]
 struct SourceRecord {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
     user: Option<String>,
     host: String,
     port: u16,
@@ -182,6 +185,7 @@ impl TryFrom<StagesRecord> for Repository {
 impl From<&Source> for SourceRecord {
     fn from(source: &Source) -> Self {
         Self {
+            command: source.command_name().map(str::to_owned),
             user: source.user().map(str::to_owned),
             host: source.host().to_owned(),
             port: source.port(),
@@ -193,7 +197,10 @@ impl From<&Source> for SourceRecord {
 
 impl SourceRecord {
     fn source(self) -> Result<Source, RecordError> {
-        let Self { user, host, port, module, path } = self;
+        let Self { command, user, host, port, module, path } = self;
+        if let Some(name) = command {
+            return Source::command(&name).map_err(|error| refused("source", &[error]));
+        }
         Source::new(user.as_deref(), &host, port, &module, &path).map_err(|errors| refused("source", &errors))
     }
 }

@@ -71,6 +71,8 @@ struct EndStored {
     reason: String,
     stats: Option<StatsStored>,
     changes: CountsStored,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    all_told: bool,
     stderr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stage: Option<u8>,
@@ -234,10 +236,21 @@ impl From<&AttemptEnd> for EndStored {
                 updated: end.changes.updated,
                 deleted: end.changes.deleted,
             },
+            all_told: end.all_told,
             stderr: end.stderr.clone(),
             stage: end.stage,
         }
     }
+}
+
+/// What older records do not say.
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl TryFrom<EndStored> for AttemptEnd {
@@ -260,6 +273,7 @@ impl TryFrom<EndStored> for AttemptEnd {
                 updated: stored.changes.updated,
                 deleted: stored.changes.deleted,
             },
+            all_told: stored.all_told,
             stderr: stored.stderr,
             stage: stored.stage,
         })

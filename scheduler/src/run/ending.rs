@@ -104,6 +104,7 @@ impl AttemptEnd {
             reason,
             stats: None,
             changes: Counts::default(),
+            all_told: true,
             stderr: Vec::new(),
             stage: None,
         }

@@ -45,7 +45,7 @@ impl Site {
             landing: Landing { allowed_roots: Vec::new(), data_dir: data_dir.clone() },
             data_dir,
             bounds: Bounds::default(),
-            tool: Tool { program: "rsync".into(), limits: Limits::default() },
+            tool: Tool { program: "rsync".into(), limits: Limits::default(), commands: Arc::default() },
             retention: Retention::default(),
             max_log: 1 << 20,
             reserve: scheduler::disk::Reserve::default(),

@@ -108,6 +108,6 @@ impl Fault {
             Self::IgnoresBounds => Bounds { concurrent: 99, per_host: 99, ..Bounds::default() },
             _ => bounds.clone(),
         };
-        (bounds, Tool { program: "rsync".into(), limits: Limits::default() })
+        (bounds, Tool { program: "rsync".into(), limits: Limits::default(), commands: Arc::default() })
     }
 }

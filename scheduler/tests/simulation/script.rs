@@ -170,6 +170,7 @@ pub(crate) fn ended(run: RunId, how: How, created: u64, now: DateTime<Utc>) -> I
             reason,
             stats: None,
             changes: Counts { created, ..Counts::default() },
+            all_told: true,
             stderr: Vec::new(),
             stage: None,
         }),

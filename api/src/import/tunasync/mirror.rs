@@ -114,7 +114,7 @@ pub(super) fn add(file: &Path, mirror: &Table, site: &Site, import: &mut Import)
         },
         "command" => (
             "provider = \"command\"",
-            "Heliostat runs rsync only: keep the command where it is, or find an upstream that serves rsync"
+            "name its program under `commands` in heliostat.ron, and add the project with the source command:NAME"
                 .to_owned(),
         ),
         _ => {

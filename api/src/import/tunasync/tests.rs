@@ -172,7 +172,7 @@ fn what_cannot_be_a_project_is_left_out_with_all_its_settings() {
     assert_eq!(left, ["adobe-fonts", "bioconductor", "inside", "nested"]);
     let ron = import.ron();
     for expected in [
-        "`adobe-fonts` is left out: Heliostat runs rsync only",
+        "`adobe-fonts` is left out: name its program under `commands`",
         "command = \"/home/scripts/adobe-fonts.sh\"",
         "env = (API_KEY)",
         "`bioconductor` is left out: goes through a remote shell",

@@ -20,7 +20,7 @@ fn bench(budget: HostBudget) -> Bench {
 }
 
 fn tool() -> Tool {
-    Tool { program: "rsync".into(), limits: Limits::default() }
+    Tool { program: "rsync".into(), limits: Limits::default(), commands: std::sync::Arc::default() }
 }
 
 fn crowd(bench: &mut Bench, count: usize) -> Vec<RunId> {
@@ -44,6 +44,7 @@ impl Bench {
             reason: "because".to_owned(),
             stats: None,
             changes: Counts::default(),
+            all_told: true,
             stderr: Vec::new(),
             stage: None,
         };

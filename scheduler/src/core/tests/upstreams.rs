@@ -128,7 +128,10 @@ fn a_host_that_is_left_alone_is_gone_round_by_those_who_can() {
 fn the_budget_that_counts_is_that_of_the_host_in_use() {
     let mut bench = Bench::new();
     let bounds = Bounds { concurrent: 9, per_host: 1, ..Bounds::default() };
-    bench.input(Input::Site(bounds, Tool { program: "rsync".into(), limits: Limits::default() }));
+    bench.input(Input::Site(
+        bounds,
+        Tool { program: "rsync".into(), limits: Limits::default(), commands: std::sync::Arc::default() },
+    ));
     bench.create(with_three());
     bench.create(project("q", "two", "/d/q"));
     let (run, other) = (bench.sync("p"), bench.sync("q"));

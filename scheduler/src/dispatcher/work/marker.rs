@@ -39,7 +39,10 @@ const TRACES: [&str; 2] = ["project", ".trace"];
 pub(super) async fn look(work: &mut Work<'_>) -> Next<()> {
     let start = work.start;
     let (project, standing, upstream) = (&start.project, &start.standing, start.attempt.source.to_string());
-    if project.freshness.marker == MarkerRule::None || start.attempt.options.is_narrowed() {
+    if start.attempt.is_command()
+        || project.freshness.marker == MarkerRule::None
+        || start.attempt.options.is_narrowed()
+    {
         return Ok(());
     }
     let now = Utc::now();

@@ -64,7 +64,11 @@ pub(super) fn still_held(start: &Start, ending: Ending) -> Ending {
 }
 
 async fn is_needed(start: &Start, attempt: &Attempt) -> bool {
-    if !attempt.options.deletes() || attempt.options.is_narrowed() || start.project.guard.is_off() {
+    if attempt.is_command()
+        || !attempt.options.deletes()
+        || attempt.options.is_narrowed()
+        || start.project.guard.is_off()
+    {
         return false;
     }
     let dest = attempt.dest.clone();

@@ -22,6 +22,9 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
     upstream::first_that_is_back(work).await?;
     marker::look(work).await?;
     let decision = ask::before(work).await?;
+    if work.start.attempt.is_command() {
+        return of_command(work, decision);
+    }
     let mut attempt = narrowed(work.shared, work.start);
     work.trace = Trace::prepare(&work.start.project, work.shared.settings().trace, &mut attempt);
     match decision {
@@ -34,6 +37,21 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
         Decision::Veto(reason) => Err(Ending::Vetoed { reason }),
         Decision::Delay(wait, reason) => Err(Ending::Delayed { wait, reason }),
     }
+}
+
+/// A command has no options of rsync's that a hook could change, and no index that would come last.
+fn of_command(work: &Work<'_>, decision: Decision) -> Next<Attempt> {
+    match decision {
+        Decision::Proceed => {}
+        Decision::ProceedWith(_) => {
+            work.journal
+                .say("a hook asks for other options of rsync, and a command has none: it goes on as it is");
+        }
+        Decision::Skip(reason) => return Err(Ending::Skipped { reason }),
+        Decision::Veto(reason) => return Err(Ending::Vetoed { reason }),
+        Decision::Delay(wait, reason) => return Err(Ending::Delayed { wait, reason }),
+    }
+    Ok(work.start.attempt.clone())
 }
 
 fn refused<T>(why: String) -> Next<T> {

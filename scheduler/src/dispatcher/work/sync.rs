@@ -22,6 +22,12 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
     }
     let report = shared.engine.attempt(attempt, &watch, work.cancel).await;
     let clean = report.clean;
+    if !report.all_told && !attempt.is_command() {
+        let (listed, counted) = (report.changes.deleted, report.stats.map_or(0, |stats| stats.deleted));
+        work.journal.say(&format!(
+            "rsync counted {counted} deletions and named {listed}: slaves will look at the whole tree"
+        ));
+    }
     let end = ended(report);
     if let Some(trace) = &work.trace {
         said(work, trace.finish(attempt.source.host(), &end));
@@ -51,6 +57,7 @@ pub(super) fn ended(report: AttemptReport) -> AttemptEnd {
         reason: report.judgement.reason,
         stats: report.stats,
         changes: Counts { created, updated, deleted },
+        all_told: report.all_told,
         stderr: report.stderr_tail,
         stage: report.stage,
     }
