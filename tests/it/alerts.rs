@@ -1,5 +1,9 @@
 //! People are told what needs them: once, together, through real receivers, whatever happens in between.
 
+mod digest;
+mod lag;
+mod mail;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

@@ -49,7 +49,7 @@ const BEFORE: [(&str, &str, &str); 18] = [
         "sync broken",
         "heliostat project add broken rsync://localhost/nothing /srv/mirror/broken --attempts 1 --no-probe",
     ),
-    ("commands.md", "heliostat cancel", "heliostat sync debian >/dev/null; heliostat sync debian >/dev/null"),
+    ("commands.md", "heliostat cancel", "endless_run"),
     ("commands.md", "heliostat run ", "heliostat sync debian --follow >/dev/null"),
     ("commands.md", "store backup", "mkdir -p /var/backups"),
     ("commands.md", "store restore", "stop_master"),

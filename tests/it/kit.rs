@@ -1,14 +1,18 @@
 //! What the tests stand on: a server as a process, an upstream daemon, trees, and waiting for a condition.
 
+mod authority;
 mod browser;
 mod receiver;
 mod server;
+mod smtp;
 mod tree;
 mod upstream;
 
+pub(crate) use authority::authority;
 pub(crate) use browser::Browser;
-pub(crate) use receiver::{Receiver, Smtp, Taken};
+pub(crate) use receiver::{Receiver, Taken};
 pub(crate) use server::{Answer, PASSWORD, Server};
+pub(crate) use smtp::Smtp;
 pub(crate) use tree::{fingerprint, grow};
 pub(crate) use upstream::Upstream;
 

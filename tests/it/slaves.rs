@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Server, Upstream, client, fingerprint, free_port, processes_with, signal, wait_for};
 
-const SECRET: &str = "the enrolment secret of these tests";
+pub(crate) const SECRET: &str = "the enrolment secret of these tests";
 
 pub(crate) fn master() -> Server {
     master_with("")

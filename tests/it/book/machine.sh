@@ -15,6 +15,16 @@ upstreams() {
     done
 }
 
+# Starts a run that goes on until it is ended: its upstream takes connections and says nothing.
+endless_run() {
+    python3 -c 'import os, signal, socket
+silent = socket.create_server(("127.0.0.1", 8999))
+if os.fork() == 0:
+    signal.pause()'
+    heliostat project add silent rsync://127.0.0.1:8999/silent /srv/mirror/silent --no-probe >/dev/null
+    heliostat sync silent >/dev/null
+}
+
 ready() {
     tries=0
     until heliostat status >/dev/null 2>&1; do

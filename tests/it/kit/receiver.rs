@@ -1,4 +1,4 @@
-//! Those whom people are told through: an HTTP receiver and an SMTP server, both real enough to be spoken to.
+//! Those whom people are told through by HTTP: a receiver that is real enough to be spoken to.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -105,84 +105,5 @@ fn serve(stream: TcpStream, status: &AtomicU16, taken: &Mutex<Vec<Taken>>) -> st
             taken.lock().unwrap().push(Taken { path, headers, body });
         }
         write!(writer, "HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nok")?;
-    }
-}
-
-/// An SMTP server that keeps every mail (RFC 5321, as far as a client of one mail needs it).
-pub(crate) struct Smtp {
-    port: u16,
-    mails: Arc<Mutex<Vec<String>>>,
-}
-
-impl Smtp {
-    pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let mails = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&mails);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let kept = Arc::clone(&kept);
-                std::thread::spawn(move || {
-                    let _ = speak(stream, &kept);
-                });
-            }
-        });
-        Self { port, mails }
-    }
-
-    pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    /// Each mail: the envelope's commands, an empty line, and what was sent as data.
-    pub(crate) fn mails(&self) -> Vec<String> {
-        self.mails.lock().unwrap().clone()
-    }
-
-    /// Waits until it has so many.
-    pub(crate) fn wait(&self, number: usize) -> Vec<String> {
-        wait_for(&format!("{number} mails to arrive"), || {
-            Some(self.mails()).filter(|mails| mails.len() >= number)
-        })
-    }
-}
-
-fn speak(stream: TcpStream, mails: &Mutex<Vec<String>>) -> std::io::Result<()> {
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    let mut envelope = String::new();
-    writer.write_all(b"220 test ESMTP\r\n")?;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let word = line.split([' ', '\r']).next().unwrap_or_default().to_ascii_uppercase();
-        match word.as_str() {
-            "EHLO" => writer.write_all(b"250-test\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n")?,
-            "DATA" => {
-                writer.write_all(b"354 go on\r\n")?;
-                let mut data = String::new();
-                while !data.ends_with("\r\n.\r\n") {
-                    if reader.read_line(&mut data)? == 0 {
-                        return Ok(());
-                    }
-                }
-                mails.lock().unwrap().push(format!("{envelope}\n{data}"));
-                envelope.clear();
-                writer.write_all(b"250 kept\r\n")?;
-            }
-            "QUIT" => return writer.write_all(b"221 bye\r\n"),
-            "AUTH" => {
-                envelope += &line;
-                writer.write_all(b"235 welcome\r\n")?;
-            }
-            "MAIL" | "RCPT" => {
-                envelope += &line;
-                writer.write_all(b"250 ok\r\n")?;
-            }
-            _ => writer.write_all(b"250 ok\r\n")?,
-        }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Server {
     child: Option<Child>,
     port: u16,
     client: Client,
+    /// The authorities that it trusts; none: those of the system.
+    trusts: Option<PathBuf>,
 }
 
 /// What a request was answered.
@@ -59,17 +61,22 @@ impl Server {
         let config = change(config, folder.path());
         fs::write(folder.path().join("heliostat.ron"), config).unwrap();
         let client = super::client();
-        let mut server = Self { folder, child: None, port, client };
+        let mut server = Self { folder, child: None, port, client, trusts: None };
         server.spawn();
         server
     }
 
     /// A server whose configuration is made of its folder and its port.
     pub(crate) fn start_from(config: impl FnOnce(&Path, u16) -> String) -> Self {
+        Self::start_trusting(None, config)
+    }
+
+    /// One on a system that trusts these authorities only.
+    pub(crate) fn start_trusting(trusts: Option<PathBuf>, config: impl FnOnce(&Path, u16) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         fs::write(folder.path().join("heliostat.ron"), config(folder.path(), port)).unwrap();
-        let mut server = Self { folder, child: None, port, client: super::client() };
+        let mut server = Self { folder, child: None, port, client: super::client(), trusts };
         server.launch();
         server
     }
@@ -86,7 +93,7 @@ impl Server {
         );
         fs::write(folder.path().join("heliostat.ron"), config).unwrap();
         let client = super::client();
-        let mut server = Self { folder, child: None, port, client };
+        let mut server = Self { folder, child: None, port, client, trusts: None };
         server.launch();
         server
     }
@@ -109,7 +116,11 @@ impl Server {
 
     fn spawn(&mut self) {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).unwrap();
-        let child = Command::new(heliostat())
+        let mut command = Command::new(heliostat());
+        if let Some(authorities) = &self.trusts {
+            command.env("SSL_CERT_FILE", authorities).env_remove("SSL_CERT_DIR");
+        }
+        let child = command
             .arg("serve")
             .arg("--config")
             .arg(self.folder.path().join("heliostat.ron"))
