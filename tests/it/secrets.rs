@@ -69,3 +69,30 @@ fn a_wrong_password_is_said_without_being_shown() {
     );
     assert!(!run.to_string().contains("canary-wrong"));
 }
+
+#[test]
+fn a_password_stays_with_the_login_that_it_was_given_for() {
+    let server = Server::start("");
+    let source = json!({"host": "upstream.example.org", "module": "m", "user": "u", "password": CANARY});
+    let body = json!({"id": "p", "source": source, "dest": server.path("p"), "enabled": false});
+    assert_eq!(server.post("/api/v1/projects", &body).status, 201);
+    let before = server.get("/api/v1/projects/p").json();
+    let patch = |body| server.send(server.request(reqwest::Method::PATCH, "/api/v1/projects/p").json(&body));
+    for change in [json!({"host": "evil.example.org"}), json!({"port": 8730}), json!({"user": "v"})] {
+        let refused = patch(json!({"source": change}));
+        assert_eq!(refused.status, 422, "{change}: {}", refused.text);
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["field"], "source.password", "{error}");
+        assert!(error["message"].as_str().unwrap().contains("give it again"), "{error}");
+    }
+    assert_eq!(server.get("/api/v1/projects/p").json(), before, "nothing has changed");
+    assert_eq!(patch(json!({"source": {"path": "deeper"}})).json()["source"]["has_password"], true);
+    // Another address as a whole says nothing of a password, and has none.
+    let moved = patch(json!({"source": "rsync://u@evil.example.org/m"}));
+    assert_eq!(
+        (moved.status, &moved.json()["source"]["has_password"]),
+        (200, &json!(false)),
+        "{}",
+        moved.text
+    );
+}

@@ -119,6 +119,8 @@ impl Daemon {
                 Err(error) => tracing::error!("no rsync daemon for slaves: {error}"),
             }
             pause = if since.elapsed() >= WELL { AGAIN } else { pause };
+            let again = humantime::format_duration(pause);
+            tracing::info!("the rsync daemon for slaves is started again in {again}");
             let until = Instant::now() + pause;
             while tokio::select! {
                 () = stop.cancelled() => false,

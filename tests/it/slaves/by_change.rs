@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::{current, master, public, runs, slave, sync};
-use crate::kit::{Server, Upstream, wait_for};
+use crate::kit::{Server, Upstream};
 
 /// How many generations the histories have; the long part of CI sets more.
 fn rounds() -> usize {
@@ -114,7 +114,7 @@ fn change(root: &Path, dice: &mut Dice) {
 }
 
 /// What a sync of the whole tree by checksum would still do.
-fn missing(from: &Path, to: &Path) -> String {
+pub(super) fn missing(from: &Path, to: &Path) -> String {
     let with_slash = |path: &Path| format!("{}/", path.display());
     let output = Command::new("rsync")
         .args(["-aHnci", "--delete", "--exclude=.~tmp~/"])
@@ -185,45 +185,4 @@ fn histories(rounds: usize, seed: u64, settings: &serde_json::Value) {
     let narrow = narrow(&slave, "p");
     // A page of the list holds a hundred runs.
     assert!(narrow * 2 >= rounds.min(100), "only {narrow} runs were by change");
-}
-
-#[test]
-fn what_is_not_known_whole_is_looked_at_whole() {
-    let (master, upstream) = (master(), Upstream::start(12));
-    let dest = master.project("p", &upstream.url("data"), &json!({}));
-    sync(&master, "p");
-    let mut slave = slave(&master.url(""), "one");
-    current(&master, "one", "p");
-    // A list that was cut short.
-    slave.terminate();
-    for number in 0..4 {
-        fs::write(upstream.tree().join(format!("new-{number}")), "x").unwrap();
-    }
-    let run = sync(&master, "p")["id"].as_str().unwrap().to_owned();
-    let list = master.data().join(format!("runs/{run}.changes"));
-    let text = fs::read(&list).unwrap();
-    fs::write(&list, &text[..text.len() / 2]).unwrap();
-    slave.launch();
-    current(&master, "one", "p");
-    assert_eq!(missing(&dest, &public(&slave, "p")), "");
-    assert_eq!(narrow(&slave, "p"), 0);
-    // A slave that was killed in the middle.
-    fs::write(upstream.tree().join("large"), vec![7; 20_000_000]).unwrap();
-    sync(&master, "p");
-    let going = || {
-        let newest = runs(&slave, "p").remove(0);
-        (newest["state"] == "running").then_some(())
-    };
-    let caught = wait_for("the slave to pull or to have pulled", || {
-        going().map(|()| true).or_else(|| (runs(&slave, "p").len() > 2).then_some(false))
-    });
-    slave.kill();
-    slave.launch();
-    current(&master, "one", "p");
-    assert_eq!(missing(&dest, &public(&slave, "p")), "");
-    let newest = runs(&slave, "p").remove(0);
-    if caught && newest["trigger"] == "recovery" {
-        let log = slave.get(&format!("/api/v1/runs/{}/log", newest["id"].as_str().unwrap())).text;
-        assert!(!log.contains("--files-from"), "{log}");
-    }
 }

@@ -127,6 +127,16 @@ fn a_replayed_join_a_taken_name_and_a_lie_are_refused() {
     lie["generation"] = Value::Null;
     assert_eq!(report(&lie).status(), 204);
     assert_eq!(held(&master, "one", "p")["generation"], 1);
+    // Nor does one that was true once, word for word.
+    let once = relay.bodies().into_iter().rfind(|body| body.contains("\"took_ms\"")).unwrap();
+    fs::write(upstream.tree().join("new"), "x").unwrap();
+    sync(&master, "p");
+    let newer = current(&master, "one", "p");
+    assert_eq!(newer["generation"], 2);
+    let once: Value = serde_json::from_str(&once).unwrap();
+    assert_eq!(once["generation"], 1);
+    assert_eq!(report(&once).status(), 204);
+    assert_eq!(held(&master, "one", "p"), newer);
     // A slave's token is good for nothing else.
     for path in ["/api/v1/projects", "/api/v1/nodes", "/api/v1/users"] {
         assert_eq!(client().get(master.url(path)).bearer_auth(token).send().unwrap().status(), 403, "{path}");
