@@ -18,6 +18,7 @@ mod old;
 pub(crate) mod proof;
 mod rsyncd;
 pub(crate) mod sample;
+pub(crate) mod since;
 mod together;
 
 use std::collections::{BTreeSet, HashMap};

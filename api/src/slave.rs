@@ -29,6 +29,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::nodes::since::is_within;
 use held::{Held, Target};
 use link::{Link, LinkError};
 use master::{News, Remote};
@@ -261,9 +262,7 @@ impl Slave {
         let stage = remote.is_to_stage();
         let target = Target { created: remote.created, generation: remote.generation, wish, stage };
         let Some(entry) = self.scheduler.board().project(id) else { return };
-        let whole_at = self.held().whole_at(id);
-        let overdue =
-            whole_at.is_none_or(|at| (Utc::now() - at).to_std().unwrap_or_default() >= self.whole_every);
+        let overdue = !self.held().whole_at(id).is_some_and(|at| is_within(self.whole_every, at, Utc::now()));
         if remote.generation == 0 || (self.held().has(id, &target) && !overdue) {
             return;
         }
@@ -274,8 +273,7 @@ impl Slave {
             AFTER_FAILURE.saturating_mul(1 << entry.standing.failures.min(12)).min(AFTER_FAILURE_AT_MOST);
         let rests =
             entry.standing.last_run.as_ref().filter(|_| entry.standing.failures > 0).is_some_and(|last| {
-                let since = (Utc::now() - last.ended).to_std().unwrap_or_default();
-                since < pause && self.held().tried(id, &target)
+                is_within(pause, last.ended, Utc::now()) && self.held().tried(id, &target)
             });
         if rests {
             return;

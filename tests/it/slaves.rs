@@ -1,6 +1,7 @@
 //! One master, its slaves, and real rsync between them: following, healing, and being told.
 
 mod by_change;
+mod daemon;
 mod lag;
 mod of_2014;
 mod private_ca;
@@ -188,29 +189,6 @@ fn a_daemon_that_is_killed_comes_back_and_the_pull_goes_on() {
     current(&master, "one", "p");
     assert_eq!(fingerprint(&public(&slave, "p")), fingerprint(&dest));
     assert!(slave.run(&run)["attempts"].as_array().unwrap().len() >= 2);
-}
-
-#[test]
-fn a_daemon_that_ends_again_and_again_is_started_after_growing_waits() {
-    let master = master();
-    let folder = master.data().join("rsyncd").display().to_string();
-    for number in 0..4 {
-        let daemons = wait_for("the daemon", || {
-            let daemons = processes_with(&folder);
-            (!daemons.is_empty() && master.log().matches("rsync daemon for slaves on").count() > number)
-                .then_some(daemons)
-        });
-        for (pid, _) in daemons {
-            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-        }
-        wait_for("its end", || (master.log().matches("is started again in").count() > number).then_some(()));
-    }
-    let log = master.log();
-    let waits = log.lines().filter_map(|line| line.split_once("is started again in ")).map(|(_, wait)| wait);
-    assert_eq!(waits.collect::<Vec<_>>(), ["250ms", "500ms", "1s", "2s"], "{log}");
-    wait_for("it to be back", || {
-        (master.log().matches("rsync daemon for slaves on").count() > 4).then_some(())
-    });
 }
 
 #[test]

@@ -31,9 +31,11 @@ pub(super) struct Digested {
 }
 
 impl Digested {
-    /// Whether the next one's time has come.
+    /// Whether the next one's time has come. A last one more than a week ahead was written by a clock that was wrong.
     pub(super) fn is_due(&self, digest: &Digest, now: DateTime<Utc>) -> bool {
-        self.at.is_some_and(|last| latest(digest, now).is_some_and(|time| time > last))
+        self.at.is_some_and(|last| {
+            last - now > TimeDelta::weeks(1) || latest(digest, now).is_some_and(|time| time > last)
+        })
     }
 
     /// Begins the first week.
@@ -76,7 +78,8 @@ pub(super) async fn write(
     let scheduler = app.scheduler.clone();
     let written = tokio::task::spawn_blocking(move || {
         let sizes = sizes(&scheduler);
-        let week = Week::read(&scheduler, last.at.unwrap_or(now - TimeDelta::weeks(1)))?;
+        let week =
+            Week::read(&scheduler, last.at.filter(|last| *last <= now).unwrap_or(now - TimeDelta::weeks(1)))?;
         let disks = crate::view::disks(scheduler.board());
         let text = [
             week.text(),
@@ -195,9 +198,9 @@ mod tests {
     #[test]
     fn a_digest_comes_once_a_week_and_one_that_was_missed_comes_late() {
         let digest = Digest { day: Day::Monday, at: "08:00".to_owned(), channels: Vec::new() };
-        let last = |at| Digested { at: Some(at), sizes: BTreeMap::new() };
+        let last = |text| Digested { at: Some(at(text)), sizes: BTreeMap::new() };
         // The 23rd of November 2026 is a Monday.
-        let monday = last(at("2026-11-23T08:00:05Z"));
+        let monday = last("2026-11-23T08:00:05Z");
         for (now, due) in [
             ("2026-11-23T08:00:06Z", false),
             ("2026-11-30T07:59:59Z", false),
@@ -206,6 +209,8 @@ mod tests {
         ] {
             assert_eq!(monday.is_due(&digest, at(now)), due, "{now}");
         }
+        // The clock was in 2031 when the last one was written, and is right again.
+        assert!(last("2031-01-06T08:00:00Z").is_due(&digest, at("2026-11-25T00:00:00Z")));
         assert!(!Digested::default().is_due(&digest, at("2026-11-30T08:00:00Z")), "no week has begun");
     }
 

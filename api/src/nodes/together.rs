@@ -12,6 +12,7 @@ use scheduler::publish::{Publish, Together};
 
 use super::Nodes;
 use super::lag::{Made, same};
+use super::since::is_within;
 
 /// What slaves have of a project.
 struct Standing {
@@ -60,5 +61,5 @@ pub(super) fn ready(held: Option<&Holding>) -> Option<u64> {
 /// forgotten has.
 fn is_over(together: Together, scheduler: &Scheduler, entry: &Entry, placed: u64) -> bool {
     let made = Made::new(scheduler.store()).at(&entry.project.id, placed + 1);
-    made.is_none_or(|at| (Utc::now() - at).to_std().unwrap_or_default() >= together.deadline)
+    !made.is_some_and(|at| is_within(together.deadline, at, Utc::now()))
 }
