@@ -4,8 +4,11 @@
 //! them: every run's rsync ended by itself, every list is as long as its run counted, every line can be read in one way
 //! only, and of every file with several names all names are known. Otherwise there is none, and the slave looks at
 //! everything.
+//!
+//! Of a file with several names rsync tells one when only attributes change. As long as that name is there, the file shows
+//! how many it has; once it is gone, or another file's, nobody knows of the others any more.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use engine::{Change, EntryKind};
+use engine::{Change, ChangeKind, EntryKind};
 use scheduler::run::AttemptExit;
 use scheduler::{ProjectId, Run, RunState, Scheduler};
 
@@ -46,10 +49,48 @@ fn generation(run: &Run) -> Option<u64> {
     }
 }
 
+/// What changed, put together from the newest run to the oldest.
 #[derive(Default)]
 struct Set {
-    paths: BTreeSet<Vec<u8>>,
+    paths: BTreeMap<Vec<u8>, Told>,
     bytes: usize,
+    /// The number of the run that is being added; the newest is the first.
+    run: usize,
+}
+
+/// What was told of a path, by the number of the run.
+#[derive(Default)]
+struct Told {
+    /// The run, the oldest so far, that changed nothing but attributes of what is there: perhaps those of other names too.
+    attributes: Option<usize>,
+    /// The newest run that put something else there, or nothing.
+    replaced: Option<usize>,
+}
+
+impl Told {
+    /// Notes a line; none when the name has gone to something else after attributes of what it was had changed.
+    fn note(&mut self, change: &Change<'_>, run: usize) -> Option<()> {
+        if only_attributes(change) {
+            if self.replaced.is_some_and(|newer| newer < run) {
+                return None;
+            }
+            self.attributes = Some(run);
+            // A symlink may be another one by now: what is told of it does not say so.
+            if change.entry == EntryKind::Symlink {
+                self.replaced.get_or_insert(run);
+            }
+            return Some(());
+        }
+        self.replaced.get_or_insert(run);
+        (self.attributes != Some(run)).then_some(())
+    }
+}
+
+/// Whether a file stayed, and is the one that it was. Directories have one name.
+fn only_attributes(change: &Change<'_>) -> bool {
+    let relinked = change.link.is_some() && change.entry != EntryKind::Symlink;
+    let stayed = change.kind == ChangeKind::Updated && !change.content && !relinked;
+    stayed && change.entry != EntryKind::Directory
 }
 
 impl Set {
@@ -60,6 +101,7 @@ impl Set {
         let clean = attempts.all(|attempt| {
             attempt.end.as_ref().is_some_and(|end| matches!(end.exit, AttemptExit::Code(0 | 23 | 24 | 25)))
         });
+        self.run += 1;
         let expected = run.changes().total();
         if !clean || !run.all_told() || !run.state.is_ended() {
             return None;
@@ -85,25 +127,33 @@ impl Set {
         match (linked, change.entry) {
             (Some(None), _) => return None,
             // What a hard link is linked to belongs to it.
-            (Some(Some(other)), entry) if entry != EntryKind::Symlink => self.insert(other),
+            (Some(Some(other)), entry) if entry != EntryKind::Symlink => _ = self.told(other),
             _ => {}
         }
-        self.insert(change.path());
-        Some(())
+        let run = self.run;
+        self.told(change.path()).note(change, run)
     }
 
-    fn insert(&mut self, path: Vec<u8>) {
+    fn told(&mut self, path: Vec<u8>) -> &mut Told {
         let length = path.len() + 3;
-        if self.paths.insert(path) {
-            self.bytes += length;
-        }
+        let bytes = &mut self.bytes;
+        self.paths.entry(path).or_insert_with(|| {
+            *bytes += length;
+            Told::default()
+        })
     }
 
     /// The list; none when a file has a name that is not in it.
     fn written(&self, root: &Path) -> Option<Vec<u8>> {
         let mut names: HashMap<(u64, u64), (u64, u64)> = HashMap::new();
         let mut list = Vec::with_capacity(self.bytes);
-        let paths: BTreeSet<&[u8]> = self.paths.iter().map(|path| reached(root, path)).collect();
+        let gone = |(path, told): (&Vec<u8>, &Told)| {
+            told.attributes.is_some() && root.join(OsStr::from_bytes(path)).symlink_metadata().is_err()
+        };
+        if self.paths.iter().any(gone) {
+            return None;
+        }
+        let paths: BTreeSet<&[u8]> = self.paths.keys().map(|path| reached(root, path)).collect();
         for path in paths {
             let place = root.join(OsStr::from_bytes(path));
             if let Ok(meta) = place.symlink_metadata()
@@ -138,7 +188,39 @@ fn reached<'a>(root: &Path, path: &'a [u8]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::reached;
+    use super::{Set, reached};
+    use engine::Change;
+
+    /// Whether something is known of runs, the newest first, each with the lines of its list.
+    fn is_known(runs: &[&[&str]]) -> bool {
+        let mut set = Set::default();
+        runs.iter().all(|lines| {
+            set.run += 1;
+            lines.iter().all(|line| set.note(&Change::parse(line.as_bytes()).unwrap()).is_some())
+        })
+    }
+
+    #[test]
+    fn a_name_of_which_only_attributes_were_told_must_have_stayed_what_it_was() {
+        let (mode, content) = ("@F|.f...p.....|2|0|a", "@F|>f.st......|9|9|a");
+        let (made, gone) = ("@F|>f+++++++++|9|9|a", "@F|*deleting  |0|0|a");
+        let linked = "@F|hf+++++++++|2|0|a => b";
+        for known in [&[&[mode, mode][..]][..], &[&[mode], &[made]], &[&[content], &[content], &[made]]] {
+            assert!(is_known(known), "{known:?}");
+        }
+        assert!(is_known(&[&[made, mode]]), "the second attempt of a run");
+        for later in [content, made, gone, linked] {
+            assert!(!is_known(&[&[later], &[mode]]), "{later} in a later run");
+            assert!(!is_known(&[&[mode, later]]), "{later} in a later attempt of the same run");
+            assert!(!is_known(&[&[mode], &[mode, later]]), "{later}, and attributes once more");
+        }
+        let touched = "@F|.L..t......|2|0|a -> x";
+        assert!(is_known(&[&[touched]]) && !is_known(&[&[touched], &[touched]]));
+        assert!(
+            is_known(&[&["@F|*deleting  |0|0|a/"], &["@F|.d...p.....|2|0|a/"]]),
+            "a directory has one name"
+        );
+    }
 
     #[test]
     fn of_a_directory_that_is_gone_only_its_name_is_left() {

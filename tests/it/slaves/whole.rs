@@ -2,6 +2,7 @@
 //! after an end that was not clean.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -129,5 +130,35 @@ fn a_pull_by_change_that_was_cut_off_is_made_up_for_by_a_look_at_everything() {
     let newest = runs(&slave, "p").remove(0);
     assert_eq!(newest["trigger"], "recovery", "{newest}");
     assert!(!is_narrow(&slave, &newest));
+    assert_eq!(missing(&dest, &public(&slave, "p")), "");
+}
+
+/// Of what happened to a file with two names rsync tells one, and that one may be gone by the time the slave comes.
+#[test]
+fn what_a_file_with_several_names_became_is_not_missed_when_the_name_that_was_told_is_gone() {
+    let (master, upstream) = (master(), Upstream::start(6));
+    let place = |name: &str| upstream.tree().join("d00").join(name);
+    let names = [("a1", "b1"), ("a2", "b2"), ("a3", "b3")];
+    for (one, other) in names {
+        fs::write(place(one), one).unwrap();
+        fs::hard_link(place(one), place(other)).unwrap();
+    }
+    let dest = synced(&master, &upstream);
+    let mut slave = slave(&master.url(""), "one");
+    current(&master, "one", "p");
+    slave.terminate();
+    for (one, _) in names {
+        fs::set_permissions(place(one), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    sync(&master, "p");
+    // It goes; something else takes its name; a folder takes its name.
+    fs::remove_file(place("a1")).unwrap();
+    fs::remove_file(place("a2")).unwrap();
+    fs::write(place("a2"), "another file").unwrap();
+    fs::remove_file(place("a3")).unwrap();
+    fs::create_dir(place("a3")).unwrap();
+    sync(&master, "p");
+    slave.launch();
+    current(&master, "one", "p");
     assert_eq!(missing(&dest, &public(&slave, "p")), "");
 }
