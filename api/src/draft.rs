@@ -46,7 +46,8 @@ pub struct Defaults {
 }
 
 /// What the server writes and a client may send back.
-const READ_ONLY: [&str; 19] = [
+const READ_ONLY: [&str; 20] = [
+    "next_by",
     "marker",
     "stale",
     "owner",

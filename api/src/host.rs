@@ -7,6 +7,7 @@ use anyhow::Context;
 use plugins::{KvError, KvStore, LogLine, LogSink, Plugins, Report, Services};
 use scheduler::hooks::Hooks;
 use scheduler::journal::Journal;
+use scheduler::policy::Policy;
 use scheduler::{ProjectId, Scheduler};
 use serde::Serialize;
 
@@ -44,6 +45,13 @@ impl Host {
     #[must_use]
     pub fn hooks(&self) -> Option<Arc<dyn Hooks>> {
         self.plugins.clone().map(|plugins| plugins as Arc<dyn Hooks>)
+    }
+
+    /// Who is asked what runs next; nobody, where no plugin is a policy.
+    #[must_use]
+    pub fn policy(&self) -> Option<Arc<dyn Policy>> {
+        let plugins = self.plugins.clone().filter(|plugins| plugins.picks());
+        plugins.map(|plugins| plugins as Arc<dyn Policy>)
     }
 
     /// From now on values last, and lines are in the runs' logs.

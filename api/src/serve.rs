@@ -16,7 +16,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
 use scheduler::disk::Reserve;
-use scheduler::hooks::Hooks;
 use scheduler::retention::Retention;
 use scheduler::{Bounds, Scheduler, Settings};
 use sd_notify::NotifyState;
@@ -105,7 +104,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let data_dir = std::path::absolute(&config.data_dir)?;
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
     let host = Host::load(&config, &data_dir).await?;
-    let scheduler = start_scheduler(&config, data_dir.clone(), host.hooks()).await?;
+    let scheduler = start_scheduler(&config, data_dir.clone(), &host).await?;
     host.connect(&scheduler);
     let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
     tell_password(&from);
@@ -208,11 +207,7 @@ impl Part {
     }
 }
 
-async fn start_scheduler(
-    config: &Config,
-    data_dir: PathBuf,
-    hooks: Option<Arc<dyn Hooks>>,
-) -> anyhow::Result<Scheduler> {
+async fn start_scheduler(config: &Config, data_dir: PathBuf, host: &Host) -> anyhow::Result<Scheduler> {
     let program = found(&config.rsync.program);
     let itself = std::env::current_exe().context("cannot find this program's own file")?;
     let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
@@ -227,7 +222,8 @@ async fn start_scheduler(
         reserve: Reserve::default(),
         max_log: config.history.max_log.0,
         data_dir,
-        hooks,
+        hooks: host.hooks(),
+        policy: host.policy(),
         trace: None,
     };
     reload::apply(&mut settings, config);

@@ -4,10 +4,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use scheduler::hooks::Answering;
 use scheduler::hooks::{Decision, Hooks, RunContext, RunOutcome, Verdict, Vote, When};
+use scheduler::policy::{Policy, Suggestion};
 use scheduler::{Project, ProjectId};
 
 use crate::call::CallError;
@@ -101,39 +102,57 @@ impl Plugins {
         self.all.iter().map(Plugin::report).collect()
     }
 
-    /// Which run starts next, by the first policy that is there; none: who asks decides alone. The answer can be used
-    /// as it is.
-    pub async fn pick(&self, view: &View) -> Option<Vec<usize>> {
-        let plugin = self.policy(None)?;
-        let answer = plugin.pick(&self.around, view).await;
-        plugin.breaker.note(answer.is_ok(), Instant::now());
-        self.record(plugin, Question::Pick(view.clone()), answer.clone().map(Answer::Picks));
-        Some(view.usable(&answer.ok()?))
-    }
-
-    /// When a project is due again, in milliseconds, by the first policy of this project; none: its schedule decides.
-    pub async fn next_delay(&self, project: &Project, run: &Finished) -> Option<u64> {
-        let plugin = self.policy(Some(project))?;
-        let answer = plugin.next_delay(&self.around, run).await;
-        plugin.breaker.note(answer.is_ok(), Instant::now());
-        let question = Question::NextDelay(Box::new(run.clone()));
-        self.record(plugin, question, answer.clone().map(Answer::DelayMs));
-        Some(run.usable(answer.ok()?))
-    }
-
-    /// Whether any policy is there.
-    #[must_use]
-    pub fn has_policy(&self) -> bool {
-        self.all.iter().any(|plugin| plugin.loaded().is_some() && plugin.has(Part::Policy))
-    }
-
-    fn policy(&self, project: Option<&Project>) -> Option<&Plugin> {
+    /// The policies that can be asked now.
+    fn policies(&self) -> impl Iterator<Item = &Plugin> {
         let now = Instant::now();
-        let concerns =
-            |plugin: &&Plugin| project.is_none_or(|project| concerns(plugin, &project.id, project));
-        let good = |plugin: &&Plugin| plugin.loaded().is_some() && plugin.has(Part::Policy);
-        let found = self.all.iter().filter(good).find(concerns)?;
-        found.breaker.is_closed(now).then_some(found)
+        let ready = move |plugin: &&Plugin| {
+            plugin.loaded().is_some() && plugin.has(Part::Policy) && plugin.breaker.is_closed(now)
+        };
+        self.all.iter().filter(ready)
+    }
+
+    /// Which of the candidates start, by every policy in turn: each is shown those of its projects that are left, in the
+    /// order that they have by now. One that fails changes nothing.
+    async fn picked(&self, view: &View, projects: &[Arc<Project>]) -> Option<Vec<usize>> {
+        let mut order: Option<Vec<usize>> = None;
+        for plugin in self.policies() {
+            let now = order.unwrap_or_else(|| (0..view.queue.len()).collect());
+            let its = |at: &usize| projects.get(*at).is_some_and(|it| concerns(plugin, &it.id, it));
+            let shown: Vec<usize> = now.iter().copied().filter(its).collect();
+            if shown.is_empty() {
+                order = Some(now);
+                continue;
+            }
+            let queue = shown.iter().filter_map(|at| view.queue.get(*at).cloned()).collect();
+            let part = View { queue, ..view.clone() };
+            let answer = plugin.pick(&self.around, &part).await;
+            plugin.breaker.note(answer.is_ok(), Instant::now());
+            self.record(plugin, Question::Pick(part.clone()), answer.clone().map(Answer::Picks));
+            order = Some(match answer {
+                Ok(picks) => merged(&now, &shown, &part.usable(&picks)),
+                Err(_) => now,
+            });
+        }
+        order
+    }
+
+    /// When a project is due again, by every policy of it in turn: each is told what the one before it says.
+    async fn delayed(&self, project: &Project, run: &Finished) -> Option<Suggestion> {
+        let (mut run, mut said) = (run.clone(), None);
+        for plugin in self.policies().filter(|plugin| concerns(plugin, &project.id, project)) {
+            let answer = plugin.next_delay(&self.around, &run).await;
+            plugin.breaker.note(answer.is_ok(), Instant::now());
+            let question = Question::NextDelay(Box::new(run.clone()));
+            self.record(plugin, question, answer.clone().map(Answer::DelayMs));
+            let Ok(delay) = answer else { continue };
+            // Whoever says what was to be anyway has set nothing.
+            if delay != run.default_delay_ms {
+                run.default_delay_ms = run.usable(delay);
+                let delay = Duration::from_millis(run.default_delay_ms);
+                said = Some(Suggestion { by: plugin.settings.id.clone(), delay });
+            }
+        }
+        said
     }
 
     fn record(&self, plugin: &Plugin, question: Question, answer: Result<Answer, CallError>) {
@@ -150,6 +169,39 @@ impl Plugins {
         self.all
             .iter()
             .filter(move |plugin| plugin.has(part) && means(&plugin.settings, &facts.id, &facts.labels))
+    }
+}
+
+/// The order with those that were shown in the places that they had together, as far as they were picked.
+fn merged(order: &[usize], shown: &[usize], picks: &[usize]) -> Vec<usize> {
+    let mut picked = picks.iter().filter_map(|pick| shown.get(*pick).copied());
+    order.iter().filter_map(|at| if shown.contains(at) { picked.next() } else { Some(*at) }).collect()
+}
+
+impl Policy for Plugins {
+    fn names(&self) -> Vec<String> {
+        let asked = self.all.iter().filter(|plugin| plugin.has(Part::Policy));
+        asked.map(|plugin| plugin.settings.id.clone()).collect()
+    }
+
+    fn picks(&self) -> bool {
+        self.all.iter().any(|plugin| plugin.has(Part::Policy))
+    }
+
+    fn concerns(&self, project: &Project) -> bool {
+        self.policies().any(|plugin| concerns(plugin, &project.id, project))
+    }
+
+    fn pick<'a>(&'a self, view: &'a View, projects: &'a [Arc<Project>]) -> Answering<'a, Option<Vec<usize>>> {
+        Box::pin(self.picked(view, projects))
+    }
+
+    fn next_delay<'a>(
+        &'a self,
+        project: &'a Project,
+        run: &'a Finished,
+    ) -> Answering<'a, Option<Suggestion>> {
+        Box::pin(self.delayed(project, run))
     }
 }
 

@@ -5,7 +5,7 @@
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
 //! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
-//! [`lifecycle`], and of one that the guard holds in [`hold`], what attempts tell of upstream hosts in [`hosts`], and which
+//! [`lifecycle`], which waiting run starts in [`picks`], what becomes of a run that the guard holds in [`hold`], what attempts tell of upstream hosts in [`hosts`], and which
 //! upstream each of them asks in [`upstreams`].
 
 mod command;
@@ -14,6 +14,7 @@ mod full;
 mod hold;
 mod hosts;
 mod lifecycle;
+mod picks;
 mod rename;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,8 +36,9 @@ use crate::account::AuditEntry;
 use crate::destination::Places;
 use crate::disk::{Disks, Ground, Reserve, Survey};
 use crate::event::EventKind;
+use crate::policy::{Finished, Suggestion, View};
 use crate::project::{Project, ProjectId, Standing, Upstream};
-use crate::queue::{Bounds, Queue, QueueItem};
+use crate::queue::{Bounds, Queue, QueueItem, Waits};
 use crate::relocation::Relocation;
 use crate::run::{Run, RunId, RunState, Told};
 use crate::tally::Count;
@@ -62,6 +64,9 @@ pub struct Core {
     tool: Tool,
     /// The latest that the clock has shown.
     seen: Option<DateTime<Utc>>,
+    picks: picks::Picks,
+    /// Whether somebody may be asked when a project is due again.
+    has_policy: bool,
     stopping: bool,
 }
 
@@ -116,6 +121,10 @@ pub enum Input {
     },
     /// The tree of this project is where it was to move.
     TreeMoved(ProjectId),
+    /// The policy has answered this question of [`Effect::Pick`]: these start, in this order; none: the built-in order.
+    Picked(u64, Option<Vec<RunId>>),
+    /// The policy says when this project is due again after this run.
+    Planned(ProjectId, RunId, Suggestion),
     /// The site's bounds and its rsync were changed.
     Site(Bounds, Tool),
     /// Somebody has looked how full the file systems are.
@@ -167,6 +176,10 @@ pub enum Write {
 pub enum Effect {
     /// Move the tree of a project, before anything starts for it.
     Move(ProjectId, Relocation),
+    /// Ask the policy which of these runs start next; the answer carries the same number.
+    Pick(u64, Box<Question>),
+    /// Ask the policy when a project is due again.
+    Plan(Box<Plan>),
     /// Start an rsync.
     Start(Box<Start>),
     /// Stop the rsync of this run.
@@ -177,6 +190,28 @@ pub enum Effect {
     Publish(ProjectId, EventKind),
     /// Tell the watchers what is no single project's.
     Announce(EventKind),
+}
+
+/// What the policy is asked of the queue.
+#[derive(Debug)]
+pub struct Question {
+    /// What it is told.
+    pub view: View,
+    /// The candidates' runs, in the order of the view.
+    pub runs: Vec<RunId>,
+    /// Their projects.
+    pub projects: Vec<Arc<Project>>,
+}
+
+/// What the policy is asked of a project of which a run has ended.
+#[derive(Debug)]
+pub struct Plan {
+    /// Which run.
+    pub run: RunId,
+    /// The project.
+    pub project: Arc<Project>,
+    /// What is known without the store: the past is still to be filled in.
+    pub finished: Finished,
 }
 
 /// What the next attempt of a run needs to know.
@@ -218,8 +253,18 @@ impl Core {
             random: SmallRng::seed_from_u64(seed),
             tool,
             seen: None,
+            picks: picks::Picks::default(),
+            has_policy: false,
             stopping: false,
         }
+    }
+
+    /// Says whether a policy is asked which run starts next, and whether one is asked when projects are due.
+    #[must_use]
+    pub fn asking(mut self, picks: bool, plans: bool) -> Self {
+        self.picks = picks::Picks::asking(picks);
+        self.has_policy = plans;
+        self
     }
 
     /// Takes one input. What follows is added to `step`; starting what can start is left to [`Core::settle`].
@@ -232,6 +277,8 @@ impl Core {
             }
             Input::AttemptEnded { run, told } => self.attempt_ended(now, run, *told, step),
             Input::TreeMoved(id) => self.tree_moved(id, step),
+            Input::Picked(number, answer) => return self.picks.hear(number, answer),
+            Input::Planned(id, run, suggestion) => return self.planned(now, &id, run, suggestion, step),
             Input::Site(bounds, tool) => {
                 self.queue.set_bounds(bounds);
                 self.tool = tool;
@@ -242,6 +289,7 @@ impl Core {
             }
             Input::Stop => self.stop(step),
         }
+        self.picks.changed();
     }
 
     /// Fires what is due, queues what has backed off, and starts what the bounds let through. When more than a step's
@@ -254,20 +302,24 @@ impl Core {
         for _ in 0..TOGETHER {
             let Some((due, id)) = self.due.pop_due(now) else { break };
             self.fire(now, due, &id, step);
+            self.picks.changed();
         }
         for _ in 0..TOGETHER {
             let Some((_, run)) = self.retries.pop_due(now) else { break };
             self.requeue(now, run, step);
+            self.picks.changed();
         }
-        while let Some(run) = self.queue.start_next(now) {
-            self.start(now, run, step);
-        }
+        self.start_what_may(now, step);
     }
 
     /// When [`Core::settle`] has something to do next, if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<DateTime<Utc>> {
-        [self.due.next(), self.retries.next(), self.queue.next_opening()].into_iter().flatten().min()
+        if self.stopping {
+            return None;
+        }
+        let times = [self.due.next(), self.retries.next(), self.queue.next_opening(), self.picks.next_wake()];
+        times.into_iter().flatten().min()
     }
 
     /// Whether everything has ended after a stop.
@@ -306,7 +358,12 @@ impl Core {
     /// What waits, in order, with the reason; at most `limit` of them.
     #[must_use]
     pub fn queue(&self, limit: usize) -> Vec<QueueItem> {
-        self.queue.items(limit, self.seen.unwrap_or_default())
+        let mut items = self.queue.items(limit, self.seen.unwrap_or_default());
+        for item in items.iter_mut().filter(|item| self.picks.are_asked() && item.waits == Waits::ForNothing)
+        {
+            item.waits = Waits::ForPolicy;
+        }
+        items
     }
 
     /// Puts a project where recovery or a command says that it is.

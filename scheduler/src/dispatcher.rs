@@ -4,6 +4,7 @@
 //! and publishes. When a commit fails, nothing of it has happened: the clockwork is read again from the store, who
 //! asked is told so, and the ends of attempts, which cannot be asked for again, are kept and tried again.
 
+mod asking;
 mod shell;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::event::EventBus;
 use crate::hooks::Hooks;
 use crate::journal::Journals;
 use crate::lists::Lists;
+use crate::policy::{Policy, Suggestion};
 use crate::project::ProjectId;
 use crate::queue::Bounds;
 use crate::retention::{self, Retention};
@@ -64,6 +66,8 @@ pub struct Settings {
     pub max_log: u64,
     /// The plugins, if there are any.
     pub hooks: Option<Arc<dyn Hooks>>,
+    /// Who is asked what runs next, if anybody is.
+    pub policy: Option<Arc<dyn Policy>>,
     /// Who writes traces into Debian's trees; none: nobody.
     pub trace: Option<TraceSite>,
 }
@@ -109,6 +113,10 @@ pub(crate) enum Ask {
     Site(Bounds, Tool),
     /// Somebody has looked how full the file systems are.
     Space(Survey),
+    /// The policy has said which runs start next.
+    Picked(u64, Option<Vec<RunId>>),
+    /// The policy has said when a project is due again after this run.
+    Planned(ProjectId, RunId, Suggestion),
     /// Somebody asks whether anybody is there.
     Alive(oneshot::Sender<()>),
 }
@@ -149,7 +157,8 @@ impl Scheduler {
         if !ended.is_empty() {
             tracing::warn!(processes = ?ended, "ended rsync processes that an earlier server left");
         }
-        let loaded = store.load()?;
+        let mut loaded = store.load()?;
+        asking::forget_others(&mut loaded, settings.policy.as_deref());
         let tally = store.counts()?;
         let (asks, inbox) = mpsc::channel(WAITING);
         let shared = Arc::new(Shared {
@@ -279,7 +288,9 @@ impl Shared {
 
     pub(crate) fn clockwork(&self) -> Core {
         let settings = self.settings();
-        Core::new(settings.bounds, settings.tool, rand::random())
+        let policy = settings.policy.as_ref();
+        let picks = policy.is_some_and(|policy| policy.picks());
+        Core::new(settings.bounds, settings.tool, rand::random()).asking(picks, policy.is_some())
     }
 }
 

@@ -202,8 +202,19 @@ pub struct Standing {
     /// The upstreams that failed and were not seen to answer since, in the order of their failures; only of a project
     /// that has more than one.
     pub failed_upstreams: Vec<FailedUpstream>,
+    /// When it is due next, as a policy has it.
+    pub planned: Option<Planned>,
     /// What was seen of the upstream's marker before the newest good rsync began.
     pub seen: Option<Seen>,
+}
+
+/// A next time that a policy has set in place of the schedule's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Which policy.
+    pub by: String,
 }
 
 /// An upstream that failed.

@@ -187,6 +187,44 @@ impl Queue {
         }
     }
 
+    /// The first run in order that the bounds let through, if it has waited since this time; it counts as going from now
+    /// on.
+    pub(crate) fn start_next_since(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<RunId> {
+        self.reopen(now);
+        let next = self
+            .lanes
+            .first()
+            .filter(|next| self.claims.get(next).is_some_and(|claim| claim.since <= since))?;
+        self.start_this(next, now).then_some(next)
+    }
+
+    /// Starts a waiting run out of order, if the bounds let it through; it counts as going from now on.
+    pub(crate) fn start_this(&mut self, run: RunId, now: DateTime<Utc>) -> bool {
+        self.reopen(now);
+        let free =
+            self.claims.get(&run).is_some_and(|claim| matches!(self.waits(claim, now), Waits::ForNothing));
+        if free {
+            self.start(run, now);
+        }
+        free
+    }
+
+    /// The waiting runs that could start, in order, at most `limit`, and since when each waits; none while all slots are
+    /// taken.
+    pub(crate) fn startable(&mut self, limit: usize, now: DateTime<Utc>) -> Vec<(RunId, DateTime<Utc>)> {
+        self.reopen(now);
+        let free = |(_, run): &Place| {
+            let claim = self.claims.get(run)?;
+            matches!(self.waits(claim, now), Waits::ForNothing).then_some((*run, claim.since))
+        };
+        self.waiting.iter().filter_map(free).take(limit).collect()
+    }
+
+    /// How many more could be going.
+    pub(crate) fn free(&self) -> u32 {
+        u32::try_from(self.bounds.concurrent.saturating_sub(self.going.len())).unwrap_or(u32::MAX)
+    }
+
     /// Lets those hosts be looked at again that were closed up to now.
     fn reopen(&mut self, now: DateTime<Utc>) {
         while let Some((_, host)) = self.reopenings.pop_due(now) {

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Server, Upstream};
+use crate::kit::{Server, Upstream, heliostat, said, wait_for};
 
 #[test]
 fn a_plugin_that_is_refused_is_shown_with_its_reason_and_the_server_starts() {
@@ -47,4 +48,46 @@ fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
         (&plugin["state"], &plugin["calls"], &plugin["failures"]),
         (&json!("loaded"), &json!(1), &json!(1))
     );
+}
+
+/// A policy that leaves everything out but what people ask for.
+#[test]
+fn a_policy_picks_what_starts_and_its_decisions_can_be_asked_again() {
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/quiet-hours.wasm");
+    if !guest.exists() {
+        eprintln!("left out: a policy in a server, since scripts/build-guests was not run");
+        return;
+    }
+    let load = r#"plugins: (folder: "FOLDER", record: true, load: [(id: "quiet", path: "GUEST", hooks: [Policy],
+        config: {"quiet": "00:00-24:00"})]), "#;
+    let mut server = Server::start_with(load, |text, folder| {
+        text.replace("FOLDER", &folder.display().to_string()).replace("GUEST", &guest.display().to_string())
+    });
+    server.ready();
+    let upstream = Upstream::start(3);
+    server.project("night", &upstream.url("data"), &json!({"schedule": {"every": "1h"}}));
+    server.project("hand", &upstream.url("data"), &json!({}));
+    assert_eq!(server.ended(&server.sync("hand"))["state"], "succeeded");
+    let waits = wait_for("the scheduled run to be left out", || {
+        let queue = server.get("/api/v1/queue").json();
+        queue["items"].as_array()?.iter().find(|item| item["project"] == "night").cloned()
+    });
+    assert!(waits["waits"].as_str().unwrap().contains("a policy"), "{waits}");
+    let plugin: Value = server.get("/api/v1/plugins/quiet").json();
+    assert!(plugin["calls"].as_u64().unwrap() >= 2 && plugin["failures"] == 0, "{plugin}");
+    let recording = wait_for("the decisions to be recorded", || {
+        walkdir::WalkDir::new(server.data())
+            .into_iter()
+            .flatten()
+            .map(walkdir::DirEntry::into_path)
+            .find(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+    });
+    let replayed = Command::new(heliostat())
+        .args(["plugin", "replay"])
+        .arg(&guest)
+        .arg(&recording)
+        .args(["--set", "quiet=00:00-24:00"])
+        .output()
+        .unwrap();
+    assert!(replayed.status.success(), "{}", said(&replayed));
 }

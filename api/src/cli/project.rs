@@ -178,7 +178,9 @@ fn told(client: &Client, project: &Value, what: &str) -> Result<(), Failure> {
             let next = if project["next_run"].is_null() {
                 String::new()
             } else {
-                format!(", next run {}", distance(&project["next_run"]))
+                let by =
+                    project["next_by"].as_str().map(|by| format!(" (by {})", plain(by))).unwrap_or_default();
+                format!(", next run {}{by}", distance(&project["next_run"]))
             };
             say(&format!("{} is {what}: {}{next}", text(&project["id"]), text(&project["schedule_text"])))
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use plugins::{LogLine, LogSink, MemoryKv, PluginSettings, Plugins, Services, Settings};
 use scheduler::hooks::{Decision, Hooks, ProjectFacts, RunContext, RunOutcome, Status, Vote};
-use scheduler::{Counts, RunId, Trigger};
+use scheduler::{Counts, Project, RunId, Trigger};
 use tempfile::TempDir;
 
 /// The lines of all plugins.
@@ -99,6 +99,14 @@ impl Place {
             rsync_args: vec!["-a".to_owned()],
             recent: Vec::new(),
         }
+    }
+
+    /// Projects of these names.
+    pub(crate) fn projects(&self, names: &[&str]) -> Vec<Arc<Project>> {
+        let stored = include_bytes!("../../../scheduler/tests/old/1/records/project-fields");
+        let like = scheduler::record::decode_project(stored).unwrap();
+        let named = |name: &&str| Arc::new(Project { id: name.parse().unwrap(), ..like.clone() });
+        names.iter().map(named).collect()
     }
 }
 

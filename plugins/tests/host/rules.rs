@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::Edit;
 use plugins::{Candidate, Finished, Question, Settings, View, read_recording};
 use scheduler::hooks::{Decision, Hooks, Status, Verdict};
+use scheduler::policy::Policy;
 
 use crate::guests::{LOG, log, policy, post, pre, proceed};
 use crate::kit::{Place, outcome, vote};
@@ -110,8 +111,8 @@ async fn a_policys_picks_are_used_as_far_as_they_can_be_and_recorded() {
     let plugin = place.plugin("policy", &policy("", pick, "(i32.const 64)"));
     let recording = Some(place.path("decisions.jsonl"));
     let plugins = place.load_all(Settings { recording, ..place.settings(vec![plugin]) }).await;
-    assert!(plugins.has_policy());
-    assert_eq!(plugins.pick(&view()).await, Some(vec![1]));
+    assert!(plugins.picks());
+    assert_eq!(plugins.pick(&view(), &place.projects(&["a", "b"])).await, Some(vec![1]));
     let entries = read_recording(&place.path("decisions.jsonl")).unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].question, Question::Pick(view()));
@@ -123,12 +124,42 @@ async fn a_policy_that_fails_five_times_is_left_alone() {
     let plugin = place.plugin("policy", &policy("", "(unreachable)", "(i32.const 64)"));
     let plugins = place.load(vec![plugin]).await;
     for asked in 1..=5 {
-        assert_eq!(plugins.pick(&view()).await, None);
+        let picked = plugins.pick(&view(), &place.projects(&["a", "b"])).await;
+        assert_eq!(picked, Some(vec![0, 1]), "the built-in order");
         assert_eq!(plugins.list()[0].calls.calls, asked);
     }
     assert!(plugins.list()[0].resting);
-    assert_eq!(plugins.pick(&view()).await, None);
+    assert_eq!(plugins.pick(&view(), &place.projects(&["a", "b"])).await, None);
     assert_eq!(plugins.list()[0].calls.calls, 5, "it was asked while it rests");
+}
+
+#[tokio::test]
+async fn policies_are_asked_in_turn_about_their_own_projects() {
+    let place = Place::new();
+    // The list 1, 0; and the list 0.
+    let list = |picks: &[u32]| {
+        let stores = picks
+            .iter()
+            .enumerate()
+            .map(|(at, pick)| format!("(i32.store (i32.const {}) (i32.const {pick}))", 2048 + 4 * at));
+        let stores: String = stores.collect();
+        let count = picks.len();
+        format!(
+            "{stores} (i32.store (i32.const 68) (i32.const 2048)) (i32.store (i32.const 72) (i32.const {count})) (i32.const 64)"
+        )
+    };
+    let mut turns = place.plugin("turns", &policy("", &list(&[1, 0]), "(i32.const 64)"));
+    turns.projects = vec!["a".parse().unwrap(), "b".parse().unwrap()];
+    turns.order = 1;
+    let mut first = place.plugin("first", &policy("", &list(&[0]), "(i32.const 64)"));
+    first.order = 2;
+    let plugins = place.load(vec![turns, first]).await;
+    let projects = place.projects(&["c", "a", "b"]);
+    let candidate = |project: &str| Candidate { project: project.to_owned(), ..view().queue[0].clone() };
+    let three = View { queue: ["c", "a", "b"].map(candidate).to_vec(), ..view() };
+    assert_eq!(plugins.pick(&three, &projects).await, Some(vec![0]));
+    let calls = plugins.list();
+    assert_eq!((calls[0].calls.calls, calls[1].calls.calls), (1, 1));
 }
 
 #[test]

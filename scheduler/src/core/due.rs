@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Core, Effect, Entry, Step, Write};
 use crate::event::{EventKind, SkipReason};
 use crate::hooks;
+use crate::policy::Suggestion;
 use crate::project::ProjectId;
 use crate::run::{RunState, Trigger};
 use crate::schedule::{ON_TIME, Rule};
@@ -56,7 +57,9 @@ impl Core {
             // Its pause begins when that run ends.
             return;
         }
-        let scheduled = entry.project.schedule.latest_at_or_before(now, planned).unwrap_or(planned);
+        // A policy's time may be later than any that the schedule has had.
+        let newest = entry.project.schedule.latest_at_or_before(now, planned).unwrap_or(planned);
+        let scheduled = newest.max(planned);
         step.touched.insert(id.clone());
         let decision = match decide(entry, now, due, scheduled, granted) {
             Decision::Run(_) if held.is_none() && entry.active.is_some() => Decision::Skip(SkipReason::Busy),
@@ -71,12 +74,14 @@ impl Core {
             Decision::Skip(reason) => {
                 // A pause begins again from here; a calendar goes by its times.
                 entry.standing.fired = Some(if pauses { now } else { scheduled });
+                entry.standing.planned = None;
                 entry.standing.skipped += 1;
                 let kind = EventKind::ScheduleSkipped { scheduled, reason };
                 step.effects.push(Effect::Publish(id.clone(), kind));
             }
             Decision::Run(trigger) => {
                 entry.standing.fired = Some(scheduled);
+                entry.standing.planned = None;
                 match held {
                     // It looks at the upstream again, which is what this time is for.
                     Some(held) => self.requeue(now, held, step),
@@ -113,6 +118,10 @@ impl Core {
     pub(super) fn begin_anew(&mut self, now: DateTime<Utc>, id: &ProjectId, step: &mut Step) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         let pauses = matches!(entry.project.schedule.rule, Rule::Every(_));
+        // What a policy has set was set beside the schedule before.
+        if entry.standing.planned.take().is_some() && pauses {
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        }
         if !pauses {
             let has =
                 |time: DateTime<Utc>| entry.project.schedule.latest_at_or_before(time, time) == Some(time);
@@ -149,6 +158,11 @@ impl Core {
     /// Replaces a decision that a wrong clock made by one that says: up to now.
     pub(crate) fn distrust(&mut self, now: DateTime<Utc>, id: &ProjectId, step: &mut Step) {
         let Some(entry) = self.entries.get_mut(id) else { return };
+        let longest = TimeDelta::from_std(Suggestion::DELAY.1).unwrap_or(AHEAD) + AHEAD;
+        if entry.standing.planned.as_ref().is_some_and(|planned| planned.at - now > longest) {
+            entry.standing.planned = None;
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        }
         if entry.standing.fired.is_some_and(|fired| fired - now > AHEAD) {
             entry.standing.fired = Some(now);
             step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
@@ -214,6 +228,9 @@ fn next_time(entry: &Entry, now: DateTime<Utc>, held_at: Option<DateTime<Utc>>) 
     match &schedule.rule {
         _ if !entry.project.enabled => None,
         Rule::Manual => None,
+        _ if entry.active.is_none() && entry.standing.planned.is_some() => {
+            entry.standing.planned.as_ref().map(|planned| planned.at)
+        }
         Rule::Every(_) if entry.active.is_some() && held_at.is_none() => None,
         Rule::Every(pause) => {
             let last = entry.standing.last_run.as_ref().map(|last| last.ended).max(held_at);

@@ -318,13 +318,24 @@ impl Core {
             if was_active {
                 entry.active = behind;
             }
+            // The policy is asked anew.
+            let was_planned = entry.standing.planned.take().is_some();
+            if was_planned {
+                // What its schedule had meanwhile was the policy's to leave out, and is not made up for.
+                entry.standing.fired = entry.standing.fired.max(Some(now));
+            }
             note(&mut entry.standing, &run, outcome, generation, now, reason);
             step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
             let next = entry.active.filter(|_| was_active).and_then(|next| self.runs.get(&next));
             if let Some((next, since)) = next.map(|next| (next.id, next.queued.min(now))) {
                 self.enqueue(now, next, since);
             }
-            self.reschedule_pause(now, &run.project);
+            if was_planned {
+                self.reschedule(now, &run.project);
+            } else {
+                self.reschedule_pause(now, &run.project);
+            }
+            self.ask_when(now, &run, step);
         }
         step.effects.push(Effect::Publish(run.project.clone(), EventKind::RunEnded(run)));
     }

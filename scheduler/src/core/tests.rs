@@ -4,6 +4,7 @@ mod catch_up;
 mod clock;
 mod crowd;
 mod hosts;
+mod picks;
 mod renames;
 mod upstreams;
 mod wishes;
@@ -87,6 +88,8 @@ struct Bench {
     newest: Option<Start>,
     cancelled: Vec<RunId>,
     moves: Vec<(ProjectId, Relocation)>,
+    questions: Vec<(u64, Question)>,
+    plans: Vec<Plan>,
     answers: Vec<Result<Answer, Refusal>>,
 }
 
@@ -101,6 +104,8 @@ impl Bench {
             newest: None,
             cancelled: Vec::new(),
             moves: Vec::new(),
+            questions: Vec::new(),
+            plans: Vec::new(),
             answers: Vec::new(),
         }
     }
@@ -131,6 +136,8 @@ impl Bench {
                     self.started.push(start.run);
                     self.newest = Some(*start);
                 }
+                Effect::Pick(number, question) => self.questions.push((number, *question)),
+                Effect::Plan(plan) => self.plans.push(*plan),
                 Effect::Cancel(run) => self.cancelled.push(run),
                 Effect::Answer(_, answer) => self.answers.push(*answer),
                 Effect::Move(id, relocation) => self.moves.push((id, relocation)),

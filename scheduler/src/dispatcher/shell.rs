@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::asking;
 use super::work::{self, Ended};
 use super::{Ask, Shared};
 use crate::core::{Answer, Core, Effect, Input, Refusal, Step, Ticket, Write};
@@ -177,6 +178,8 @@ impl Shell {
                 Input::Command { ticket, command }
             }
             Ask::Site(bounds, tool) => Input::Site(bounds, tool),
+            Ask::Picked(number, runs) => Input::Picked(number, runs),
+            Ask::Planned(project, run, suggestion) => Input::Planned(project, run, suggestion),
             Ask::Space(survey) => {
                 self.resurveyed = true;
                 Input::Space(survey, self.shared.settings().reserve)
@@ -217,6 +220,8 @@ impl Shell {
                         unmoved.insert(id, error.to_string());
                     }
                 },
+                Effect::Pick(number, question) => asking::pick(&self.shared, number, *question),
+                Effect::Plan(plan) => asking::plan(&self.shared, *plan),
                 Effect::Start(start) => {
                     let token = CancellationToken::new();
                     self.going.insert(start.run, token.clone());

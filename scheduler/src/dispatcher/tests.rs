@@ -39,6 +39,7 @@ async fn killed_before_the_move(folder: &Path) -> Settings {
         max_log: 1 << 20,
         reserve: crate::disk::Reserve::default(),
         hooks: None,
+        policy: None,
         trace: None,
     }
 }

@@ -10,6 +10,8 @@ use crate::disk::DiskId;
 pub enum Waits {
     /// It is its turn; it starts at once.
     ForNothing,
+    /// Nothing holds it up but a policy, which is being asked or has left it out for now.
+    ForPolicy,
     /// As many runs are going as may.
     ForSlot {
         /// How many that is.
@@ -54,6 +56,7 @@ impl std::fmt::Display for Waits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ForNothing => write!(f, "it is next"),
+            Self::ForPolicy => write!(f, "a policy has other runs start first (for an hour at most)"),
             Self::ForSlot { bound } => write!(f, "all {bound} slots are taken (rsync.concurrent)"),
             Self::ForHost { host, bound } => {
                 write!(f, "{bound} at once from {host} are going already (rsync.per_host, rsync.hosts)")

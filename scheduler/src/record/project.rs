@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::freshness::{FreshnessRecord, SeenRecord};
 use super::schedule::ScheduleRecord;
 use super::{RecordError, parse};
-use crate::project::{FailedUpstream, Guard, LastRun, Project, Repository, Standing, Upstream};
+use crate::project::{FailedUpstream, Guard, LastRun, Planned, Project, Repository, Standing, Upstream};
 use crate::publish::{Publish, Together};
 use crate::relocation::Relocation;
 
@@ -136,7 +136,15 @@ pub(super) struct StandingRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed_upstreams: Vec<FailedRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned: Option<PlannedRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     seen: Option<SeenRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlannedRecord {
+    at: DateTime<Utc>,
+    by: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -331,6 +339,7 @@ impl From<&Standing> for StandingRecord {
             skipped: standing.skipped,
             size_bytes: standing.size_bytes,
             files: standing.files,
+            planned: standing.planned.clone().map(|Planned { at, by }| PlannedRecord { at, by }),
             seen: standing.seen.as_ref().map(SeenRecord::from),
             unclean_since: standing.unclean_since,
             moving: standing
@@ -366,6 +375,7 @@ impl TryFrom<StandingRecord> for Standing {
             skipped: record.skipped,
             size_bytes: record.size_bytes,
             files: record.files,
+            planned: record.planned.map(|PlannedRecord { at, by }| Planned { at, by }),
             seen: record.seen.map(Into::into),
             unclean_since: record.unclean_since,
             failed_upstreams: record.failed_upstreams.into_iter().map(FailedUpstream::from).collect(),

@@ -12,6 +12,7 @@ use engine::rsyncd::{Module, Rsyncd};
 use engine::{Engine, Limits, Options, RetryPolicy, Source};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
+use scheduler::policy::Policy;
 use scheduler::retention::Retention;
 use scheduler::{
     Answer, Bounds, CatchUp, Command, Guard, Hooks, Project, Rule, Run, RunId, Schedule, Scheduler, Settings,
@@ -30,6 +31,11 @@ pub(crate) struct Site {
 impl Site {
     /// An upstream with some files, and these plugins.
     pub(crate) async fn new(hooks: Option<Arc<dyn Hooks>>) -> Self {
+        Self::with(hooks, None).await
+    }
+
+    /// The same, with this policy.
+    pub(crate) async fn with(hooks: Option<Arc<dyn Hooks>>, policy: Option<Arc<dyn Policy>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let tree = root.join("upstream");
@@ -50,10 +56,21 @@ impl Site {
             max_log: 1 << 20,
             reserve: scheduler::disk::Reserve::default(),
             hooks,
+            policy,
             trace: None,
         };
         let scheduler = start(&settings).await;
         Self { scheduler, upstream, folder }
+    }
+
+    /// Stops, and starts again with this policy.
+    pub(crate) async fn restart(self, policy: Option<Arc<dyn Policy>>) -> Self {
+        let Self { scheduler, upstream, folder } = self;
+        let settings = Settings { policy, ..scheduler.settings() };
+        scheduler.stop().await;
+        // Its store is locked until it is gone.
+        drop(scheduler);
+        Self { scheduler: start(&settings).await, upstream, folder }
     }
 
     /// A path below the tree that the daemon serves.
@@ -184,4 +201,17 @@ async fn start(settings: &Settings) -> Scheduler {
 
 fn guardian() -> Vec<OsString> {
     vec![env!("CARGO_BIN_EXE_scheduler-guardian").into()]
+}
+
+/// Waits until there is something, and fails with what it was waiting for.
+pub(crate) async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = found() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("gave up waiting for {what}"))
 }

@@ -5,3 +5,4 @@
 mod guard;
 mod hooks;
 mod kit;
+mod policy;

@@ -13,7 +13,7 @@ use scheduler::{
 };
 
 use crate::disk::Disk;
-use crate::script::CALENDARS;
+use crate::script::calendar;
 
 /// What is wrong, in one sentence.
 pub(crate) type Violation = String;
@@ -162,7 +162,14 @@ impl Ledger {
                 ))
             };
             let pauses = matches!(project.schedule.rule, Rule::Every(_));
+            let planned = |write: &Write| match write {
+                Write::Standing(of, standing) => of == id && standing.planned.is_some(),
+                _ => false,
+            };
+            // A policy's times are on no calendar, and what it leaves out is nobody's.
+            let by_policy = before.planned.is_some() || commit.writes.iter().any(planned);
             match (runs, skips) {
+                ([], 0) if by_policy => {}
                 ([], 0) if old.is_some() && after.fired != old && !Self::looks_again(id, commit) => {
                     return wrong("a lost decision");
                 }
@@ -192,7 +199,8 @@ impl Ledger {
             if !pauses && old.is_some() && after.fired < old {
                 return wrong("a key that goes back");
             }
-            if let (Some((period, offset)), Some(run)) = (calendar(&project.schedule.rule), runs.first()) {
+            let times = calendar(&project.schedule.rule).filter(|_| !by_policy);
+            if let (Some((period, offset)), Some(run)) = (times, runs.first()) {
                 let time = run.scheduled.unwrap_or_default().timestamp();
                 if (time - offset) % period != 0 {
                     return wrong("a time that the calendar does not have");
@@ -403,6 +411,13 @@ impl Ledger {
             if now < noticed + jitter {
                 continue;
             }
+            if let Some(planned) = &disk.standings[id].planned {
+                // As long as nothing has happened, the calendar waits for it.
+                if planned.at < now - jitter {
+                    return Err(format!("{id} has lost {planned:?} at {now}"));
+                }
+                continue;
+            }
             let begun = (now - jitter).timestamp();
             let newest = DateTime::from_timestamp(begun - (begun - offset).rem_euclid(period), 0).unwrap();
             let counts = self.since.get(id).is_some_and(|since| newest > *since);
@@ -425,12 +440,6 @@ impl Ledger {
         *self.epoch.entry(id.clone()).or_default() += 1;
         self.since.insert(id.clone(), now);
     }
-}
-
-/// The period and offset of a calendar.
-fn calendar(rule: &Rule) -> Option<(i64, i64)> {
-    let Rule::Cron(cron) = rule else { return None };
-    CALENDARS.iter().find(|(text, ..)| *text == cron.text()).map(|(_, period, offset)| (*period, *offset))
 }
 
 fn outcome(run: &Run) -> Option<Outcome> {

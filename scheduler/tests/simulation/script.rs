@@ -12,6 +12,7 @@ use rand::seq::IndexedRandom;
 use scheduler::core::Input;
 use scheduler::cron::CronText;
 use scheduler::guard::Amount;
+use scheduler::policy::Suggestion;
 use scheduler::run::{AttemptEnd, AttemptExit, Ending, Plan, Told};
 use scheduler::{Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rule, RunId, Schedule};
 
@@ -19,7 +20,7 @@ use scheduler::{Bounds, CatchUp, Command, Counts, Guard, Project, ProjectId, Rul
 const PROJECTS: usize = 6;
 
 /// The calendars: a cron text, its period and the offset of its first time of the day, in seconds.
-pub(crate) const CALENDARS: [(&str, i64, i64); 4] = [
+const CALENDARS: [(&str, i64, i64); 4] = [
     ("*/5 * * * *", 300, 0),
     ("*/10 * * * *", 600, 0),
     ("0 * * * *", 3600, 0),
@@ -208,4 +209,22 @@ pub(crate) fn pass(random: &mut SmallRng, now: DateTime<Utc>, wake: Option<DateT
         _ => -365 * 86_400,
     };
     TimeDelta::seconds(seconds)
+}
+
+/// What a policy that means no good says: anything, some of it twice, or nothing.
+pub(crate) fn picks(random: &mut SmallRng, runs: &[RunId]) -> Option<Vec<RunId>> {
+    let some = |random: &mut SmallRng| runs[random.random_range(0..runs.len())];
+    let count = random.random_range(0..=runs.len());
+    random.random_bool(0.9).then(|| (0..count).map(|_| some(random)).collect())
+}
+
+/// When a project is due again, as such a policy has it.
+pub(crate) fn suggestion(random: &mut SmallRng) -> Suggestion {
+    Suggestion { by: "policy".to_owned(), delay: Duration::from_secs(random.random_range(0..2_000_000)) }
+}
+
+/// The period and offset of a calendar.
+pub(crate) fn calendar(rule: &Rule) -> Option<(i64, i64)> {
+    let Rule::Cron(cron) = rule else { return None };
+    CALENDARS.iter().find(|(text, ..)| *text == cron.text()).map(|(_, period, offset)| (*period, *offset))
 }

@@ -53,6 +53,8 @@ pub(crate) struct World {
     carried: Step,
     /// What the clock showed when that was decided.
     carried_at: Option<DateTime<Utc>>,
+    /// What the policy says, which has not been heard yet.
+    said: Vec<Input>,
     stopping: bool,
     calm: bool,
     fault: Fault,
@@ -77,6 +79,7 @@ impl World {
             unsaved: Vec::new(),
             carried: Step::default(),
             carried_at: None,
+            said: Vec::new(),
             stopping: false,
             calm: false,
             fault,
@@ -108,7 +111,7 @@ impl World {
         live.sort();
         let commands: Vec<Command> =
             (0..self.random.random_range(0..3)).map(|_| script::command(&mut self.random, &live)).collect();
-        let mut inputs = Vec::new();
+        let mut inputs = self.heard();
         if self.random.random_bool(0.02) {
             self.bounds = script::bounds(&mut self.random);
             let (bounds, tool) = self.fault.site(&self.bounds);
@@ -142,7 +145,8 @@ impl World {
             let wake = self.core.next_wake();
             let pass = wake.map_or(TimeDelta::minutes(1), |wake| (wake - self.now).max(TimeDelta::zero()));
             self.let_pass(pass, wake);
-            self.round(ends, approvals, Vec::new())?;
+            let said = self.heard();
+            self.round(ends, approvals, said)?;
         }
         self.ledger.is_at_rest()
     }
@@ -255,6 +259,11 @@ impl World {
         Ok(())
     }
 
+    /// What the policy has said, unless it still thinks.
+    fn heard(&mut self) -> Vec<Input> {
+        if self.random.random_bool(0.7) { std::mem::take(&mut self.said) } else { Vec::new() }
+    }
+
     fn act(&mut self, effects: Vec<Effect>) -> Result<(), Violation> {
         for effect in effects {
             match effect {
@@ -274,6 +283,14 @@ impl World {
                     if let Some(process) = self.processes.get_mut(&run) {
                         process.stopped = true;
                     }
+                }
+                Effect::Pick(number, question) => {
+                    let said = script::picks(&mut self.random, &question.runs);
+                    self.said.push(Input::Picked(number, said));
+                }
+                Effect::Plan(plan) => {
+                    let said = script::suggestion(&mut self.random);
+                    self.said.push(Input::Planned(plan.project.id.clone(), plan.run, said));
                 }
                 Effect::Move(..) | Effect::Answer(..) | Effect::Publish(..) | Effect::Announce(_) => {}
             }
@@ -373,5 +390,6 @@ impl World {
 
 fn clockwork(bounds: &Bounds, fault: Fault, random: &mut SmallRng) -> Core {
     let (bounds, tool) = fault.site(bounds);
-    Core::new(bounds, tool, random.random())
+    let asks = random.random();
+    Core::new(bounds, tool, random.random()).asking(asks, true)
 }

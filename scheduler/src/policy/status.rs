@@ -1,9 +1,13 @@
 //! How a status is written in a recording: its word, and its number where it has one.
 
-use scheduler::hooks::Status;
+use crate::hooks::Status;
 use serde::{Deserialize, Deserializer, Serializer};
 
-pub(crate) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes it.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
     let word = match status {
         Status::Succeeded => "succeeded",
         Status::Unchanged => "unchanged",
@@ -21,7 +25,11 @@ pub(crate) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result
     serializer.serialize_str(word)
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+/// Reads it; a word that is not known is one of ours.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
     let text = String::deserialize(deserializer)?;
     let (word, number) = text.split_once(' ').unwrap_or((&text, ""));
     Ok(match (word, number.parse()) {
