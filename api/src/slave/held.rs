@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use scheduler::{ProjectId, Run, RunId, RunState};
+use scheduler::{Outcome, ProjectId, Run, RunId, RunState};
 use serde::{Deserialize, Serialize};
 
 use super::SlaveError;
@@ -136,7 +136,9 @@ impl Held {
         if let Some(heir) = heir {
             item.targets.entry(heir.to_string()).or_insert_with(|| target.clone());
         }
-        if outcome.is_good() && target.stage {
+        // What stands below a folder whose place a file still has comes with the rest only.
+        let is_fetched = outcome.is_good() || *outcome == Outcome::Partial;
+        if is_fetched && target.stage {
             item.staged = Some(target.clone());
         } else if outcome.is_good()
             && item.held.as_ref().is_none_or(|held| held.created != target.created || *held != *target)

@@ -139,10 +139,12 @@ impl Remote {
     }
 }
 
-/// How files are fetched that are not to be seen as new yet: nothing that is there changes or goes.
+/// How files are fetched that are not to be seen as new yet: nothing that is there changes or goes. Folders get their times
+/// with the rest: where a file still stands, rsync would give it the time of the folder that is to take its place.
 pub(super) fn staging(index: &[String]) -> Option<Options> {
     let left_out: Vec<String> = index.iter().map(|pattern| format!("--exclude={pattern}")).collect();
-    Options::new(&["-aH".to_owned(), "--ignore-existing".to_owned()], &left_out, "").ok()
+    let basic = ["-aH", "--ignore-existing", "--omit-dir-times"].map(str::to_owned);
+    Options::new(&basic, &left_out, "").ok()
 }
 
 /// How files are compared whose size and time do not tell that they differ.

@@ -5,6 +5,7 @@ use std::fs;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::by_change::missing;
 use super::{current, held, master, public, slave, sync};
 use crate::http::Watcher;
 use crate::kit::{Server, Upstream, fingerprint, wait_for};
@@ -134,5 +135,37 @@ fn a_way_to_publish_that_cannot_be_read_is_named() {
             "{}",
             answer.text
         );
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_put_in_place_with_the_rest_and_changes_nothing_before() {
+    let (master, upstream) = (master(), Upstream::start(6));
+    let place = |name: &str| upstream.tree().join("d00").join(name);
+    for (one, other) in [("full", "other-full"), ("empty", "other-empty")] {
+        fs::write(place(one), one).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(place(one))
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
+        fs::hard_link(place(one), place(other)).unwrap();
+    }
+    let dest = master.project("p", &upstream.url("data"), &json!({"publish": "together"}));
+    sync(&master, "p");
+    let slave = slave(&master.url(""), "one");
+    current(&master, "one", "p");
+    // Only one at a time: what cannot be fetched of the one must not hide what was done to the other.
+    for (number, name) in ["empty", "full"].into_iter().enumerate() {
+        fs::remove_file(place(name)).unwrap();
+        fs::create_dir(place(name)).unwrap();
+        if name == "full" {
+            fs::write(place(name).join("inside"), "new").unwrap();
+        }
+        sync(&master, "p");
+        let held = current(&master, "one", "p");
+        assert_eq!(held["generation"], number + 2, "the deadline is an hour away: {held}");
+        assert_eq!(missing(&dest, &public(&slave, "p")), "", "{name}");
     }
 }
