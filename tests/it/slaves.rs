@@ -78,7 +78,17 @@ fn sync(master: &Server, project: &str) -> Value {
     let run = master.sync(project);
     let ended = master.ended(&run);
     assert!(matches!(ended["state"].as_str(), Some("succeeded" | "unchanged")), "{ended}");
+    counted(master, project, &ended);
     ended
+}
+
+/// Waits until everybody sees the generation that a run made: a run is recorded a moment before the picture shows it, and
+/// until then a slave is still current with the one before.
+fn counted(master: &Server, project: &str, run: &Value) {
+    let path = format!("/api/v1/projects/{project}");
+    wait_for("a generation to be seen", || {
+        (master.get(&path).json()["generation"].as_u64() >= run["generation"].as_u64()).then_some(())
+    });
 }
 
 fn runs(slave: &Server, project: &str) -> Vec<Value> {

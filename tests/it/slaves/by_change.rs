@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{current, master, public, runs, slave, sync};
+use super::{counted, current, master, public, runs, slave, sync};
 use crate::kit::{Server, Upstream};
 
 /// How many generations a history has.
@@ -143,10 +143,17 @@ fn random_histories_of_projects_that_delete_last_come_out_the_same() {
     histories(ROUNDS / 3, &json!({"options": options}));
 }
 
+/// Each generation comes in two parts, of which the first must leave alone what is there.
+#[test]
+fn random_histories_of_slaves_that_publish_together_come_out_the_same() {
+    histories(ROUNDS / 3, &json!({"publish": "together"}));
+}
+
 /// A sync that ends well. Where deletions come last, a full folder gives way to a file in the next run only.
 fn settle(master: &Server) {
     let good = (0..4).any(|_| {
         let run = master.ended(&master.sync("p"));
+        counted(master, "p", &run);
         matches!(run["state"].as_str(), Some("succeeded" | "unchanged"))
     });
     assert!(good, "no run of the master ended well");
