@@ -249,7 +249,7 @@ pub fn main() -> ExitCode {
         Command::Demo { keep, seconds } => return crate::demo::main(keep, seconds),
         Command::Config(command) => config::run(command),
         Command::Import(command) => import::run(&command, cli.connection.output),
-        Command::Plugin(command) => plugin::run(&command, cli.connection.output),
+        Command::Plugin(command) => plugin::run(&command, &cli.connection),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => manual(&command),
         Command::Client(command) => client(&cli.connection, command),

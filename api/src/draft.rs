@@ -6,6 +6,7 @@
 
 pub(crate) mod fields;
 mod freshness;
+mod hooks;
 mod publish;
 mod schedule;
 mod source;
@@ -43,6 +44,8 @@ pub struct Defaults {
     pub guard: Guard,
     /// The commands that a source can name.
     pub commands: Vec<String>,
+    /// The plugins that a project can name.
+    pub plugins: Vec<String>,
 }
 
 /// What the server writes and a client may send back.
@@ -126,9 +129,7 @@ pub fn project(
     let fan_out = fields.bool("fan_out").unwrap_or(true);
     let publish = publish::read(&mut fields);
     let freshness = freshness::read(&mut fields);
-    if fields.take("hooks").is_some_and(|hooks| hooks.as_array().is_none_or(|hooks| !hooks.is_empty())) {
-        fields.error("hooks", "no plugin is loaded: leave the list empty");
-    }
+    let hooks = hooks::read(&mut fields, &defaults.plugins);
     fields.pass_over(&READ_ONLY);
     fields.pass_over(&READ_ONLY_IN_FULL);
     // What the API of 2014 was given holds for as long as it says where the tree is.
@@ -155,6 +156,7 @@ pub fn project(
         place,
         options,
         stages,
+        hooks,
         schedule,
         retry,
         timeout,

@@ -169,6 +169,19 @@ impl PluginView {
         &self.id
     }
 
+    /// Whether any file of it is in use.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.sha256.is_some()
+    }
+
+    /// Calls, failures, and seconds of all calls, since the start.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "no plugin is asked 2^52 times")]
+    pub fn account(&self) -> (f64, f64, f64) {
+        (self.calls as f64, self.failures as f64, self.seconds)
+    }
+
     fn of(report: Report) -> Self {
         let Report { settings, shape, refused, last_error, resting, reloads, calls } = report;
         let state = match (&shape, &refused) {

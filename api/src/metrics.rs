@@ -21,6 +21,7 @@ use scheduler::{ProjectId, RunId, RunState, Scheduler, StoreError};
 
 use crate::alerts;
 use crate::app::App;
+use crate::host::PluginView;
 use crate::view;
 use projects::{Last, projects};
 use text::Text;
@@ -56,6 +57,7 @@ impl Metrics {
             nodes::nodes(&mut text, scheduler, slaves);
         }
         tally::tally(&mut text, scheduler);
+        plugins(&mut text, app);
         self.traffic.write(&mut text);
         Ok(text.finish())
     }
@@ -70,6 +72,20 @@ fn site(text: &mut Text, scheduler: &Scheduler, started: DateTime<Utc>) {
     let running = board.runs().iter().filter(|run| run.state == RunState::Running).count();
     text.family("heliostat_runs_running").sample(&[], running);
     text.family("heliostat_runs_running_limit").sample(&[], scheduler.settings().bounds.concurrent);
+}
+
+fn plugins(text: &mut Text, app: &App) {
+    let plugins = app.host.list();
+    let mut each = |name: &'static str, value: fn(&PluginView) -> f64| {
+        text.family(name);
+        for plugin in &plugins {
+            text.sample(&[("plugin", plugin.id())], value(plugin));
+        }
+    };
+    each("heliostat_plugin_loaded", |plugin| f64::from(u8::from(plugin.is_loaded())));
+    each("heliostat_plugin_calls_total", |plugin| plugin.account().0);
+    each("heliostat_plugin_failures_total", |plugin| plugin.account().1);
+    each("heliostat_plugin_call_seconds_total", |plugin| plugin.account().2);
 }
 
 fn alerts(text: &mut Text, app: &App) {

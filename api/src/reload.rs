@@ -200,6 +200,7 @@ fn defaults(config: &Config) -> Defaults {
         timeout,
         stall,
         commands,
+        plugins: config.plugins.load.iter().map(|plugin| plugin.id.clone()).collect(),
         guard: Guard { max_delete_percent: guard.max_delete_percent, max_delete: guard.max_delete },
     }
 }

@@ -128,6 +128,7 @@ impl Context {
             host: host.clone(),
             dest: dest.clone(),
             labels: labels.clone(),
+            hooks: Vec::new(),
             generation: *generation,
             size_bytes: *size_bytes,
             files: *files,

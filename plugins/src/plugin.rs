@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use scheduler::hooks::{Decision, RunContext, RunOutcome, Verdict};
+use scheduler::project::ProjectHook;
 use scheduler::{ProjectId, RunId};
 use tokio::sync::Semaphore;
 
@@ -90,6 +91,8 @@ struct Subject {
     run: Option<RunId>,
     dest: Option<std::path::PathBuf>,
     frozen: Option<u64>,
+    /// The project's own settings for its plugins.
+    hooks: Vec<ProjectHook>,
 }
 
 impl Plugin {
@@ -259,7 +262,7 @@ impl Plugin {
     }
 
     fn state(&self, around: &Surroundings, subject: &Subject) -> State {
-        let Subject { project, run, dest, frozen } = subject;
+        let Subject { project, run, dest, frozen, hooks } = subject;
         let caller = Caller { plugin: Arc::clone(&self.name), project: project.clone(), run: *run };
         let kv = Kv::new(
             Arc::clone(&around.kv),
@@ -270,7 +273,10 @@ impl Plugin {
         );
         let mut config = self.settings.config.clone();
         let own = project.as_ref().and_then(|project| self.settings.project_config.get(project));
-        config.extend(own.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        let named = hooks.iter().find(|hook| *hook.plugin == *self.name).map(|hook| &hook.config);
+        for more in own.into_iter().chain(named) {
+            config.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
         State {
             quota: Quota::new(self.settings.limits.memory_mib),
             log: Log::new(Arc::clone(&around.log), caller, self.settings.limits.log_lines),
@@ -287,7 +293,7 @@ impl Plugin {
 
 impl Subject {
     fn nobody() -> Self {
-        Self { project: None, run: None, dest: None, frozen: None }
+        Self { project: None, run: None, dest: None, frozen: None, hooks: Vec::new() }
     }
 
     fn of(context: &RunContext) -> Self {
@@ -297,6 +303,7 @@ impl Subject {
             run: Some(context.run),
             dest: Some(project.dest.clone()),
             frozen: None,
+            hooks: project.hooks.clone(),
         }
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scheduler::hooks::Answering;
-use scheduler::hooks::{Decision, Hooks, RunContext, RunOutcome, Verdict, Vote, When};
+use scheduler::hooks::{Decision, Hooks, ProjectFacts, RunContext, RunOutcome, Verdict, Vote, When};
 use scheduler::policy::{Policy, Suggestion};
+use scheduler::project::ProjectHook;
 use scheduler::{Project, ProjectId};
 
 use crate::call::CallError;
@@ -163,12 +164,38 @@ impl Plugins {
         }
     }
 
-    /// Those that are asked about this project, in the order of asking.
-    fn asked<'a>(&'a self, context: &'a RunContext, part: Part) -> impl Iterator<Item = &'a Plugin> {
-        let facts = &context.project;
-        self.all
-            .iter()
-            .filter(move |plugin| plugin.has(part) && means(&plugin.settings, &facts.id, &facts.labels))
+    /// Those that are asked about this project, in the order of asking, each with what the project itself says of it.
+    fn asked<'a>(
+        &'a self,
+        facts: &'a ProjectFacts,
+        when: When,
+    ) -> Vec<(&'a Plugin, Option<&'a ProjectHook>)> {
+        let own = |plugin: &Plugin| facts.hooks.iter().find(|hook| hook.plugin == plugin.settings.id);
+        let part = part(when);
+        let meant = |plugin: &'a Plugin| match own(plugin) {
+            Some(hook) if hook.is_asked(when) => Some((plugin, Some(hook))),
+            Some(_) => None,
+            None => means(&plugin.settings, &facts.id, &facts.labels).then_some((plugin, None)),
+        };
+        let mut asked: Vec<_> = self.all.iter().filter(|plugin| plugin.has(part)).filter_map(meant).collect();
+        asked.sort_by_key(|(plugin, own)| own.and_then(|own| own.order).unwrap_or(plugin.settings.order));
+        asked
+    }
+}
+
+fn part(when: When) -> Part {
+    match when {
+        When::PreSync => Part::PreSync,
+        When::PostSync => Part::PostSync,
+    }
+}
+
+/// The project's word on failures, else the configuration's.
+fn failing(own: Option<&ProjectHook>, configured: FailurePolicy) -> FailurePolicy {
+    match own.and_then(|own| own.closed) {
+        Some(true) => FailurePolicy::Closed,
+        Some(false) => FailurePolicy::Open,
+        None => configured,
     }
 }
 
@@ -219,23 +246,28 @@ fn concerns(plugin: &Plugin, id: &ProjectId, project: &Project) -> bool {
 
 impl Hooks for Plugins {
     fn concerns(&self, project: &Project, when: When) -> bool {
-        let part = match when {
-            When::PreSync => Part::PreSync,
-            When::PostSync => Part::PostSync,
+        let own = |plugin: &Plugin| project.hooks.iter().find(|hook| hook.plugin == plugin.settings.id);
+        let asked = |plugin: &Plugin| match own(plugin) {
+            Some(hook) => hook.is_asked(when),
+            None => concerns(plugin, &project.id, project),
         };
-        self.all.iter().any(|plugin| plugin.has(part) && concerns(plugin, &project.id, project))
+        self.all.iter().any(|plugin| plugin.has(part(when)) && asked(plugin))
+    }
+
+    fn knows(&self, plugin: &str) -> bool {
+        self.all.iter().any(|known| known.settings.id == plugin)
     }
 
     fn pre_sync<'a>(&'a self, context: &'a RunContext) -> Answering<'a, Vec<Vote<Decision>>> {
         Box::pin(async move {
             let mut votes = Vec::new();
-            for plugin in self.asked(context, Part::PreSync) {
+            for (plugin, own) in self.asked(&context.project, When::PreSync) {
                 let (answer, took) = timed(plugin.pre_sync(&self.around, context)).await;
                 let vote = vote(
                     plugin,
                     answer,
                     took,
-                    plugin.settings.failure.pre,
+                    failing(own, plugin.settings.failure.pre),
                     Decision::Proceed,
                     Decision::Veto,
                 );
@@ -256,13 +288,13 @@ impl Hooks for Plugins {
     ) -> Answering<'a, Vec<Vote<Verdict>>> {
         Box::pin(async move {
             let mut votes = Vec::new();
-            for plugin in self.asked(context, Part::PostSync) {
+            for (plugin, own) in self.asked(&context.project, When::PostSync) {
                 let (answer, took) = timed(plugin.post_sync(&self.around, context, outcome)).await;
                 votes.push(vote(
                     plugin,
                     answer,
                     took,
-                    plugin.settings.failure.post,
+                    failing(own, plugin.settings.failure.post),
                     Verdict::Accept,
                     Verdict::Reject,
                 ));

@@ -168,6 +168,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         password: None,
         upstreams: Vec::new(),
         stages: None,
+        hooks: Vec::new(),
         dest: format!("/d/{id}").into(),
         place: format!("/d/{id}").into(),
         options: Options::default(),

@@ -29,6 +29,9 @@ pub trait Hooks: Send + Sync + fmt::Debug {
     /// Whether anybody of this project is asked here; when not, nothing is gathered for it.
     fn concerns(&self, project: &Project, when: When) -> bool;
 
+    /// Whether there is a plugin of this name, loaded or not.
+    fn knows(&self, plugin: &str) -> bool;
+
     /// Asked before each attempt. One vote for each hook that was asked, in the order of asking; who asks stops at the
     /// first that is not to proceed.
     fn pre_sync<'a>(&'a self, context: &'a RunContext) -> Answering<'a, Vec<Vote<Decision>>>;

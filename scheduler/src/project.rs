@@ -3,6 +3,7 @@
 //! [`Project`] is what a person decided; [`Standing`] is what its runs have found. They are stored apart, so that a
 //! run that ends never overwrites a setting, and a changed setting never forgets history.
 
+mod hooks;
 mod stages;
 
 use std::borrow::Borrow;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use engine::{Attempt, Limits, Options, RetryPolicy, Secret, Source};
 
+pub use hooks::ProjectHook;
 pub use stages::Repository;
 
 use crate::core::Commands;
@@ -54,6 +56,8 @@ pub struct Project {
     pub options: Options,
     /// Whether it is brought in two stages, the index last.
     pub stages: Option<Repository>,
+    /// The plugins that it names itself.
+    pub hooks: Vec<ProjectHook>,
     /// When it is due.
     pub schedule: Schedule,
     /// How often and how fast a failed attempt is tried again.

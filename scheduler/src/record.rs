@@ -12,6 +12,7 @@ mod freshness;
 mod hold;
 mod member;
 mod project;
+mod project_hook;
 mod run;
 mod schedule;
 

@@ -50,6 +50,45 @@ fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
     );
 }
 
+#[test]
+fn a_project_names_a_plugin_that_is_configured_for_others_and_must_have_its_answer() {
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/c-hold-file.wasm");
+    if !guest.exists() {
+        eprintln!("left out: a plugin that a project names, since scripts/build-guests was not run");
+        return;
+    }
+    let load = r#"plugins: (folder: "FOLDER", load: [(id: "hold", path: "GUEST", projects: ["other"],
+        grants: (dest_read: ["hold"]), config: {"file": "hold"})]), "#;
+    let mut server = Server::start_with(load, |text, folder| {
+        text.replace("FOLDER", &folder.display().to_string()).replace("GUEST", &guest.display().to_string())
+    });
+    server.ready();
+    let upstream = Upstream::start(3);
+    let wrong = json!({"id": "q", "source": upstream.url("data"), "dest": server.path("q"), "hooks": [{"plugin": "x"}]});
+    let wrong = server.post("/api/v1/projects", &wrong);
+    assert!(wrong.status == 422 && wrong.text.contains("it names hold"), "{}", wrong.text);
+    server.project("p", &upstream.url("data"), &json!({}));
+    assert_eq!(server.ended(&server.sync("p"))["hooks"], json!([]));
+    // Its file is not granted under that name, and here it must agree.
+    let hooks = json!({"hooks": [{"plugin": "hold", "failure": "closed", "config": {"file": "elsewhere"}}]});
+    let patch = |server: &Server, body: &Value| {
+        server.send(server.request(reqwest::Method::PATCH, "/api/v1/projects/p").json(body))
+    };
+    let changed = patch(&server, &hooks);
+    assert_eq!(changed.json()["hooks"][0]["config"], json!({"file": "elsewhere"}), "{}", changed.text);
+    server.kill();
+    server.launch();
+    let ended = server.ended(&server.sync("p"));
+    assert_eq!(
+        (&ended["state"], &ended["hooks"][0]["decision"]),
+        (&json!("failed"), &json!("veto")),
+        "{ended}"
+    );
+    let open = json!({"hooks": [{"plugin": "hold", "on": ["post-sync"]}]});
+    assert_eq!(patch(&server, &open).status, 200);
+    assert_eq!(server.ended(&server.sync("p"))["hooks"], json!([]));
+}
+
 /// A policy that leaves everything out but what people ask for.
 #[test]
 fn a_policy_picks_what_starts_and_its_decisions_can_be_asked_again() {
@@ -75,6 +114,17 @@ fn a_policy_picks_what_starts_and_its_decisions_can_be_asked_again() {
     assert!(waits["waits"].as_str().unwrap().contains("a policy"), "{waits}");
     let plugin: Value = server.get("/api/v1/plugins/quiet").json();
     assert!(plugin["calls"].as_u64().unwrap() >= 2 && plugin["failures"] == 0, "{plugin}");
+    let listed = server.command(&["plugin", "list"]);
+    assert!(said(&listed).contains("quiet") && said(&listed).contains("loaded"), "{}", said(&listed));
+    let metrics = server.get("/metrics").text;
+    assert!(metrics.contains(r#"heliostat_plugin_loaded{plugin="quiet"} 1"#), "{metrics}");
+    let run = server.get("/api/v1/projects/hand/runs").json()["items"][0]["id"].as_str().unwrap().to_owned();
+    let file = guest.to_str().unwrap();
+    let set = ["--set", "quiet=00:00-24:00"];
+    let tried =
+        server.command(&[&["plugin", "test", file, "--hook", "pre-sync", "--run", &run][..], &set].concat());
+    // It was started by hand, which counts at any hour.
+    assert!(tried.status.success() && said(&tried).contains("proceed"), "{}", said(&tried));
     let recording = wait_for("the decisions to be recorded", || {
         walkdir::WalkDir::new(server.data())
             .into_iter()

@@ -2,13 +2,15 @@
 
 mod check;
 mod new;
+mod server;
 mod trial;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::Output;
+use super::Connection;
+use super::client::Client;
 use super::failure::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +26,9 @@ pub(super) enum PluginCommand {
         #[arg(long, value_name = "PATH")]
         sdk: Option<PathBuf>,
     },
+    /// List the server's plugins: what is loaded, what each may, and how its calls went
+    #[command(after_help = "Example: heliostat plugin list")]
+    List,
     /// Say what a plugin is and needs, or why a server would refuse it
     #[command(
         after_help = "Example: heliostat plugin check trace-file.wasm   (ends with 2 when it would be refused)"
@@ -34,7 +39,8 @@ pub(super) enum PluginCommand {
     },
     /// Ask a plugin once, on this machine; what it writes and sends is real
     #[command(
-        after_help = "Example: heliostat plugin test guard.wasm --hook pre-sync --context ctx.json --set max_age=6h"
+        after_help = "Example: heliostat plugin test guard.wasm --hook pre-sync --context ctx.json --set max_age=6h\n         \
+                            heliostat plugin test guard.wasm --hook post-sync --run 01KB5X0Q4J7N8T3M2W9V6R1YDE"
     )]
     Test {
         /// The component
@@ -45,6 +51,9 @@ pub(super) enum PluginCommand {
         /// A file of JSON with the run that it is asked about; what is left out has a value for a try
         #[arg(long, value_name = "FILE")]
         context: Option<PathBuf>,
+        /// A run of the server, about which it is asked as if it came now
+        #[arg(long, value_name = "RUN", conflicts_with = "context")]
+        run: Option<String>,
         #[command(flatten)]
         rights: trial::Rights,
     },
@@ -62,7 +71,8 @@ pub(super) enum PluginCommand {
     },
 }
 
-pub(super) fn run(command: &PluginCommand, output: Output) -> Result<(), Failure> {
+pub(super) fn run(command: &PluginCommand, connection: &Connection) -> Result<(), Failure> {
+    let output = connection.output;
     if let PluginCommand::New { name, sdk } = command {
         return new::run(name, sdk.as_deref());
     }
@@ -72,8 +82,16 @@ pub(super) fn run(command: &PluginCommand, output: Output) -> Result<(), Failure
         match command {
             PluginCommand::New { .. } => Ok(()),
             PluginCommand::Check { file } => check::run(file, output).await,
-            PluginCommand::Test { file, hook, context, rights } => {
-                trial::test(file, *hook, context.as_deref(), rights, output).await
+            PluginCommand::List => server::list(&Client::new(connection)?).await,
+            PluginCommand::Test { file, hook, context, run, rights } => {
+                let context = match (run, context) {
+                    (Some(run), _) => server::context(&Client::new(connection)?, run).await?.to_string(),
+                    (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
+                        Failure::Usage(format!("{} cannot be read: {error}", path.display()))
+                    })?,
+                    (None, None) => "{}".to_owned(),
+                };
+                trial::test(file, *hook, &context, rights, output).await
             }
             PluginCommand::Replay { file, recording, rights } => {
                 trial::replay(file, recording, rights, output).await

@@ -14,6 +14,7 @@ pub(super) fn defaults() -> Defaults {
         stall: Duration::from_mins(15),
         guard: Guard { max_delete_percent: 20, max_delete: 40_000 },
         commands: vec!["git".to_owned(), "pypi".to_owned()],
+        plugins: vec!["trace-file".to_owned()],
     }
 }
 
@@ -81,7 +82,7 @@ fn every_wrong_field_is_named_at_once() {
         "stall",
         "guard.max_delete_percent",
         "guard.max_delete",
-        "hooks",
+        "hooks[0].plugin",
         "priority",
         "fan_out",
         "colour",
@@ -156,6 +157,25 @@ fn a_password_is_not_sent_to_another_host_because_the_source_was_changed() {
         assert_eq!(next(changed).unwrap().password, Some(Secret::new("new")));
     }
     assert_eq!(next(json!("rsync://u@evil/m")).unwrap().password, None);
+}
+
+#[test]
+fn a_hook_names_a_plugin_of_the_configuration() {
+    let hook = json!({"plugin": "trace-file", "on": ["post-sync"], "order": 5, "failure": "closed", "config": {"a": "b"}});
+    let read = read(&with(json!({"hooks": [hook]}))).unwrap();
+    assert_eq!(crate::view::settings(&read)["hooks"], json!([hook]));
+    for (hooks, field) in [
+        (json!("trace-file"), "hooks"),
+        (json!([{"plugin": "other"}]), "hooks[0].plugin"),
+        (json!([{"on": ["post-sync"]}]), "hooks[0].plugin"),
+        (json!([{"plugin": "trace-file", "on": ["sometimes"]}]), "hooks[0].on"),
+        (json!([{"plugin": "trace-file", "failure": "ajar"}]), "hooks[0].failure"),
+        (json!([{"plugin": "trace-file", "config": {"a": 1}}]), "hooks[0].config.a"),
+        (json!([{"plugin": "trace-file"}, {"plugin": "trace-file"}]), "hooks[1].plugin"),
+    ] {
+        let errors = errors(&with(json!({"hooks": hooks})));
+        assert!(errors.iter().any(|(error, _)| error == field), "{hooks} {errors:?}");
+    }
 }
 
 #[test]

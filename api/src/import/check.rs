@@ -22,6 +22,7 @@ impl Import {
             stall: Duration::from_mins(15),
             guard: Guard::default(),
             commands: Vec::new(),
+            plugins: Vec::new(),
         };
         let landing = Landing::default();
         let mut taken: Vec<(String, String)> = Vec::new();

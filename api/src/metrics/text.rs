@@ -87,6 +87,10 @@ pub const FAMILIES: &[Family] = &[
     counter("heliostat_received_bytes_total", "What rsync received in runs that ended."),
     counter("heliostat_transferred_files_total", "Files that rsync transferred in runs that ended."),
     counter("heliostat_deleted_files_total", "Paths that rsync deleted in runs that ended."),
+    gauge("heliostat_plugin_loaded", "Whether the plugin is in use (1) or was refused (0)."),
+    counter("heliostat_plugin_calls_total", "Questions to the plugin, since the start."),
+    counter("heliostat_plugin_failures_total", "Questions that it did not answer, since the start."),
+    counter("heliostat_plugin_call_seconds_total", "Time that its answers took, since the start."),
     counter("heliostat_http_requests_total", "Requests by method, route and status, since the start."),
     Family {
         name: "heliostat_http_request_duration_seconds",

@@ -105,6 +105,7 @@ pub(super) fn plain(
         password,
         upstreams: Vec::new(),
         stages: None,
+        hooks: Vec::new(),
         dest,
         given_dest: None,
         place,

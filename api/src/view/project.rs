@@ -4,7 +4,7 @@ use chrono::Utc;
 use engine::{Options, Source};
 use scheduler::core::{Entry, Tool};
 use scheduler::freshness::{Seen, is_stale};
-use scheduler::project::{FailedUpstream, LastRun};
+use scheduler::project::{FailedUpstream, LastRun, ProjectHook};
 use scheduler::publish::{Publish, Quorum, Together};
 use scheduler::{CatchUp, Project, Repository, Rule, Run, RunState, Schedule};
 use serde::Serialize;
@@ -63,11 +63,20 @@ struct SettingsView {
     timeout: f64,
     stall: f64,
     guard: GuardView,
-    hooks: [(); 0],
+    hooks: Vec<ProjectHookView>,
     priority: i32,
     fan_out: bool,
     publish: Value,
     freshness: FreshnessView,
+}
+
+#[derive(Debug, Serialize)]
+struct ProjectHookView {
+    plugin: String,
+    on: Vec<&'static str>,
+    order: Option<i32>,
+    failure: Option<&'static str>,
+    config: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -229,7 +238,7 @@ fn settings_view(project: &Project) -> SettingsView {
             max_delete_percent: project.guard.max_delete_percent,
             max_delete: project.guard.max_delete,
         },
-        hooks: [],
+        hooks: project.hooks.iter().map(hook).collect(),
         priority: project.priority,
         fan_out: project.fan_out,
         publish: publish(&project.publish),
@@ -254,6 +263,16 @@ fn source(source: &Source, has_password: bool) -> Value {
         has_password,
     };
     serde_json::to_value(view).unwrap_or_default()
+}
+
+fn hook(hook: &ProjectHook) -> ProjectHookView {
+    ProjectHookView {
+        plugin: hook.plugin.clone(),
+        on: hook.on.iter().map(|when| when.as_str()).collect(),
+        order: hook.order,
+        failure: hook.closed.map(|closed| if closed { "closed" } else { "open" }),
+        config: hook.config.clone(),
+    }
 }
 
 fn failed(failed: &FailedUpstream) -> FailedView {

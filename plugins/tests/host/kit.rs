@@ -92,6 +92,7 @@ impl Place {
                 host: "example.org".to_owned(),
                 dest: self.path("tree"),
                 labels: BTreeMap::from([("tier".to_owned(), "1".to_owned())]),
+                hooks: Vec::new(),
                 generation: 1,
                 size_bytes: 2,
                 files: 3,
@@ -102,7 +103,7 @@ impl Place {
     }
 
     /// Projects of these names.
-    pub(crate) fn projects(&self, names: &[&str]) -> Vec<Arc<Project>> {
+    pub(crate) fn projects(names: &[&str]) -> Vec<Arc<Project>> {
         let stored = include_bytes!("../../../scheduler/tests/old/1/records/project-fields");
         let like = scheduler::record::decode_project(stored).unwrap();
         let named = |name: &&str| Arc::new(Project { id: name.parse().unwrap(), ..like.clone() });

@@ -112,7 +112,7 @@ async fn a_policys_picks_are_used_as_far_as_they_can_be_and_recorded() {
     let recording = Some(place.path("decisions.jsonl"));
     let plugins = place.load_all(Settings { recording, ..place.settings(vec![plugin]) }).await;
     assert!(plugins.picks());
-    assert_eq!(plugins.pick(&view(), &place.projects(&["a", "b"])).await, Some(vec![1]));
+    assert_eq!(plugins.pick(&view(), &Place::projects(&["a", "b"])).await, Some(vec![1]));
     let entries = read_recording(&place.path("decisions.jsonl")).unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].question, Question::Pick(view()));
@@ -124,12 +124,12 @@ async fn a_policy_that_fails_five_times_is_left_alone() {
     let plugin = place.plugin("policy", &policy("", "(unreachable)", "(i32.const 64)"));
     let plugins = place.load(vec![plugin]).await;
     for asked in 1..=5 {
-        let picked = plugins.pick(&view(), &place.projects(&["a", "b"])).await;
+        let picked = plugins.pick(&view(), &Place::projects(&["a", "b"])).await;
         assert_eq!(picked, Some(vec![0, 1]), "the built-in order");
         assert_eq!(plugins.list()[0].calls.calls, asked);
     }
     assert!(plugins.list()[0].resting);
-    assert_eq!(plugins.pick(&view(), &place.projects(&["a", "b"])).await, None);
+    assert_eq!(plugins.pick(&view(), &Place::projects(&["a", "b"])).await, None);
     assert_eq!(plugins.list()[0].calls.calls, 5, "it was asked while it rests");
 }
 
@@ -154,7 +154,7 @@ async fn policies_are_asked_in_turn_about_their_own_projects() {
     let mut first = place.plugin("first", &policy("", &list(&[0]), "(i32.const 64)"));
     first.order = 2;
     let plugins = place.load(vec![turns, first]).await;
-    let projects = place.projects(&["c", "a", "b"]);
+    let projects = Place::projects(&["c", "a", "b"]);
     let candidate = |project: &str| Candidate { project: project.to_owned(), ..view().queue[0].clone() };
     let three = View { queue: ["c", "a", "b"].map(candidate).to_vec(), ..view() };
     assert_eq!(plugins.pick(&three, &projects).await, Some(vec![0]));

@@ -39,6 +39,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         password: None,
         upstreams: Vec::new(),
         stages: None,
+        hooks: Vec::new(),
         dest: dest.into(),
         place: dest.into(),
         options: Options::default(),

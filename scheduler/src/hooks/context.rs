@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use engine::Stats;
 
-use crate::project::{Project, ProjectId, Standing};
+use crate::project::{Project, ProjectHook, ProjectId, Standing};
 use crate::run::{AttemptEnd, AttemptExit, Counts, Outcome, Run, RunId, RunState, Trigger};
 
 /// What a vote before an attempt is based on.
@@ -59,6 +59,8 @@ pub struct ProjectFacts {
     pub dest: PathBuf,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The plugins that it names itself.
+    pub hooks: Vec<ProjectHook>,
     /// Its generation.
     pub generation: u64,
     /// Bytes in the tree, by the newest statistics.
@@ -151,6 +153,7 @@ impl ProjectFacts {
             host: project.source.host().to_owned(),
             dest: project.dest.clone(),
             labels: project.labels.clone(),
+            hooks: project.hooks.clone(),
             generation: standing.generation,
             size_bytes: standing.size_bytes,
             files: standing.files,

@@ -9,6 +9,7 @@ use engine::{Options, RetryPolicy, Secret, Source, Stages};
 use serde::{Deserialize, Serialize};
 
 use super::freshness::{FreshnessRecord, SeenRecord};
+use super::project_hook::HookRecord;
 use super::schedule::ScheduleRecord;
 use super::{RecordError, parse};
 use crate::project::{FailedUpstream, Guard, LastRun, Planned, Project, Repository, Standing, Upstream};
@@ -28,6 +29,8 @@ pub(super) struct ProjectRecord {
     upstreams: Vec<UpstreamRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stages: Option<StagesRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<HookRecord>,
     dest: PathBuf,
     #[serde(default)]
     given_dest: Option<String>,
@@ -229,6 +232,7 @@ impl From<&Project> for ProjectRecord {
             password: project.password.as_ref().map(|secret| secret.expose().to_owned()),
             upstreams: project.upstreams.iter().map(upstream).collect(),
             stages: project.stages.as_ref().map(StagesRecord::from),
+            hooks: project.hooks.iter().map(HookRecord::from).collect(),
             dest: project.dest.clone(),
             given_dest: project.given_dest.clone(),
             place: project.place.clone(),
@@ -283,6 +287,7 @@ impl TryFrom<ProjectRecord> for Project {
             password: record.password.map(Secret::new),
             upstreams,
             stages: record.stages.map(Repository::try_from).transpose()?,
+            hooks: record.hooks.into_iter().map(HookRecord::read).collect::<Result<_, _>>()?,
             dest: record.dest,
             given_dest: record.given_dest,
             place: record.place,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use engine::Edit;
 use scheduler::hooks::{Answering, Decision, Hooks, RunContext, RunOutcome, Status, Verdict, Vote, When};
-use scheduler::{EventKind, Outcome, Project, Run, RunPhase, RunState};
+use scheduler::project::ProjectHook;
+use scheduler::{Command, EventKind, Outcome, Project, Run, RunPhase, RunState};
 
 use crate::kit::{Site, write};
 
@@ -41,6 +42,10 @@ fn next<T>(words: &Mutex<Vec<T>>) -> Option<T> {
 impl Hooks for Scripted {
     fn concerns(&self, project: &Project, _: When) -> bool {
         project.id.as_str() == "p"
+    }
+
+    fn knows(&self, plugin: &str) -> bool {
+        plugin == "scripted"
     }
 
     fn pre_sync<'a>(&'a self, context: &'a RunContext) -> Answering<'a, Vec<Vote<Decision>>> {
@@ -199,6 +204,10 @@ async fn a_hook_that_takes_its_time_does_not_keep_a_run_from_being_cancelled() {
         fn concerns(&self, _: &Project, when: When) -> bool {
             when == When::PreSync
         }
+        fn knows(&self, _: &str) -> bool {
+            true
+        }
+
         fn pre_sync<'a>(&'a self, _: &'a RunContext) -> Answering<'a, Vec<Vote<Decision>>> {
             Box::pin(std::future::pending())
         }
@@ -220,4 +229,26 @@ async fn a_hook_that_takes_its_time_does_not_keep_a_run_from_being_cancelled() {
     site.scheduler.ask(cancel).await.unwrap();
     let run = site.stored(run, |run| run.state.is_ended()).await;
     assert_eq!(outcome(&run), (Outcome::Cancelled, "cancelled by ann"));
+}
+
+#[tokio::test]
+async fn a_plugin_that_a_project_names_and_nobody_knows_any_more_vetoes_where_it_must_agree() {
+    let site = Site::new(None).await;
+    let hook = |closed| ProjectHook {
+        plugin: "gone".to_owned(),
+        on: Vec::new(),
+        order: None,
+        closed,
+        config: std::collections::BTreeMap::new(),
+    };
+    site.create(Project { hooks: vec![hook(Some(true))], ..site.project() }).await;
+    let run = site.synced().await;
+    assert_eq!(outcome(&run).0, Outcome::Failed);
+    assert!(outcome(&run).1.contains("no plugin gone any more") && !site.local("a").exists(), "{run:?}");
+    let open = Project { hooks: vec![hook(None)], ..site.project() };
+    let replace = Command::Replace { project: Box::new(open), if_version: None };
+    site.scheduler.ask(replace).await.unwrap();
+    let run = site.synced().await;
+    assert_eq!(outcome(&run).0, Outcome::Succeeded);
+    assert!(site.log(run.id).contains("no plugin gone any more"));
 }

@@ -107,6 +107,7 @@ impl Site {
             password: None,
             upstreams: Vec::new(),
             stages: None,
+            hooks: Vec::new(),
             place: dest.clone(),
             dest,
             given_dest: None,

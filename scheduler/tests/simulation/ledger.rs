@@ -162,17 +162,10 @@ impl Ledger {
                 ))
             };
             let pauses = matches!(project.schedule.rule, Rule::Every(_));
-            let planned = |write: &Write| match write {
-                Write::Standing(of, standing) => of == id && standing.planned.is_some(),
-                _ => false,
-            };
-            // A policy's times are on no calendar, and what it leaves out is nobody's.
-            let by_policy = before.planned.is_some() || commit.writes.iter().any(planned);
+            let by_policy = before.planned.is_some() || Self::is_planned(id, commit);
+            let lost = !by_policy && old.is_some() && after.fired != old;
             match (runs, skips) {
-                ([], 0) if by_policy => {}
-                ([], 0) if old.is_some() && after.fired != old && !Self::looks_again(id, commit) => {
-                    return wrong("a lost decision");
-                }
+                ([], 0) if lost && !Self::looks_again(id, commit) => return wrong("a lost decision"),
                 ([], 0) => {}
                 ([run], 0) if run.scheduled != after.fired => return wrong("a run without its key"),
                 ([run], 0) => self.key(id, run, pauses)?,
@@ -208,6 +201,13 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Whether a policy has set a time of a project, which is on no calendar and leaves out those before it.
+    fn is_planned(id: &ProjectId, commit: &Commit<'_>) -> bool {
+        let planned =
+            |write: &Write| matches!(write, Write::Standing(of, to) if of == id && to.planned.is_some());
+        commit.writes.iter().any(planned)
     }
 
     /// Whether the held run of a project is queued to look at its upstream, which answers a schedule time.

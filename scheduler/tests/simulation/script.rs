@@ -88,6 +88,7 @@ fn project(random: &mut SmallRng) -> Project {
         password: None,
         upstreams: Vec::new(),
         stages: None,
+        hooks: Vec::new(),
         place: dest.clone().into(),
         dest: dest.into(),
         options: Options::default(),

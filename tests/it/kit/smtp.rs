@@ -36,6 +36,7 @@ impl Smtp {
         Self::serve(Some(Certificate::load(&files).unwrap()))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "nothing waits for it: it ends with the test's process")]
     fn serve(certificate: Option<Certificate>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

@@ -50,19 +50,14 @@ pub(in crate::cli) enum Hook {
 pub(super) async fn test(
     file: &Path,
     hook: Hook,
-    context: Option<&Path>,
+    context: &str,
     rights: &Rights,
     output: Output,
 ) -> Result<(), Failure> {
-    let json = match context {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?,
-        None => "{}".to_owned(),
-    };
     let trying = match hook {
-        Hook::PreSync => Trying::pre_sync(&json),
-        Hook::PostSync => Trying::post_sync(&json),
-        Hook::Policy => Trying::policy(&json),
+        Hook::PreSync => Trying::pre_sync(context),
+        Hook::PostSync => Trying::post_sync(context),
+        Hook::Policy => Trying::policy(context),
     };
     let trying = trying.map_err(|error| Failure::Usage(error.to_string()))?;
     let Tried { answer, took, lines } = load(file, rights).await?.ask(&trying).await;

@@ -20,6 +20,9 @@ const JUDGING: Duration = Duration::from_mins(10);
 
 /// What hooks say before the attempt.
 pub(super) async fn before(work: &mut Work<'_>) -> Next<Decision> {
+    if let Some(veto) = missing(work) {
+        return Ok(veto);
+    }
     let Some(hooks) = concerned(work, When::PreSync) else { return Ok(Decision::Proceed) };
     let context = context(work).await;
     let votes = work.unless_cancelled(hooks.pre_sync(&context)).await?;
@@ -44,6 +47,22 @@ pub(super) async fn after(work: &mut Work<'_>, ending: &Ending) -> Option<Verdic
     };
     note(work, When::PostSync, &votes, Verdict::as_str, Verdict::reason);
     Some(Verdict::merged(&votes))
+}
+
+/// A plugin that the project names and that the configuration names no more: where it must agree, nothing is done without it.
+fn missing(work: &Work<'_>) -> Option<Decision> {
+    let hooks = work.shared.settings().hooks;
+    let unknown = |plugin: &str| !hooks.as_ref().is_some_and(|hooks| hooks.knows(plugin));
+    let mut veto = None;
+    for hook in work.start.project.hooks.iter().filter(|hook| unknown(&hook.plugin)) {
+        let why =
+            format!("the configuration has no plugin {} any more, which this project names", hook.plugin);
+        work.journal.say(&why);
+        if hook.closed == Some(true) {
+            veto.get_or_insert(Decision::Veto(format!("{why}, and which must agree")));
+        }
+    }
+    veto
 }
 
 fn concerned(work: &Work<'_>, when: When) -> Option<Arc<dyn Hooks>> {
