@@ -49,7 +49,9 @@ pub struct Defaults {
 }
 
 /// What the server writes and a client may send back.
-const READ_ONLY: [&str; 20] = [
+const READ_ONLY: [&str; 22] = [
+    "as_of",
+    "upstream",
     "next_by",
     "marker",
     "stale",

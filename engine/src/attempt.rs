@@ -149,6 +149,13 @@ pub struct Changes {
     pub deleted: u64,
 }
 
+impl Changes {
+    /// Whether rsync counted no other deletions than it named.
+    fn are_all(&self, stats: Option<&Stats>) -> bool {
+        stats.is_none_or(|stats| stats.deleted == self.deleted)
+    }
+}
+
 /// The version of rsync could not be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum VersionError {
@@ -264,7 +271,7 @@ impl Engine {
             Some(scan) => scan.judge(&exit, &findings),
             None => judge(&exit, stats.as_ref(), &findings),
         };
-        let all_told = scan.is_none() && stats.is_none_or(|stats| stats.deleted == changes.deleted);
+        let all_told = scan.is_none() && changes.are_all(stats.as_ref());
         let stats = scan.map_or(stats, |scan| scan.stats());
         let done = judgement.verdict == Verdict::Done && !attempt.options.is_rehearsal();
         if done && attempt.unclean_since.is_some() && !attempt.is_command() {

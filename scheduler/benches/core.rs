@@ -115,6 +115,7 @@ impl Clockwork {
                 decisions: Vec::new(),
                 clean: true,
                 seen: None,
+                sighted: None,
             }),
         });
         self.ask(Command::Sync { id, by: "ann".to_owned() });

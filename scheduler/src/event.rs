@@ -13,6 +13,7 @@ use engine::Progress;
 use tokio::sync::broadcast;
 
 use crate::disk::{DiskId, Stopped};
+use crate::freshness::Course;
 use crate::member::MemberName;
 use crate::project::ProjectId;
 use crate::run::{Run, RunId, RunPhase};
@@ -80,6 +81,8 @@ pub enum EventKind {
         /// The first place that differed, in words.
         what: String,
     },
+    /// Its upstream stands still, has gone back, or moves again, as its marker says; why in a sentence.
+    UpstreamCourse(Course, String),
     /// Nothing starts on a file system any more.
     DiskFull(DiskId, Stopped),
     /// It has room again.
@@ -147,13 +150,16 @@ impl EventKind {
             Self::NodeCaughtUp(_) => "node.caught-up",
             Self::NodeLeftBehind(_) => "node.left-behind",
             Self::NodeDrifted { .. } => "node.drifted",
+            Self::UpstreamCourse(Course::Moving, _) => "upstream.moving",
+            Self::UpstreamCourse(Course::Frozen, _) => "upstream.frozen",
+            Self::UpstreamCourse(Course::RolledBack, _) => "upstream.rolled-back",
             Self::DiskFull(..) => "disk.full",
             Self::DiskFree(_) => "disk.free",
         }
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 18] = [
+    pub const TYPES: [&'static str; 21] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -170,6 +176,9 @@ impl EventKind {
         "node.caught-up",
         "node.left-behind",
         "node.drifted",
+        "upstream.moving",
+        "upstream.frozen",
+        "upstream.rolled-back",
         "disk.full",
         "disk.free",
     ];

@@ -3,12 +3,15 @@
 //! A marker is compared by path, size and time. What is remembered of it was read *before* the rsync that made our copy
 //! began: an upstream that moves meanwhile is then found to have moved, and never missed. Nothing is asked here.
 
+mod age;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::project::{Project, Standing};
 use crate::run::{Run, Trigger};
+pub use age::{Course, Sighting, as_of, course, is_stale};
 
 /// What a person wants to be known of a project's freshness.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,12 +139,4 @@ pub fn comparable<'a>(
         && standing.last_run.as_ref().is_some_and(|last| last.outcome.is_good());
     let fits = seen.holds(project, upstream) && age < project.freshness.verify_every;
     seen.marker.as_ref().filter(|_| by_itself && first && well && fits)
-}
-
-/// Whether the upstream is older by its marker than it may be.
-#[must_use]
-pub fn is_stale(project: &Project, standing: &Standing, now: DateTime<Utc>) -> bool {
-    let marker = standing.seen.as_ref().and_then(|seen| seen.marker.as_ref());
-    let age = marker.and_then(|marker| (now - marker.modified).to_std().ok());
-    project.freshness.target.zip(age).is_some_and(|(target, age)| age > target)
 }

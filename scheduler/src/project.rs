@@ -21,7 +21,7 @@ pub use hooks::ProjectHook;
 pub use stages::Repository;
 
 use crate::core::Commands;
-use crate::freshness::{Freshness, Seen};
+use crate::freshness::{Freshness, Seen, Sighting};
 use crate::publish::Publish;
 use crate::relocation::Relocation;
 use crate::run::{Outcome, RunId};
@@ -210,6 +210,8 @@ pub struct Standing {
     pub planned: Option<Planned>,
     /// What was seen of the upstream's marker before the newest good rsync began.
     pub seen: Option<Seen>,
+    /// What the upstream has shown of its age when it was asked last.
+    pub sighting: Option<Sighting>,
 }
 
 /// A next time that a policy has set in place of the schedule's.

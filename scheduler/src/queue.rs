@@ -187,20 +187,8 @@ impl Queue {
         }
     }
 
-    /// The first run in order that the bounds let through, if it has waited since this time; it counts as going from now
-    /// on.
-    pub(crate) fn start_next_since(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<RunId> {
-        self.reopen(now);
-        let next = self
-            .lanes
-            .first()
-            .filter(|next| self.claims.get(next).is_some_and(|claim| claim.since <= since))?;
-        self.start_this(next, now).then_some(next)
-    }
-
     /// Starts a waiting run out of order, if the bounds let it through; it counts as going from now on.
     pub(crate) fn start_this(&mut self, run: RunId, now: DateTime<Utc>) -> bool {
-        self.reopen(now);
         let free =
             self.claims.get(&run).is_some_and(|claim| matches!(self.waits(claim, now), Waits::ForNothing));
         if free {
@@ -210,14 +198,29 @@ impl Queue {
     }
 
     /// The waiting runs that could start, in order, at most `limit`, and since when each waits; none while all slots are
-    /// taken.
+    /// taken. Hosts that are found closed wake [`Self::next_opening`].
     pub(crate) fn startable(&mut self, limit: usize, now: DateTime<Utc>) -> Vec<(RunId, DateTime<Utc>)> {
-        self.reopen(now);
-        let free = |(_, run): &Place| {
-            let claim = self.claims.get(run)?;
-            matches!(self.waits(claim, now), Waits::ForNothing).then_some((*run, claim.since))
-        };
-        self.waiting.iter().filter_map(free).take(limit).collect()
+        let mut found = Vec::new();
+        if self.going.len() >= self.bounds.concurrent {
+            return found;
+        }
+        let mut closed = HashMap::new();
+        for (_, run) in &self.waiting {
+            let Some(claim) = self.claims.get(run) else { continue };
+            match self.waits(claim, now) {
+                Waits::ForNothing if found.len() == limit => break,
+                Waits::ForNothing => found.push((*run, claim.since)),
+                Waits::ForUpstream { until, .. } => {
+                    closed.insert(Arc::clone(&claim.host), until);
+                }
+                _ => {}
+            }
+        }
+        for (host, until) in closed {
+            self.lanes.close_host(&host, true);
+            self.reopenings.set(&host, Some(until));
+        }
+        found
     }
 
     /// How many more could be going.
@@ -225,11 +228,14 @@ impl Queue {
         u32::try_from(self.bounds.concurrent.saturating_sub(self.going.len())).unwrap_or(u32::MAX)
     }
 
-    /// Lets those hosts be looked at again that were closed up to now.
-    fn reopen(&mut self, now: DateTime<Utc>) {
+    /// Lets those hosts be looked at again that were closed up to now; whether there were any.
+    pub(crate) fn reopen(&mut self, now: DateTime<Utc>) -> bool {
+        let mut any = false;
         while let Some((_, host)) = self.reopenings.pop_due(now) {
             self.lanes.close_host(&host, false);
+            any = true;
         }
+        any
     }
 
     /// When [`Self::start_next`] may find more than now, if nothing else happens.

@@ -83,6 +83,60 @@ fn a_trace_is_found_and_a_whole_run_follows_by_the_clock() {
 }
 
 #[test]
+fn an_upstream_that_stands_still_or_goes_back_is_told_and_one_that_is_accepted_is_not() {
+    let upstream = Upstream::start(2);
+    let show = |text: &str, seconds: u64| {
+        let path = upstream.tree().join("lastupdate");
+        fs::write(&path, text).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    };
+    show("1", 1_700_000_000);
+    let mut server = Server::start_with("alerts: (settle: \"1s\"), ", |text, _| text.to_owned());
+    server.ready();
+    let settings = json!({"schedule": {"every": "1s"}});
+    server.project("p", &upstream.url("data"), &settings);
+    let course = |server: &Server, course: &str| {
+        wait_for(course, || {
+            let project = server.get("/api/v1/projects/p").json();
+            (project["upstream"]["course"] == course).then_some(project)
+        })
+    };
+    let project = course(&server, "moving");
+    assert_eq!(project["upstream"]["as_of"], "2023-11-14T22:13:20Z", "{project}");
+    wait_for("our copy to be as old", || {
+        let project = server.get("/api/v1/projects/p").json();
+        (project["as_of"] == "2023-11-14T22:13:20Z" && project["stale"] == false).then_some(())
+    });
+    show("0", 1_600_000_000);
+    course(&server, "rolled-back");
+    let alert = wait_for("the alert", || {
+        let alerts = server.get("/api/v1/alerts").json();
+        alerts["items"].as_array()?.iter().find(|alert| alert["kind"] == "rolled-back").cloned()
+    });
+    assert!(alert["reason"].as_str().unwrap().contains("was seen before"), "{alert}");
+    let patch = |body: &Value| {
+        let answer = server.send(server.request(reqwest::Method::PATCH, "/api/v1/projects/p").json(body));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    patch(&json!({"name": "accepted"}));
+    course(&server, "moving");
+    patch(&json!({"freshness": {"target": "1d"}}));
+    course(&server, "frozen");
+    let shown = server.command(&["project", "show", "p"]);
+    assert!(
+        crate::kit::said(&shown).contains("upstream    frozen, from 2020-09-13"),
+        "{}",
+        crate::kit::said(&shown)
+    );
+    let metrics = server.get("/metrics").text;
+    assert!(
+        metrics.contains("heliostat_project_upstream_as_of_timestamp_seconds{project=\"p\"} 1600000000"),
+        "{metrics}"
+    );
+}
+
+#[test]
 fn a_run_that_failed_is_followed_by_a_whole_one_and_no_marker_means_whole_runs() {
     let (upstream, server) = site(&json!({"freshness": {"marker": "none"}, "retry": {"attempts": 1}}));
     let first = ended(&server, "a run that found nothing", |run| run["state"] == "unchanged");

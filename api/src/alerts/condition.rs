@@ -13,6 +13,10 @@ pub enum Kind {
     Failing,
     /// A project has had no good run for too long.
     Stale,
+    /// An upstream shows an older marker than it did before.
+    RolledBack,
+    /// An upstream's marker is older than the project's target.
+    Frozen,
     /// A node is behind for too long, or is not heard of.
     Lagging,
     /// Too little is free on a file system.
@@ -27,13 +31,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, the most urgent first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::StoreReadOnly,
         Self::StartFailed,
         Self::DiskFull,
         Self::Held,
         Self::Failing,
+        Self::RolledBack,
         Self::Stale,
+        Self::Frozen,
         Self::Lagging,
         Self::Configuration,
     ];
@@ -45,6 +51,8 @@ impl Kind {
             Self::Held => "held",
             Self::Failing => "failing",
             Self::Stale => "stale",
+            Self::RolledBack => "rolled-back",
+            Self::Frozen => "frozen",
             Self::Lagging => "lagging",
             Self::DiskFull => "disk-full",
             Self::StoreReadOnly => "store-read-only",
@@ -60,6 +68,8 @@ impl Kind {
             Self::Held => "waits for approval",
             Self::Failing => "fails",
             Self::Stale => "is stale",
+            Self::RolledBack => "has an upstream that went back",
+            Self::Frozen => "has an upstream that stands still",
             Self::Lagging => "is behind",
             Self::DiskFull => "is too full: nothing starts on it",
             Self::StoreReadOnly => "cannot be written: nothing starts",
@@ -75,6 +85,8 @@ impl Kind {
             Self::Held => "is released",
             Self::Failing => "works again",
             Self::Stale => "is up to date again",
+            Self::RolledBack => "has an upstream that goes forward again",
+            Self::Frozen => "has an upstream that moves again",
             Self::Lagging => "has caught up",
             Self::DiskFull => "has room again",
             Self::StoreReadOnly => "can be written again",

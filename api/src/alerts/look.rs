@@ -5,6 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::core::Entry;
 use scheduler::disk::Disk;
+use scheduler::freshness::{Course, course};
 use scheduler::member::Member;
 use scheduler::{Rule, Run, RunState};
 
@@ -31,6 +32,7 @@ pub(super) fn conditions(
     for entry in app.scheduler.board().projects() {
         found.extend(failing(&entry));
         found.extend(stale(&entry, config, now));
+        found.extend(off_course(&entry));
     }
     found
 }
@@ -106,6 +108,18 @@ fn failing(entry: &Entry) -> Option<Condition> {
         let run = Some(last.id.to_string());
         Condition { run, since: Some(last.ended), reason, ..of_project(entry, Kind::Failing) }
     })
+}
+
+/// An upstream that stands still or has gone back, by its marker.
+fn off_course(entry: &Entry) -> Option<Condition> {
+    let kind = match course(&entry.project, &entry.standing).filter(|_| entry.project.enabled)? {
+        Course::Moving => return None,
+        Course::Frozen => Kind::Frozen,
+        Course::RolledBack => Kind::RolledBack,
+    };
+    let sighting = entry.standing.sighting.as_ref()?;
+    let reason = sighting.in_words(entry.project.freshness.target);
+    Some(Condition { since: Some(sighting.at), reason, ..of_project(entry, kind) })
 }
 
 /// No good run for the configured time, and two schedule times have passed since the last: a project that is synced

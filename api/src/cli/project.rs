@@ -259,6 +259,18 @@ fn in_full(project: &Value) -> String {
         let (upstream, class) = (text(&failed["upstream"]), text(&failed["class"]));
         lines.push(format!("failed      {upstream} ({class}) {}", distance(&failed["at"])));
     }
+    if !project["as_of"].is_null() {
+        let stale = if project["stale"] == true { ", older than it may be" } else { "" };
+        lines.push(format!(
+            "our copy    from {} ({}){stale}",
+            time(&project["as_of"]),
+            distance(&project["as_of"])
+        ));
+    }
+    if let Some(course) = project["upstream"]["course"].as_str() {
+        let from = &project["upstream"]["as_of"];
+        lines.push(format!("upstream    {}, from {} ({})", plain(course), time(from), distance(from)));
+    }
     lines.extend([
         format!("dest        {}", text(&project["dest"])),
         format!("schedule    {}", text(&project["schedule_text"])),

@@ -4,7 +4,8 @@ import { useEffect, useRef, useState } from "./html.js";
 
 const TYPES = ["project.created", "project.updated", "project.deleted", "schedule.skipped", "run.queued",
   "run.started", "run.phase", "run.progress", "run.retry", "run.held", "run.released", "run.ended",
-  "node.lagging", "node.caught-up", "node.left-behind", "node.drifted", "disk.full", "disk.free", "resync"];
+  "node.lagging", "node.caught-up", "node.left-behind", "node.drifted",
+  "upstream.moving", "upstream.frozen", "upstream.rolled-back", "disk.full", "disk.free", "resync"];
 /** How long to gather events before something is read anew, at least. */
 const GATHER = 400;
 /** No more than one part in so many of the time is spent reading, however large the site is. */

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use scheduler::core::Entry;
+use scheduler::freshness::as_of;
 use scheduler::{ProjectId, Run, RunId, RunState, Scheduler, StoreError};
 
 use super::text::{Text, seconds};
@@ -91,6 +92,12 @@ fn write(text: &mut Text, rows: &[Row]) {
     each(text, rows, "heliostat_project_running", |row| Some(u8::from(row.running)));
     each(text, rows, "heliostat_project_last_success_timestamp_seconds", |row| {
         row.entry.standing.last_success.map(seconds)
+    });
+    each(text, rows, "heliostat_project_as_of_timestamp_seconds", |row| {
+        as_of(&row.entry.standing).map(seconds)
+    });
+    each(text, rows, "heliostat_project_upstream_as_of_timestamp_seconds", |row| {
+        row.entry.standing.sighting.as_ref().map(|sighting| seconds(sighting.marker.modified))
     });
     each(text, rows, "heliostat_project_last_run_timestamp_seconds", |row| {
         row.entry.standing.last_run.as_ref().map(|last| seconds(last.ended))

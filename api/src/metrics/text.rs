@@ -43,6 +43,14 @@ pub const FAMILIES: &[Family] = &[
         "When the newest good run ended; absent before the first.",
     ),
     gauge(
+        "heliostat_project_as_of_timestamp_seconds",
+        "When our copy is from: its marker, or the end of the newest good run.",
+    ),
+    gauge(
+        "heliostat_project_upstream_as_of_timestamp_seconds",
+        "When the upstream is from, by its marker as it was seen last; absent without one.",
+    ),
+    gauge(
         "heliostat_project_last_run_timestamp_seconds",
         "When the newest run ended; absent before the first.",
     ),

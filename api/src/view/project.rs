@@ -3,7 +3,7 @@
 use chrono::Utc;
 use engine::{Options, Source};
 use scheduler::core::{Entry, Tool};
-use scheduler::freshness::{Seen, is_stale};
+use scheduler::freshness::{Seen, as_of, course, is_stale};
 use scheduler::project::{FailedUpstream, LastRun, ProjectHook};
 use scheduler::publish::{Publish, Quorum, Together};
 use scheduler::{CatchUp, Project, Repository, Rule, Run, RunState, Schedule};
@@ -30,6 +30,8 @@ pub struct ProjectView {
     held: Option<String>,
     queued: Option<String>,
     marker: Option<MarkerView>,
+    as_of: Option<String>,
+    upstream: Option<SightingView>,
     stale: bool,
     failures: u32,
     failed_upstreams: Vec<FailedView>,
@@ -84,6 +86,14 @@ struct FreshnessView {
     marker: String,
     verify_every: f64,
     target: Option<f64>,
+}
+
+/// How old the upstream was by its marker when it was asked last.
+#[derive(Debug, Serialize)]
+struct SightingView {
+    as_of: String,
+    seen: String,
+    course: &'static str,
 }
 
 /// The upstream's marker, as it was before the newest good rsync began.
@@ -157,13 +167,23 @@ pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
         },
         generation: standing.generation,
         next_run: entry.next.map(time),
-        next_by: standing.planned.as_ref().filter(|_| entry.next.is_some()).map(|planned| planned.by.clone()),
+        next_by: standing
+            .planned
+            .as_ref()
+            .filter(|planned| entry.next == Some(planned.at))
+            .map(|planned| planned.by.clone()),
         last_run: standing.last_run.as_ref().map(last_run),
         last_success: standing.last_success.map(time),
         running: entry.active.filter(|_| going).map(|run| run.to_string()),
         held: entry.active.filter(|_| held).map(|run| run.to_string()),
         queued: entry.active.filter(|_| !going && !held).or(entry.waiting).map(|run| run.to_string()),
         marker: standing.seen.as_ref().and_then(marker),
+        as_of: as_of(standing).map(time),
+        upstream: standing.sighting.as_ref().map(|sighting| SightingView {
+            as_of: time(sighting.marker.modified),
+            seen: time(sighting.at),
+            course: course(project, standing).unwrap_or_default().as_str(),
+        }),
         stale: is_stale(project, standing, Utc::now()),
         failures: standing.failures,
         failed_upstreams: standing.failed_upstreams.iter().map(failed).collect(),

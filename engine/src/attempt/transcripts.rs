@@ -298,3 +298,11 @@ fn progress_records(sample: &Sample) -> usize {
     splitter.finish(&mut look);
     count
 }
+
+#[test]
+fn deletions_that_were_counted_and_not_named_are_noticed() {
+    let named = Changes { deleted: 3, ..Changes::default() };
+    let counted = |deleted| Stats { deleted, ..Stats::default() };
+    assert!(named.are_all(Some(&counted(3))) && named.are_all(None));
+    assert!(!named.are_all(Some(&counted(4))) && !named.are_all(Some(&counted(0))));
+}

@@ -11,7 +11,7 @@ use super::hosts::within;
 use super::upstreams::counted_failures;
 use super::{Core, Effect, Start, Step, Write};
 use crate::event::EventKind;
-use crate::freshness::Seen;
+use crate::freshness::{Seen, Sighting};
 use crate::project::{LastRun, ProjectId, Standing};
 use crate::run::{AttemptEnd, AttemptRecord, Ending, Outcome, Run, RunId, RunState, Told, Trigger};
 
@@ -142,12 +142,15 @@ impl Core {
     }
 
     pub(super) fn attempt_ended(&mut self, now: DateTime<Utc>, id: RunId, told: Told, step: &mut Step) {
-        let Told { ending, decisions, clean, seen } = told;
+        let Told { ending, decisions, clean, seen, sighted } = told;
         self.hear_of_host(now, id, &ending);
         self.queue.finish(id);
         self.departing.remove(&id);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.note(decisions);
+        let project = run.project.clone();
+        self.note_sighting(&project, sighted, step);
+        let Some(run) = self.runs.get_mut(&id) else { return };
         // Every attempt makes a move that is left; that it was made is noted like that of any other.
         let moving = self.entries.get(&run.project).and_then(|entry| entry.standing.moving.clone());
         step.effects.extend(moving.map(|relocation| Effect::Move(run.project.clone(), relocation)));
@@ -199,6 +202,22 @@ impl Core {
             (Verdict::ConfigError | Verdict::GiveUp | Verdict::Cancelled, None) => {
                 self.end(now, id, Outcome::Failed, Some(reason), step);
             }
+        }
+    }
+
+    /// Whether an upstream stands still or goes back is told once, and once more when that is over.
+    fn note_sighting(&mut self, id: &ProjectId, sighted: Option<Seen>, step: &mut Step) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let before = entry.standing.sighting.as_ref();
+        let target = entry.project.freshness.target;
+        let Some(now) = sighted.and_then(|seen| Sighting::after(before, &seen, target)) else { return };
+        let course = before.map(|before| before.course).unwrap_or_default();
+        entry.standing.sighting = Some(now.clone());
+        step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        step.touched.insert(id.clone());
+        if now.course != course {
+            let told = EventKind::UpstreamCourse(now.course, now.in_words(target));
+            step.effects.push(Effect::Publish(id.clone(), told));
         }
     }
 

@@ -1,8 +1,8 @@
 //! Which waiting runs start: in the built-in order, or in the one that a policy gives.
 //!
 //! A policy is asked once for all that could start, and again when something has changed, or after a minute: it may have
-//! left some out. Meanwhile nothing else starts, but only for so long ([`ANSWER`]); and a run that would be next by the
-//! built-in order and has waited for an hour ([`PATIENCE`]) starts whatever anybody says. So a policy can neither hold up
+//! left some out. Meanwhile nothing else starts, but only for so long ([`ANSWER`]); and a run that the bounds let through
+//! and that has waited for an hour ([`PATIENCE`]) starts whatever anybody says. So a policy can neither hold up
 //! the queue nor let a run starve.
 
 use chrono::{DateTime, Offset, TimeDelta, Utc};
@@ -15,7 +15,7 @@ use crate::schedule::Rule;
 
 /// The longest that the queue waits for an answer.
 const ANSWER: TimeDelta = TimeDelta::seconds(10);
-/// The longest that a run waits which would be next.
+/// The longest that a run waits which could start.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
 /// How soon a policy that left somebody out is asked again, if nothing else happens.
 const AGAIN: TimeDelta = TimeDelta::minutes(1);
@@ -93,8 +93,13 @@ impl Core {
             }
             return;
         }
-        while let Some(run) = self.queue.start_next_since(now - PATIENCE, now) {
-            self.start(now, run, step);
+        if self.queue.reopen(now) {
+            self.picks.changed();
+        }
+        for (run, since) in self.queue.startable(usize::MAX, now) {
+            if since <= now - PATIENCE && self.queue.start_this(run, now) {
+                self.start(now, run, step);
+            }
         }
         match self.picks.take(now) {
             Some(Answer::Picked(runs)) => {
@@ -203,6 +208,7 @@ impl Core {
         let (least, most) = Suggestion::DELAY;
         let delay = TimeDelta::from_std(suggestion.delay.clamp(least, most)).unwrap_or(AGAIN);
         let at = last.ended.min(now) + delay;
+        let at = entry.project.schedule.start.map_or(at, |start| start.max(at));
         // After a clock that went back, a time can have been decided that is still to come.
         let decided = entry.standing.fired.is_some_and(|fired| at <= fired);
         if decided || entry.project.schedule.end.is_some_and(|end| end < at) {

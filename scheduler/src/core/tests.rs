@@ -197,6 +197,7 @@ impl Bench {
                 decisions: Vec::new(),
                 clean: verdict == Verdict::Done,
                 seen: None,
+                sighted: None,
             }),
         });
     }

@@ -61,7 +61,8 @@ async fn with_past(
 /// What a policy has set that is asked no more does not hold.
 pub(super) fn forget_others(loaded: &mut Loaded, policy: Option<&dyn Policy>) {
     let names = policy.map(Policy::names).unwrap_or_default();
-    for (_, standing) in &mut loaded.projects {
-        standing.planned = standing.planned.take().filter(|planned| names.contains(&planned.by));
+    for (project, standing) in &mut loaded.projects {
+        let asked = policy.is_some_and(|policy| policy.concerns(project));
+        standing.planned = standing.planned.take().filter(|planned| asked && names.contains(&planned.by));
     }
 }

@@ -48,6 +48,8 @@ struct Work<'a> {
     context: Option<RunContext>,
     /// What the upstream's marker was before any rsync began; none: it was not to be read.
     seen: Option<Seen>,
+    /// What it showed when it was asked, whatever became of the attempt.
+    sighted: Option<Seen>,
 }
 
 /// What a step gives the next one, or how the story ends there.
@@ -74,6 +76,7 @@ pub(super) async fn attempt(
         trace: None,
         context: None,
         seen: None,
+        sighted: None,
     };
     let told = work.tell().await;
     let (class, reason) = told.ending.in_words();
@@ -94,7 +97,7 @@ impl Work<'_> {
             Err(ending) => (plan::still_held(self.start, ending), true),
         };
         let ending = finish::finish(&mut self, ending).await;
-        Told { ending, decisions: self.decisions, clean, seen: self.seen }
+        Told { ending, decisions: self.decisions, clean, seen: self.seen, sighted: self.sighted }
     }
 
     /// What rsync is to do, as far as hooks and the guard let it.
@@ -142,6 +145,6 @@ impl Drop for Promise {
     fn drop(&mut self) {
         let reason = "an error in heliostat itself ended the attempt: please report the server's log";
         let ending = Ending::not_started("internal", Verdict::ConfigError, reason.to_owned());
-        self.keep(Told { ending, decisions: Vec::new(), clean: false, seen: None });
+        self.keep(Told { ending, decisions: Vec::new(), clean: false, seen: None, sighted: None });
     }
 }

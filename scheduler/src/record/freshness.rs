@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::RecordError;
-use crate::freshness::{Freshness, Marker, MarkerRule, Seen};
+use crate::freshness::{Course, Freshness, Marker, MarkerRule, Seen, Sighting};
 
 /// Records from before it could be chosen have none, and mean the default.
 #[derive(Serialize, Deserialize)]
@@ -76,5 +76,43 @@ impl From<SeenRecord> for Seen {
         let marker =
             record.marker.map(|MarkerRecord { path, size, modified }| Marker { path, size, modified });
         Self { upstream: record.upstream, marker, at: record.at, version: record.version }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SightingRecord {
+    upstream: String,
+    marker: MarkerRecord,
+    newest: DateTime<Utc>,
+    at: DateTime<Utc>,
+    version: u64,
+    course: String,
+}
+
+impl From<&Sighting> for SightingRecord {
+    fn from(sighting: &Sighting) -> Self {
+        let Marker { path, size, modified } = sighting.marker.clone();
+        Self {
+            upstream: sighting.upstream.clone(),
+            marker: MarkerRecord { path, size, modified },
+            newest: sighting.newest,
+            at: sighting.at,
+            version: sighting.version,
+            course: sighting.course.as_str().to_owned(),
+        }
+    }
+}
+
+impl From<SightingRecord> for Sighting {
+    fn from(record: SightingRecord) -> Self {
+        let MarkerRecord { path, size, modified } = record.marker;
+        Self {
+            upstream: record.upstream,
+            marker: Marker { path, size, modified },
+            newest: record.newest,
+            at: record.at,
+            version: record.version,
+            course: Course::read(&record.course).unwrap_or_default(),
+        }
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use engine::{Options, RetryPolicy, Secret, Source, Stages};
 use serde::{Deserialize, Serialize};
 
-use super::freshness::{FreshnessRecord, SeenRecord};
+use super::freshness::{FreshnessRecord, SeenRecord, SightingRecord};
 use super::project_hook::HookRecord;
 use super::schedule::ScheduleRecord;
 use super::{RecordError, parse};
@@ -142,6 +142,8 @@ pub(super) struct StandingRecord {
     planned: Option<PlannedRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seen: Option<SeenRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sighting: Option<SightingRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -346,6 +348,7 @@ impl From<&Standing> for StandingRecord {
             files: standing.files,
             planned: standing.planned.clone().map(|Planned { at, by }| PlannedRecord { at, by }),
             seen: standing.seen.as_ref().map(SeenRecord::from),
+            sighting: standing.sighting.as_ref().map(SightingRecord::from),
             unclean_since: standing.unclean_since,
             moving: standing
                 .moving
@@ -382,6 +385,7 @@ impl TryFrom<StandingRecord> for Standing {
             files: record.files,
             planned: record.planned.map(|PlannedRecord { at, by }| Planned { at, by }),
             seen: record.seen.map(Into::into),
+            sighting: record.sighting.map(Into::into),
             unclean_since: record.unclean_since,
             failed_upstreams: record.failed_upstreams.into_iter().map(FailedUpstream::from).collect(),
             moving: record.moving.map(|RelocationRecord { from, to }| Relocation { from, to }),

@@ -20,6 +20,8 @@ pub struct Told {
     pub clean: bool,
     /// What was seen of the upstream's marker before rsync began.
     pub seen: Option<Seen>,
+    /// What the upstream showed of its marker; none: it was not asked, or did not answer.
+    pub sighted: Option<Seen>,
 }
 
 /// How an attempt ended.

@@ -191,7 +191,10 @@ pub(crate) fn ended(run: RunId, how: How, created: u64, now: DateTime<Utc>) -> I
         })),
     };
     let clean = !matches!(how, How::Ran(verdict) if verdict != Verdict::Done);
-    Input::AttemptEnded { run, told: Box::new(Told { ending, decisions: Vec::new(), clean, seen: None }) }
+    Input::AttemptEnded {
+        run,
+        told: Box::new(Told { ending, decisions: Vec::new(), clean, seen: None, sighted: None }),
+    }
 }
 
 /// How far the clock moves until something is done next; `wake` is when there is something to do.

@@ -48,7 +48,8 @@ impl Bench {
             stderr: Vec::new(),
             stage: None,
         };
-        let told = Told { ending: Ending::ran(end), decisions: Vec::new(), clean: true, seen: None };
+        let told =
+            Told { ending: Ending::ran(end), decisions: Vec::new(), clean: true, seen: None, sighted: None };
         self.input(Input::AttemptEnded { run, told: Box::new(told) });
     }
 

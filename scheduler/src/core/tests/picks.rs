@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::Suggestion;
+use crate::queue::HostBudget;
 
 /// A bench that asks, with these projects queued; two may go at once.
 fn asking(names: &[&str]) -> (Bench, Vec<RunId>) {
@@ -70,6 +71,32 @@ fn who_is_left_out_is_asked_about_again_and_starts_after_an_hour() {
     }
     bench.at(3600);
     assert_eq!(bench.started, runs);
+}
+
+#[test]
+fn a_host_in_its_quiet_hours_holds_up_nobody_else_and_is_asked_about_when_they_are_over() {
+    // The clock of these tests begins at midnight.
+    let quiet = HostBudget { quiet: vec!["00:00-02:00".parse().unwrap()], ..HostBudget::default() };
+    let hosts = BTreeMap::from([("a".to_owned(), quiet)]);
+    let mut bench = Bench::new();
+    bench.core = clockwork().asking(true, true);
+    let tool =
+        Tool { program: "rsync".into(), limits: Limits::default(), commands: std::sync::Arc::default() };
+    bench.input(Input::Site(Bounds { hosts, ..Bounds::default() }, tool));
+    bench.create(project("a", "a", "/d/a"));
+    let waits = bench.sync("a");
+    assert!(
+        bench.questions.is_empty() && bench.core.next_wake() == Some(at(7200)),
+        "{:?}",
+        bench.core.next_wake()
+    );
+    bench.create(Project { priority: -500, ..project("b", "b", "/d/b") });
+    let other = bench.sync("b");
+    bench.pick(Some(&[]));
+    bench.at(3660);
+    assert_eq!(bench.started, [other]);
+    bench.at(7200);
+    assert_eq!(bench.started, [other, waits], "it has waited for more than an hour");
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub(super) async fn look(work: &mut Work<'_>) -> Next<()> {
             return Ok(());
         }
     };
+    let seen = Seen { upstream: upstream.clone(), marker: marker.clone(), at: now, version: project.version };
+    work.sighted = Some(seen.clone());
     let old = comparable(project, standing, &start.record, &upstream, now);
     if let (Some(old), Some(new)) = (old, &marker)
         && old == new
@@ -71,7 +73,7 @@ pub(super) async fn look(work: &mut Work<'_>) -> Next<()> {
             format!("{} is what it was when the last good run began: the upstream has not moved", old.path);
         return Err(Ending::Unchanged { reason });
     }
-    work.seen = Some(Seen { upstream, marker, at: now, version: project.version });
+    work.seen = Some(seen);
     Ok(())
 }
 
