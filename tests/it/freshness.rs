@@ -92,7 +92,7 @@ fn an_upstream_that_stands_still_or_goes_back_is_told_and_one_that_is_accepted_i
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     };
     show("1", 1_700_000_000);
-    let mut server = Server::start_with("alerts: (settle: \"1s\"), ", |text, _| text.to_owned());
+    let mut server = Server::start_with("alerts: (settle: \"1s\"), ", |text, _| text);
     server.ready();
     let settings = json!({"schedule": {"every": "1s"}});
     server.project("p", &upstream.url("data"), &settings);

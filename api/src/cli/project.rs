@@ -236,6 +236,24 @@ pub(super) fn address(source: &Value) -> String {
     )
 }
 
+/// How old our copy and the upstream are, as far as that is known.
+fn ages(project: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !project["as_of"].is_null() {
+        let stale = if project["stale"] == true { ", older than it may be" } else { "" };
+        lines.push(format!(
+            "our copy    from {} ({}){stale}",
+            time(&project["as_of"]),
+            distance(&project["as_of"])
+        ));
+    }
+    if let Some(course) = project["upstream"]["course"].as_str() {
+        let from = &project["upstream"]["as_of"];
+        lines.push(format!("upstream    {}, from {} ({})", plain(course), time(from), distance(from)));
+    }
+    lines
+}
+
 fn in_full(project: &Value) -> String {
     let words = |list: &Value| list.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ");
     let labels = project["labels"]
@@ -259,18 +277,7 @@ fn in_full(project: &Value) -> String {
         let (upstream, class) = (text(&failed["upstream"]), text(&failed["class"]));
         lines.push(format!("failed      {upstream} ({class}) {}", distance(&failed["at"])));
     }
-    if !project["as_of"].is_null() {
-        let stale = if project["stale"] == true { ", older than it may be" } else { "" };
-        lines.push(format!(
-            "our copy    from {} ({}){stale}",
-            time(&project["as_of"]),
-            distance(&project["as_of"])
-        ));
-    }
-    if let Some(course) = project["upstream"]["course"].as_str() {
-        let from = &project["upstream"]["as_of"];
-        lines.push(format!("upstream    {}, from {} ({})", plain(course), time(from), distance(from)));
-    }
+    lines.extend(ages(project));
     lines.extend([
         format!("dest        {}", text(&project["dest"])),
         format!("schedule    {}", text(&project["schedule_text"])),

@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_upstream_goes_forward_stands_still_and_goes_back() {
-        let target = Some(Duration::from_mins(60));
+        let target = Some(Duration::from_hours(1));
         let look = |before: Option<&Sighting>, marker, minutes, version| {
             Sighting::after(before, &seen(marker, minutes, version), target).unwrap()
         };
