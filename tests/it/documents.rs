@@ -103,3 +103,39 @@ fn the_openapi_document_describes_every_route() {
         assert!(document["components"]["schemas"][name].is_object(), "schema {name} is not there");
     }
 }
+
+/// Pieces of a configuration that stand in the documents.
+#[test]
+fn every_piece_of_a_configuration_in_the_documents_can_be_read() {
+    let mut found = 0;
+    for name in ["docs/alerts.md", "docs/configuration.md", "docs/plugins.md", "docs/slaves.md"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(pages_of_plugins())
+    {
+        let text = document(&name);
+        let pieces = text.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next());
+        // An ellipsis stands for what is left out.
+        for piece in pieces.filter(|piece| !piece.contains('…')) {
+            found += 1;
+            let piece = piece.trim().trim_end_matches(',');
+            let whole = match piece {
+                plugin if plugin.starts_with("(\n    id:") => {
+                    format!("(plugins: (load: [{plugin}]), role: Master())")
+                }
+                group if group.starts_with('(') => group.to_owned(),
+                keys if keys.contains("role:") => format!("({keys})"),
+                keys => format!("({keys}, role: Master())"),
+            };
+            if let Err(errors) = api::config::Config::parse(&name, &whole) {
+                panic!("{}\nof {name}:\n{whole}", api::config::check_report(&errors));
+            }
+        }
+    }
+    assert!(found >= 10, "{found}");
+}
+
+fn pages_of_plugins() -> Vec<String> {
+    let pages = fs::read_dir(root().join("docs/plugins")).unwrap();
+    pages.map(|page| format!("docs/plugins/{}", page.unwrap().file_name().into_string().unwrap())).collect()
+}
