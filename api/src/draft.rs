@@ -51,7 +51,7 @@ pub struct Defaults {
 /// What the server writes and a client may send back.
 const READ_ONLY: [&str; 22] = [
     "as_of",
-    "upstream",
+    "upstream_seen",
     "next_by",
     "marker",
     "stale",
@@ -108,7 +108,7 @@ pub fn project(
     let name = fields.text("name", MAX_TEXT).unwrap_or_else(|| seed.clone());
     let (source, password) = source(&mut fields, known);
     if let Some(source) = &source {
-        source::named(&mut fields, source, &defaults.commands);
+        source::named(&mut fields, source, known, &defaults.commands);
     }
     let upstreams = source::upstreams(&mut fields, source.as_ref(), known);
     let dest = fields.required_text("dest").map(PathBuf::from);
@@ -131,7 +131,7 @@ pub fn project(
     let fan_out = fields.bool("fan_out").unwrap_or(true);
     let publish = publish::read(&mut fields);
     let freshness = freshness::read(&mut fields);
-    let hooks = hooks::read(&mut fields, &defaults.plugins);
+    let hooks = hooks::read(&mut fields, known, &defaults.plugins);
     fields.pass_over(&READ_ONLY);
     fields.pass_over(&READ_ONLY_IN_FULL);
     // What the API of 2014 was given holds for as long as it says where the tree is.

@@ -1,7 +1,7 @@
 //! JSON Merge Patch (RFC 7396) on a project's settings.
 //!
-//! One thing goes beyond the RFC: the three ways to say when (`cron`, `every`, `manual`) exclude each other, so a
-//! patch that gives one takes the others out.
+//! Two things go beyond the RFC: the three ways to say when (`cron`, `every`, `manual`) exclude each other, and so do a
+//! command and the parts of an rsync address; a patch that gives one takes the others out.
 
 use serde_json::{Map, Value};
 
@@ -16,6 +16,16 @@ pub fn apply(mut settings: Value, patch: &Value) -> Value {
     {
         for rule in RULES.into_iter().filter(|rule| given.get(*rule).is_some_and(|value| !value.is_null())) {
             schedule.retain(|key, _| key == rule || !RULES.contains(&key.as_str()));
+        }
+    }
+    if let Some(given) = patch.get("source").and_then(Value::as_object)
+        && let Some(source) = settings.get_mut("source").and_then(Value::as_object_mut)
+    {
+        let says = |key: &str| given.get(key).is_some_and(|value| !value.is_null());
+        if says("command") {
+            source.clear();
+        } else if says("host") {
+            source.remove("command");
         }
     }
     merge(&mut settings, patch);
@@ -52,6 +62,15 @@ mod tests {
         let patch = json!({"name": "b", "retry": {"attempts": 5}, "labels": {"x": null}});
         let expected = json!({"name": "b", "retry": {"attempts": 5, "base": 30.0}, "labels": {"y": "2"}});
         assert_eq!(apply(settings, &patch), expected);
+    }
+
+    #[test]
+    fn a_patch_to_a_command_takes_the_address_out_and_one_to_an_address_the_command() {
+        let daemon = json!({"source": {"host": "h", "module": "m", "has_password": false}});
+        let command = json!({"source": {"command": "git"}});
+        assert_eq!(apply(daemon.clone(), &command), command);
+        assert_eq!(apply(command.clone(), &daemon), daemon);
+        assert_eq!(apply(daemon.clone(), &json!({"source": {"module": "n"}}))["source"]["host"], "h");
     }
 
     #[test]

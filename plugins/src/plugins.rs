@@ -11,16 +11,20 @@ use scheduler::hooks::{Decision, Hooks, ProjectFacts, RunContext, RunOutcome, Ve
 use scheduler::policy::{Policy, Suggestion};
 use scheduler::project::ProjectHook;
 use scheduler::{Project, ProjectId};
+use tokio::time::timeout_at;
 
 use crate::call::CallError;
 use crate::component::Shape;
 use crate::imports::kv::{KvStore, MemoryKv};
 use crate::imports::log::{LogSink, NoSink};
 use crate::load::{self, LoadError};
-use crate::plugin::{Plugin, Reloaded, Report, Surroundings, timed};
+use crate::plugin::{Loaded, Plugin, Reloaded, Report, Surroundings, timed};
 use crate::policy::{Answer, Entry, Finished, Question, Recorder, View};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::settings::{FailurePolicy, Part, PluginSettings, Settings};
+
+/// The longest that all policies together are asked which run starts next: who asks waits for ten seconds.
+const TOGETHER: Duration = Duration::from_secs(8);
 
 /// The plugins of a server.
 #[derive(Debug)]
@@ -116,6 +120,7 @@ impl Plugins {
     /// order that they have by now. One that fails changes nothing.
     async fn picked(&self, view: &View, projects: &[Arc<Project>]) -> Option<Vec<usize>> {
         let mut order: Option<Vec<usize>> = None;
+        let until = tokio::time::Instant::now() + TOGETHER;
         for plugin in self.policies() {
             let now = order.unwrap_or_else(|| (0..view.queue.len()).collect());
             let its = |at: &usize| projects.get(*at).is_some_and(|it| concerns(plugin, &it.id, it));
@@ -126,9 +131,13 @@ impl Plugins {
             }
             let queue = shown.iter().filter_map(|at| view.queue.get(*at).cloned()).collect();
             let part = View { queue, ..view.clone() };
-            let answer = plugin.pick(&self.around, &part).await;
+            let asked = plugin.loaded();
+            let Ok(answer) = timeout_at(until, plugin.pick(&self.around, &part)).await else {
+                plugin.breaker.note(false, Instant::now());
+                return Some(now);
+            };
             plugin.breaker.note(answer.is_ok(), Instant::now());
-            self.record(plugin, Question::Pick(part.clone()), answer.clone().map(Answer::Picks));
+            self.record(plugin, asked, Question::Pick(part.clone()), answer.clone().map(Answer::Picks));
             order = Some(match answer {
                 Ok(picks) => merged(&now, &shown, &part.usable(&picks)),
                 Err(_) => now,
@@ -141,10 +150,11 @@ impl Plugins {
     async fn delayed(&self, project: &Project, run: &Finished) -> Option<Suggestion> {
         let (mut run, mut said) = (run.clone(), None);
         for plugin in self.policies().filter(|plugin| concerns(plugin, &project.id, project)) {
+            let asked = plugin.loaded();
             let answer = plugin.next_delay(&self.around, &run).await;
             plugin.breaker.note(answer.is_ok(), Instant::now());
             let question = Question::NextDelay(Box::new(run.clone()));
-            self.record(plugin, question, answer.clone().map(Answer::DelayMs));
+            self.record(plugin, asked, question, answer.clone().map(Answer::DelayMs));
             let Ok(delay) = answer else { continue };
             // Whoever says what was to be anyway has set nothing.
             if delay != run.default_delay_ms {
@@ -156,8 +166,15 @@ impl Plugins {
         said
     }
 
-    fn record(&self, plugin: &Plugin, question: Question, answer: Result<Answer, CallError>) {
-        if let (Some(recorder), Some(loaded)) = (&self.recorder, plugin.loaded()) {
+    /// `asked` is the file that was in use when the question began.
+    fn record(
+        &self,
+        plugin: &Plugin,
+        asked: Option<Arc<Loaded>>,
+        question: Question,
+        answer: Result<Answer, CallError>,
+    ) {
+        if let (Some(recorder), Some(loaded)) = (&self.recorder, asked) {
             let answer = answer.map_err(|error| error.to_string());
             let digest = loaded.shape.digest.to_string();
             recorder.write(&Entry { plugin: plugin.settings.id.clone(), digest, question, answer });

@@ -96,6 +96,26 @@ fn a_project_is_added_with_what_is_wrong_said_at_its_field() {
 }
 
 #[test]
+fn an_upstream_that_went_back_needs_a_person_though_nothing_fails() {
+    let Some(browser) = Browser::start() else { return };
+    let (server, upstream) = (Server::start(""), Upstream::start(3));
+    let marker = upstream.tree().join("lastupdate");
+    let show = |text: &str, seconds: u64| {
+        fs::write(&marker, text).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        fs::File::options().write(true).open(&marker).unwrap().set_modified(time).unwrap();
+    };
+    show("1", 1_700_000_000);
+    server.project("p", &upstream.url("data"), &json!({"schedule": {"every": "1s"}}));
+    sign_in(&browser, &server);
+    browser.see("all is well");
+    show("0", 1_600_000_000);
+    browser.see("has an upstream that went back");
+    browser.see("needs you");
+    browser.assert_quiet();
+}
+
+#[test]
 fn a_node_is_seen_behind_and_removed() {
     let Some(browser) = Browser::start() else { return };
     let (master, upstream) = (master(), Upstream::start(3));

@@ -140,9 +140,17 @@ fn only_root_names_a_command_and_only_one_of_the_configuration() {
     assert!(text.contains("source.command") && text.contains("only root"), "{text}");
     let body = json!({"id": "a", "source": upstream.url("data"), "dest": dest});
     assert_eq!(asked(reqwest::Method::POST, "/api/v1/projects", &body).0, 201);
-    let change = json!({"source": {"command": "good", "host": null, "module": null, "port": null, "path": null,
-        "user": null, "has_password": null}});
+    let change = json!({"source": {"command": "good"}});
     let (status, text) = asked(reqwest::Method::PATCH, "/api/v1/projects/a", &change);
+    assert_eq!(status, 403, "{text}");
+    // Root may have a command bring what is hers; she has it land nowhere else then, in no version of the API.
+    let given = server.send(server.request(reqwest::Method::PATCH, "/api/v1/projects/a").json(&change));
+    assert_eq!((given.status, &given.json()["owner"]), (200, &json!("ann")), "{}", given.text);
+    assert_eq!(asked(reqwest::Method::PATCH, "/api/v1/projects/a", &json!({"priority": 3})).0, 200);
+    let elsewhere = json!({"dest": server.path("mirrors/b")});
+    assert_eq!(asked(reqwest::Method::PATCH, "/api/v1/projects/a", &elsewhere).0, 403);
+    let old = json!({"id": "a", "dest": server.path("elsewhere")});
+    let (status, text) = asked(reqwest::Method::POST, "/update_project/basic", &old);
     assert_eq!(status, 403, "{text}");
     let unknown =
         server.post("/api/v1/projects", &json!({"id": "b", "source": "command:evil", "dest": "/x/b"}));

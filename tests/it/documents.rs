@@ -75,17 +75,33 @@ fn every_configuration_key_is_in_the_configuration_document() {
 fn every_link_between_the_documents_leads_somewhere() {
     let mut names: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
-    names.extend(fs::read_dir(root().join("docs")).unwrap().flatten().map(|entry| entry.path()));
+    for folder in ["docs", "docs/plugins"] {
+        names.extend(fs::read_dir(root().join(folder)).unwrap().flatten().map(|entry| entry.path()));
+    }
     for name in names.iter().filter(|name| name.extension().is_some_and(|extension| extension == "md")) {
         let text = fs::read_to_string(name).unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = target.split('#').next().unwrap();
-            if !target.is_empty() && !target.contains("://") {
-                let path = name.parent().unwrap().join(target);
-                assert!(path.exists(), "{}: {target} is not there", name.display());
+            if target.contains("://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { name.clone() } else { name.parent().unwrap().join(file) };
+            assert!(path.exists(), "{}: {target} is not there", name.display());
+            if !heading.is_empty() {
+                let there = fs::read_to_string(&path).unwrap();
+                let has =
+                    there.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
+                assert!(has, "{}: {target} names no heading", name.display());
             }
         }
     }
+}
+
+/// What a link to a heading says of it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[test]

@@ -99,11 +99,11 @@ fn an_upstream_that_stands_still_or_goes_back_is_told_and_one_that_is_accepted_i
     let course = |server: &Server, course: &str| {
         wait_for(course, || {
             let project = server.get("/api/v1/projects/p").json();
-            (project["upstream"]["course"] == course).then_some(project)
+            (project["upstream_seen"]["course"] == course).then_some(project)
         })
     };
     let project = course(&server, "moving");
-    assert_eq!(project["upstream"]["as_of"], "2023-11-14T22:13:20Z", "{project}");
+    assert_eq!(project["upstream_seen"]["as_of"], "2023-11-14T22:13:20Z", "{project}");
     wait_for("our copy to be as old", || {
         let project = server.get("/api/v1/projects/p").json();
         (project["as_of"] == "2023-11-14T22:13:20Z" && project["stale"] == false).then_some(())

@@ -16,7 +16,7 @@ pub(crate) use smtp::Smtp;
 pub(crate) use tree::{fingerprint, grow};
 pub(crate) use upstream::Upstream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up.
@@ -25,6 +25,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// The program under test.
 pub(crate) fn heliostat() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_heliostat-under-test"))
+}
+
+/// A plugin that `scripts/build-guests` has compiled; none, where it was not run, which CI does not allow.
+pub(crate) fn guest(name: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{name}.wasm"));
+    if file.exists() {
+        return Some(file);
+    }
+    assert!(std::env::var_os("HELIOSTAT_REQUIRE_GUESTS").is_none(), "{} is not there", file.display());
+    eprintln!("left out: {name}, since scripts/build-guests was not run");
+    None
 }
 
 /// Waits until `condition` gives something, and fails with what it was waiting for.

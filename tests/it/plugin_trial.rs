@@ -2,12 +2,12 @@
 //! `scripts/build-guests` has compiled them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::kit::{heliostat, said};
+use crate::kit::{guest, heliostat, said};
 
 fn plugin(folder: &Path, words: &[&str]) -> Output {
     Command::new(heliostat())
@@ -17,15 +17,6 @@ fn plugin(folder: &Path, words: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .unwrap()
-}
-
-fn guest(name: &str) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{name}.wasm"));
-    if !file.exists() {
-        eprintln!("left out: {name}, since scripts/build-guests was not run");
-        return None;
-    }
-    Some(file)
 }
 
 #[test]

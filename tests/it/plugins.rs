@@ -1,12 +1,11 @@
 //! Plugins in a server: what is refused and shown, and one that is asked before a sync.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Server, Upstream, heliostat, said, wait_for};
+use crate::kit::{Server, Upstream, guest, heliostat, said, wait_for};
 
 #[test]
 fn a_plugin_that_is_refused_is_shown_with_its_reason_and_the_server_starts() {
@@ -24,11 +23,7 @@ fn a_plugin_that_is_refused_is_shown_with_its_reason_and_the_server_starts() {
 
 #[test]
 fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/c-hold-file.wasm");
-    if !guest.exists() {
-        eprintln!("left out: a plugin that holds a run, since scripts/build-guests was not run");
-        return;
-    }
+    let Some(guest) = guest("c-hold-file") else { return };
     let load = r#"plugins: (folder: "FOLDER", load: [(id: "hold", path: "GUEST", failure: (pre: Closed),
         grants: (dest_read: ["hold"]), config: {"file": "missing-setting"})]), "#;
     let mut server = Server::start_with(load, |text, folder| {
@@ -52,11 +47,7 @@ fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
 
 #[test]
 fn a_project_names_a_plugin_that_is_configured_for_others_and_must_have_its_answer() {
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/c-hold-file.wasm");
-    if !guest.exists() {
-        eprintln!("left out: a plugin that a project names, since scripts/build-guests was not run");
-        return;
-    }
+    let Some(guest) = guest("c-hold-file") else { return };
     let load = r#"plugins: (folder: "FOLDER", load: [(id: "hold", path: "GUEST", projects: ["other"],
         grants: (dest_read: ["hold"]), config: {"file": "hold"})]), "#;
     let mut server = Server::start_with(load, |text, folder| {
@@ -68,6 +59,15 @@ fn a_project_names_a_plugin_that_is_configured_for_others_and_must_have_its_answ
     let wrong = server.post("/api/v1/projects", &wrong);
     assert!(wrong.status == 422 && wrong.text.contains("it names hold"), "{}", wrong.text);
     server.project("p", &upstream.url("data"), &json!({}));
+    // Who owns a project could else use the plugin's rights, or do without one that is to watch over it.
+    let user = json!({"name": "ann", "password": "a long password", "role": "upstreamuser"});
+    assert_eq!(server.post("/api/v1/users", &user).status, 201);
+    let own = json!({"id": "a", "source": upstream.url("data"), "dest": server.path("a"), "hooks": [{"plugin": "hold"}]});
+    let asked =
+        crate::kit::client().post(server.url("/api/v1/projects")).basic_auth("ann", Some("a long password"));
+    let refused = asked.json(&own).send().unwrap();
+    assert_eq!(refused.status(), 403);
+    assert!(refused.text().unwrap().contains("hooks: only root"));
     assert_eq!(server.ended(&server.sync("p"))["hooks"], json!([]));
     // Its file is not granted under that name, and here it must agree.
     let hooks = json!({"hooks": [{"plugin": "hold", "failure": "closed", "config": {"file": "elsewhere"}}]});
@@ -92,11 +92,7 @@ fn a_project_names_a_plugin_that_is_configured_for_others_and_must_have_its_answ
 /// A policy that leaves everything out but what people ask for.
 #[test]
 fn a_policy_picks_what_starts_and_its_decisions_can_be_asked_again() {
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/quiet-hours.wasm");
-    if !guest.exists() {
-        eprintln!("left out: a policy in a server, since scripts/build-guests was not run");
-        return;
-    }
+    let Some(guest) = guest("quiet-hours") else { return };
     let load = r#"plugins: (folder: "FOLDER", record: true, load: [(id: "quiet", path: "GUEST", hooks: [Policy],
         config: {"quiet": "00:00-24:00"})]), "#;
     let mut server = Server::start_with(load, |text, folder| {

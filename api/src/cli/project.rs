@@ -247,8 +247,8 @@ fn ages(project: &Value) -> Vec<String> {
             distance(&project["as_of"])
         ));
     }
-    if let Some(course) = project["upstream"]["course"].as_str() {
-        let from = &project["upstream"]["as_of"];
+    if let Some(course) = project["upstream_seen"]["course"].as_str() {
+        let from = &project["upstream_seen"]["as_of"];
         lines.push(format!("upstream    {}, from {} ({})", plain(course), time(from), distance(from)));
     }
     lines

@@ -1,7 +1,7 @@
 // The first page: what needs a person, then what runs, then what waits, then every project.
 
 import { get } from "./api.js";
-import { html } from "./html.js";
+import { html, useEffect } from "./html.js";
 import { useData } from "./live.js";
 import { Gauge, Link, Pending, Progress, Section, Tag, When } from "./parts.js";
 import { useProjects } from "./projects.js";
@@ -14,12 +14,22 @@ const LITTLE = 0.1;
 const SHOWN = 8;
 /** A disk that is full within so many days is marked. */
 const SOON = 14;
+/** What begins without an event, such as a project that grows stale, is seen within so many milliseconds. */
+const LOOK_AGAIN = 15000;
+/** Alerts that are worse than a warning. Held runs and failing projects are told by the status, with more. */
+const WORST = ["store-read-only", "start-failed", "disk-full", "rolled-back"];
+const TOLD_BY_STATUS = ["held", "failing"];
 
 export function Overview({ session }) {
   const { value: status, error } = useData(() => get("/status"), "status", () => true);
+  const { value: alerts, reload } = useData(() => get("/alerts"), "alerts", () => true);
+  useEffect(() => {
+    const timer = setInterval(reload, LOOK_AGAIN);
+    return () => clearInterval(timer);
+  }, []);
   const { items, error: listError } = useProjects();
   if (!status) return html`<${Pending} error=${error} what="The overview" />`;
-  const needs = attention(status);
+  const needs = attention(status, alerts?.items ?? []);
   return html`
     <div class="title"><h1 class="grow">Overview</h1>
       ${session.role !== "viewer" && session.site !== "slave" && html`<${Link} to=${["add"]} class="button main">Add a project</${Link}>`}</div>
@@ -32,7 +42,7 @@ export function Overview({ session }) {
 }
 
 /** What a person has to look at, the worst first. */
-function attention(status) {
+function attention(status, alerts) {
   const disks = status.disk.filter((one) => one.free_bytes < LITTLE * one.total_bytes).map((one) => ({
     key: "disk " + one.path, look: one.free_bytes < 0.05 * one.total_bytes ? "bad" : "warn", state: "disk nearly full",
     name: html`<b>${one.path}</b>`, text: bytes(one.free_bytes) + " free of " + bytes(one.total_bytes) + ", for " + count(one.projects.length, "project"),
@@ -46,7 +56,12 @@ function attention(status) {
     key: "held " + run.id, look: "warn", state: "held", name: html`<${Link} to=${["project", run.project]}>${run.project}</${Link}>`,
     aside: html`<${Link} to=${["run", run.id]}>look and decide</${Link}>`, text: run.reason,
   }));
-  return [...held, ...disks, ...failing];
+  const others = alerts.filter((one) => !one.over && !TOLD_BY_STATUS.includes(one.kind) && !disks.some((disk) => disk.key === "disk " + one.subject)).map((one) => ({
+    key: "alert " + one.kind + " " + one.subject, look: WORST.includes(one.kind) ? "bad" : "warn", state: one.kind.replaceAll("-", " "),
+    name: one.project ? html`<${Link} to=${["project", one.project]}>${one.subject}</${Link}> ${one.says}` : html`<b>${one.subject}</b> ${one.says}`,
+    aside: html`since <${When} time=${one.since} />`, text: one.reason,
+  }));
+  return [...held, ...disks, ...failing, ...others];
 }
 
 function Figures({ status, needs }) {
@@ -62,7 +77,7 @@ function Figures({ status, needs }) {
 
 function Needs({ items, status }) {
   if (items.length === 0 && status.counts.projects === 0) return null;
-  if (items.length === 0) return html`<section class="fine"><${Tag} state="Nothing needs you" look="good" /> <span class="soft small">No project fails, and every disk has room.</span></section>`;
+  if (items.length === 0) return html`<section class="fine"><${Tag} state="Nothing needs you" look="good" /> <span class="soft small">No project fails or is stale, no slave is too far behind, and every disk has room.</span></section>`;
   const row = (one) => html`<li key=${one.key}>
     <div class="line"><${Tag} state=${one.state} look=${one.look} /><span class="grow">${one.name}</span><span class="soft small">${one.aside}</span></div>
     ${one.text && html`<p class="small">${one.text}</p>`}${one.more}</li>`;

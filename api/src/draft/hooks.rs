@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use scheduler::Project;
 use scheduler::hooks::When;
 use scheduler::project::ProjectHook;
 use serde_json::Value;
@@ -13,8 +14,10 @@ const MAX_HOOKS: usize = 16;
 /// The most settings of one hook, and the longest of them.
 const MAX_SETTINGS: (usize, usize) = (50, 4096);
 
-/// The hooks; `plugins` are those of the configuration.
-pub(super) fn read(fields: &mut Fields<'_>, plugins: &[String]) -> Vec<ProjectHook> {
+/// The hooks; `plugins` are those of the configuration. One that the project names already may be gone from there: that must
+/// not keep people from changing something else.
+pub(super) fn read(fields: &mut Fields<'_>, known: Option<&Project>, plugins: &[String]) -> Vec<ProjectHook> {
+    let has = |plugin: &str| known.is_some_and(|known| known.hooks.iter().any(|hook| hook.plugin == plugin));
     let value = match fields.take("hooks") {
         None | Some(Value::Null) => return Vec::new(),
         Some(value) => value,
@@ -30,7 +33,7 @@ pub(super) fn read(fields: &mut Fields<'_>, plugins: &[String]) -> Vec<ProjectHo
     let mut hooks: Vec<ProjectHook> = Vec::new();
     for (number, item) in items.iter().enumerate().take(MAX_HOOKS) {
         let mut parts = fields.inside(&format!("hooks[{number}]"), item);
-        let hook = one(&mut parts, plugins);
+        let hook = one(&mut parts, has, plugins);
         if hooks.iter().any(|other| other.plugin == hook.plugin) {
             parts.error("plugin", "stands there already: name each plugin once");
         }
@@ -40,9 +43,9 @@ pub(super) fn read(fields: &mut Fields<'_>, plugins: &[String]) -> Vec<ProjectHo
     hooks
 }
 
-fn one(parts: &mut Fields<'_>, plugins: &[String]) -> ProjectHook {
+fn one(parts: &mut Fields<'_>, has: impl Fn(&str) -> bool, plugins: &[String]) -> ProjectHook {
     let plugin = parts.required_text("plugin").unwrap_or_default();
-    if !plugin.is_empty() && !plugins.contains(&plugin) {
+    if !plugin.is_empty() && !plugins.contains(&plugin) && !has(&plugin) {
         let known = match plugins {
             [] => "it names none: add it there under `plugins`".to_owned(),
             known => format!("it names {}", known.join(", ")),

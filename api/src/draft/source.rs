@@ -23,8 +23,12 @@ pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Optio
     }
 }
 
-/// A command must be one that the configuration names.
-pub(super) fn named(fields: &mut Fields<'_>, source: &Source, commands: &[String]) {
+/// A command must be one that the configuration names, or the one that the project has: what was taken out of the
+/// configuration must not keep people from changing something else.
+pub(super) fn named(fields: &mut Fields<'_>, source: &Source, known: Option<&Project>, commands: &[String]) {
+    if known.is_some_and(|known| known.source == *source) {
+        return;
+    }
     let Some(name) = source.command_name().filter(|name| !commands.iter().any(|known| known == name)) else {
         return;
     };

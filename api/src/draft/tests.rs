@@ -179,6 +179,25 @@ fn a_hook_names_a_plugin_of_the_configuration() {
 }
 
 #[test]
+fn what_is_gone_from_the_configuration_keeps_nobody_from_changing_something_else() {
+    let input = with(json!({"source": "command:git", "hooks": [{"plugin": "trace-file"}]}));
+    let known = read(&input).unwrap();
+    let bare = Defaults { commands: Vec::new(), plugins: Vec::new(), ..defaults() };
+    let again = |change: Value| {
+        let mut document = crate::view::settings(&known);
+        for (key, value) in change.as_object().unwrap() {
+            document[key] = value.clone();
+        }
+        project(&document, Some(&known), "root", &bare, &Landing::default())
+    };
+    assert_eq!(again(json!({"priority": 7})).unwrap().hooks, known.hooks);
+    assert_eq!(again(json!({"hooks": []})).unwrap().source, known.source);
+    let fields = |change| again(change).unwrap_err().into_iter().map(|error| error.field).collect::<Vec<_>>();
+    assert_eq!(fields(json!({"hooks": [{"plugin": "other"}]})), ["hooks[0].plugin"]);
+    assert_eq!(fields(json!({"source": "command:pypi"})), ["source.command"]);
+}
+
+#[test]
 fn a_command_is_one_of_those_that_the_configuration_names() {
     for source in [json!("command:git"), json!({"command": "git"})] {
         let read = read(&with(json!({ "source": source }))).unwrap();

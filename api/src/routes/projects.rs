@@ -302,11 +302,24 @@ fn read(app: &App, actor: &Actor, input: &Value, known: Option<&Project>) -> Res
     let defaults = app.reloader.defaults();
     let project = draft::project(input, known, &actor.name, &defaults, &app.scheduler.landing())
         .map_err(Problem::invalid)?;
-    let same = known.is_some_and(|known| known.source == project.source && known.dest == project.dest);
-    if project.source.command_name().is_some() && !same && !actor.is_root() {
+    may_set(actor, known, &project)?;
+    Ok(project)
+}
+
+/// Refuses what only root may say of a project: which program brings it and where to, and which plugins are asked, since
+/// those have rights and secrets, and may be there to keep its owner within bounds.
+pub(super) fn may_set(actor: &Actor, known: Option<&Project>, project: &Project) -> Result<(), Problem> {
+    if actor.is_root() {
+        return Ok(());
+    }
+    let same_place = known.is_some_and(|known| known.source == project.source && known.dest == project.dest);
+    if project.source.command_name().is_some() && !same_place {
         return Err(Problem::forbidden(
             "source.command: only root may have a program of this machine bring a tree, and say where",
         ));
     }
-    Ok(project)
+    if project.hooks != known.map(|known| known.hooks.clone()).unwrap_or_default() {
+        return Err(Problem::forbidden("hooks: only root may say which plugins a project names"));
+    }
+    Ok(())
 }

@@ -31,7 +31,7 @@ pub struct ProjectView {
     queued: Option<String>,
     marker: Option<MarkerView>,
     as_of: Option<String>,
-    upstream: Option<SightingView>,
+    upstream_seen: Option<SightingView>,
     stale: bool,
     failures: u32,
     failed_upstreams: Vec<FailedView>,
@@ -92,7 +92,7 @@ struct FreshnessView {
 #[derive(Debug, Serialize)]
 struct SightingView {
     as_of: String,
-    seen: String,
+    at: String,
     course: &'static str,
 }
 
@@ -179,9 +179,9 @@ pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
         queued: entry.active.filter(|_| !going && !held).or(entry.waiting).map(|run| run.to_string()),
         marker: standing.seen.as_ref().and_then(marker),
         as_of: as_of(standing).map(time),
-        upstream: standing.sighting.as_ref().map(|sighting| SightingView {
+        upstream_seen: standing.sighting.as_ref().map(|sighting| SightingView {
             as_of: time(sighting.marker.modified),
-            seen: time(sighting.at),
+            at: time(sighting.at),
             course: course(project, standing).unwrap_or_default().as_str(),
         }),
         stale: is_stale(project, standing, Utc::now()),

@@ -203,16 +203,3 @@ async fn start(settings: &Settings) -> Scheduler {
 fn guardian() -> Vec<OsString> {
     vec![env!("CARGO_BIN_EXE_scheduler-guardian").into()]
 }
-
-/// Waits until there is something, and fails with what it was waiting for.
-pub(crate) async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(found) = found() {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("gave up waiting for {what}"))
-}

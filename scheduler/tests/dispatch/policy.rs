@@ -7,7 +7,7 @@ use scheduler::hooks::Answering;
 use scheduler::policy::{Finished, Policy, Suggestion, View};
 use scheduler::{Project, Rule, Schedule};
 
-use crate::kit::{Site, until};
+use crate::kit::{Site, wait_for};
 
 /// Lets everything start in the reverse of its order, and says that projects are due again in 42 minutes.
 #[derive(Debug, Default)]
@@ -51,10 +51,12 @@ async fn it_learns_from_real_runs_and_what_it_says_outlives_a_restart_that_still
     site.create(Project { schedule, ..project }).await;
     let planned =
         |site: &Site| site.scheduler.board().project(&"p".parse().unwrap())?.standing.planned.clone();
-    let first = until("the policy to be heard", || planned(&site)).await;
+    let first = wait_for(|| planned(&site), || "the policy is not heard".to_owned()).await;
     assert_eq!(first.by, "reverse");
     site.synced().await;
-    let second = until("it to be heard again", || planned(&site).filter(|it| it.at > first.at)).await;
+    let second =
+        wait_for(|| planned(&site).filter(|it| it.at > first.at), || "it is not heard again".to_owned())
+            .await;
     {
         let told = policy.told.lock().unwrap();
         let [first, second] = &told[..] else { panic!("{told:?}") };

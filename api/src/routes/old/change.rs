@@ -19,7 +19,7 @@ use crate::audit;
 use crate::auth::Actor;
 use crate::draft;
 use crate::problem::{FieldError, Problem};
-use crate::routes::projects::updated;
+use crate::routes::projects::{may_set, updated};
 use crate::view;
 
 /// How often a change is made anew when the project changes in between.
@@ -160,5 +160,8 @@ fn reschedule(app: &App, actor: &Actor, given: &Given, known: &Project) -> Resul
 fn read(app: &App, actor: &Actor, document: &Value, known: &Project, cron: &str) -> Result<Project, Problem> {
     let defaults = app.reloader.defaults();
     let read = draft::project(document, Some(known), &actor.name, &defaults, &app.scheduler.landing());
-    read.map_err(|errors: Vec<FieldError>| Problem::invalid(settings::renamed(errors, cron)))
+    let project =
+        read.map_err(|errors: Vec<FieldError>| Problem::invalid(settings::renamed(errors, cron)))?;
+    may_set(actor, Some(known), &project)?;
+    Ok(project)
 }
