@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::kit::{Browser, PASSWORD, Server, Upstream};
+use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint};
 use crate::slaves::{current, master, slave};
 
 /// Keys as the driver's protocol writes them.
@@ -112,6 +112,38 @@ fn an_upstream_that_went_back_needs_a_person_though_nothing_fails() {
     show("0", 1_600_000_000);
     browser.see("has an upstream that went back");
     browser.see("needs you");
+    browser.open(&server.url("/#/project/p"));
+    browser.see("Our copy is from");
+    browser.see("went back");
+    browser.assert_quiet();
+}
+
+#[test]
+fn a_held_run_shows_what_would_go_and_is_let_through_only_by_its_name() {
+    let Some(browser) = Browser::start() else { return };
+    let (server, upstream) = (Server::start(""), Upstream::start(60));
+    let (dest, run) = crate::holds::held(&server, &upstream);
+    let before = fingerprint(&dest);
+    sign_in(&browser, &server);
+    browser.see("needs you");
+    browser.open(&server.url(&format!("/#/run/{run}")));
+    browser.see("A person has to decide");
+    browser.see("80 entries");
+    // Folded by folder, and drawn once somebody looks.
+    browser.see("d03/");
+    assert!(!browser.text().contains("file-43"), "{}", browser.text());
+    browser.click(".fold summary", "d03/");
+    browser.see("file-43");
+    browser.click("button", "Approve");
+    browser.see("Exactly this plan is let through");
+    let refused = "return document.querySelector('dialog .danger').disabled";
+    browser.until("a dialog that wants the name first", refused, "");
+    assert_eq!((server.run(&run)["state"].clone(), fingerprint(&dest)), (json!("held"), before));
+    browser.confirm("p");
+    browser.see("Approved: the run goes on.");
+    let ended = server.ended(&run);
+    assert_eq!((&ended["state"], &ended["changes"]["deleted"]), (&json!("succeeded"), &json!(80)), "{ended}");
+    browser.see("succeeded");
     browser.assert_quiet();
 }
 

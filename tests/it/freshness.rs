@@ -108,6 +108,7 @@ fn an_upstream_that_stands_still_or_goes_back_is_told_and_one_that_is_accepted_i
         let project = server.get("/api/v1/projects/p").json();
         (project["as_of"] == "2023-11-14T22:13:20Z" && project["stale"] == false).then_some(())
     });
+    assert_eq!(server.get("/api/v1/status").json()["old"], json!([]), "what has no target may be of any age");
     show("0", 1_600_000_000);
     course(&server, "rolled-back");
     let alert = wait_for("the alert", || {
@@ -123,6 +124,12 @@ fn an_upstream_that_stands_still_or_goes_back_is_told_and_one_that_is_accepted_i
     course(&server, "moving");
     patch(&json!({"freshness": {"target": "1d"}}));
     course(&server, "frozen");
+    let status = server.get("/api/v1/status").json();
+    let old = json!([{"project": "p", "as_of": "2020-09-13T12:26:40Z", "target": 86400.0, "stale": true,
+        "upstream_as_of": "2020-09-13T12:26:40Z", "course": "frozen"}]);
+    assert_eq!(status["old"], old, "{status}");
+    let screen = crate::kit::said(&server.command(&["status"]));
+    assert!(screen.contains("Old, though nothing fails") && screen.contains("frozen, from "), "{screen}");
     let shown = server.command(&["project", "show", "p"]);
     assert!(
         crate::kit::said(&shown).contains("upstream    frozen, from 2020-09-13"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::kit::{Server, Upstream, fingerprint, wait_for};
 
 /// A mirror whose upstream has lost most of its files, and the run that is held for it.
-fn held(server: &Server, upstream: &Upstream) -> (std::path::PathBuf, String) {
+pub(crate) fn held(server: &Server, upstream: &Upstream) -> (std::path::PathBuf, String) {
     let dest = server.project("p", &upstream.url("data"), &json!({}));
     let run = server.sync("p");
     assert_eq!(server.ended(&run)["state"], "succeeded");

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::follow;
 use super::runs::{document, runs_table, shortened};
-use super::table::{bytes, count, distance, table, text, time};
+use super::table::{bytes, count, distance, seconds, table, text, time};
 use super::terminal::{Colour, is_watched, painted, say};
 
 /// How often the screen is drawn anew.
@@ -88,6 +88,7 @@ fn screen(status: &Value) -> String {
     parts.extend(section("Held, until someone approves", held_table(status)));
     parts.extend(section("Waiting", waiting_table(status)));
     parts.extend(section("Failing", failing_table(status)));
+    parts.extend(section("Old, though nothing fails", old_table(status)));
     parts.extend(section("Last", items(&status["last"]).next().map(|_| runs_table(items(&status["last"])))));
     parts.extend(section("Disks", disk_table(status)));
     parts.join("\n")
@@ -138,6 +139,20 @@ fn failing_table(status: &Value) -> Option<String> {
         vec![text(&project["project"]), count(&project["failures"]), since, reason]
     });
     filled(&["project", ">failures", "last success", "reason"], rows.collect())
+}
+
+fn old_table(status: &Value) -> Option<String> {
+    let rows = items(&status["old"]).map(|project| {
+        let age = |time: &Value| if time.is_null() { "unknown".to_owned() } else { distance(time) };
+        let target =
+            if project["target"].is_null() { "of any age".to_owned() } else { seconds(&project["target"]) };
+        let upstream = match project["course"].as_str() {
+            Some(course) => format!("{course}, from {}", age(&project["upstream_as_of"])),
+            None => text(&Value::Null),
+        };
+        vec![text(&project["project"]), age(&project["as_of"]), target, upstream]
+    });
+    filled(&["project", "our copy is from", "may be", "upstream"], rows.collect())
 }
 
 fn disk_table(status: &Value) -> Option<String> {

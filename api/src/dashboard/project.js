@@ -10,6 +10,11 @@ import { bytes, clock, count, goes, join, number, span, standing, took, upstream
 
 /** How many runs the chart and the list show. */
 const RUNS = 60;
+/** Where an upstream goes, where that is worth a word. */
+const COURSES = {
+  frozen: html`, <span class="bad">it stands still</span>`,
+  "rolled-back": html`, <span class="bad">it went back</span>`,
+};
 
 async function load(id) {
   const path = at("projects", id);
@@ -74,6 +79,7 @@ function Standing({ one }) {
   return html`<${Section} title="How it stands"><${Facts} pairs=${[
     ["Last good", html`<${When} time=${one.last_success} />`],
     ["Last run", one.last_run ? html`<${Link} to=${["run", one.last_run.id]}>${one.last_run.state}</${Link}>, <${When} time=${one.last_run.ended} />` : "none yet"],
+    ["Our copy is from", one.as_of ? html`<span class=${one.stale ? "bad" : ""}><${When} time=${one.as_of} /></span>` : null],
     ["Size", bytes(one.size_bytes) + " in " + count(one.files, "entry", "entries")],
     ["Generation", number(one.generation)],
     ["Failures", one.failures === 0 ? "none in a row" : html`<span class="bad">${number(one.failures)} in a row</span>`],
@@ -97,6 +103,7 @@ function Upstream({ one }) {
       ${failed && html`<div class="small"><${Tag} look="bad" state=${failed.class} /> <span class="soft"><${When} time=${failed.at} /></span></div>`}</li>`;
   };
   return html`<${Section} title=${sources.length > 1 ? "Upstreams, in order" : "Upstream"}><ul class="plain close sources">${sources.map(line)}</ul><${Facts} pairs=${[
+    ["Is from", one.upstream_seen ? html`<${When} time=${one.upstream_seen.as_of} />${COURSES[one.upstream_seen.course]}` : null],
     ["Lands in", html`<${Path} text=${one.dest} />`]]} /></${Section}>`;
 }
 

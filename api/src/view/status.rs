@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use scheduler::core::Entry;
+use scheduler::freshness::{Course, as_of, course, is_stale};
 use scheduler::{RunState, Scheduler, StoreError};
 use serde::Serialize;
 
@@ -26,6 +28,7 @@ pub struct StatusView {
     limits: LimitsView,
     last: Vec<RunView>,
     failing: Vec<FailingView>,
+    old: Vec<OldView>,
     disk: Vec<DiskView>,
 }
 
@@ -49,6 +52,34 @@ struct FailingView {
     failures: u32,
     since: Option<String>,
     reason: Option<String>,
+}
+
+/// A project that is older than it may be, or whose upstream does not go forward: nothing of it fails.
+#[derive(Debug, Serialize)]
+struct OldView {
+    project: String,
+    as_of: Option<String>,
+    /// In seconds.
+    target: Option<f64>,
+    stale: bool,
+    upstream_as_of: Option<String>,
+    course: Option<&'static str>,
+}
+
+impl OldView {
+    fn of(entry: &Entry, now: DateTime<Utc>) -> Option<Self> {
+        let (project, standing) = (&entry.project, &entry.standing);
+        let (stale, course) = (is_stale(project, standing, now), course(project, standing));
+        let is_old = stale || course.is_some_and(|course| course != Course::Moving);
+        is_old.then(|| Self {
+            project: project.id.to_string(),
+            as_of: as_of(standing).map(time),
+            target: project.freshness.target.map(|target| target.as_secs_f64()),
+            stale,
+            upstream_as_of: standing.sighting.as_ref().map(|sighting| time(sighting.marker.modified)),
+            course: course.map(Course::as_str),
+        })
+    }
 }
 
 /// The screen as of now. Asks the file systems, so call it where blocking is allowed.
@@ -99,6 +130,7 @@ pub fn status(
                 reason: entry.standing.last_run.as_ref().and_then(|last| last.reason.clone()),
             })
             .collect(),
+        old: projects.iter().filter_map(|entry| OldView::of(entry, Utc::now())).collect(),
         disk: disks(board),
     })
 }
