@@ -66,6 +66,7 @@ files! {
     "overview.js" is SCRIPT,
     "parts.js" is SCRIPT,
     "people.js" is SCRIPT,
+    "plugins.js" is SCRIPT,
     "project-form.js" is SCRIPT,
     "project.js" is SCRIPT,
     "projects.js" is SCRIPT,

@@ -148,6 +148,24 @@ fn a_held_run_shows_what_would_go_and_is_let_through_only_by_its_name() {
 }
 
 #[test]
+fn a_plugin_shows_what_it_may_and_why_it_is_refused() {
+    let Some(browser) = Browser::start() else { return };
+    let load = r#"plugins: (folder: "FOLDER", load: [
+        (id: "broken", path: "core.wasm", projects: ["p"], grants: (dest_read: ["hold"]))]), "#;
+    let mut server = Server::start_with(load, |text, folder| {
+        fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        text.replace("FOLDER", &folder.display().to_string())
+    });
+    server.ready();
+    sign_in(&browser, &server);
+    browser.click("nav a", "Plugins");
+    browser.see("it is a core module");
+    browser.see("refused");
+    browser.see("dest_read hold");
+    browser.assert_quiet();
+}
+
+#[test]
 fn a_node_is_seen_behind_and_removed() {
     let Some(browser) = Browser::start() else { return };
     let (master, upstream) = (master(), Upstream::start(3));
@@ -276,7 +294,9 @@ fn pages_fit_a_phone_and_follow_the_system_into_the_dark() {
     server.ended(&run);
     browser.hold_in_hand(true);
     sign_in(&browser, &server);
-    for page in ["", &format!("project/{}", &long[..64]), &format!("run/{run}"), "schedule", "people"] {
+    for page in
+        ["", &format!("project/{}", &long[..64]), &format!("run/{run}"), "schedule", "plugins", "people"]
+    {
         browser.open(&server.url(&format!("/#/{page}")));
         browser.until(
             "the page to be drawn",

@@ -8,6 +8,7 @@ import { Nodes } from "./nodes.js";
 import { Overview } from "./overview.js";
 import { Link } from "./parts.js";
 import { People } from "./people.js";
+import { Plugins } from "./plugins.js";
 import { ProjectForm } from "./project-form.js";
 import { Project } from "./project.js";
 import { forget } from "./projects.js";
@@ -24,6 +25,7 @@ const PAGES = {
   run: { page: Run, title: () => "Run" },
   nodes: { page: Nodes, title: () => "Nodes" },
   schedule: { page: Schedule, title: () => "Schedule" },
+  plugins: { page: Plugins, title: () => "Plugins" },
   people: { page: People, title: () => "Users and tokens" },
 };
 
@@ -102,6 +104,7 @@ function App() {
 function Side({ current, session, signOut }) {
   const slave = session.site === "slave";
   const items = [["", "Overview", "overview"], !slave && ["nodes", "Nodes", "nodes"], ["schedule", "Schedule", "schedule"],
+    !slave && ["plugins", "Plugins", "plugins"],
     ["people", session.role === "root" ? "Users and tokens" : "Tokens", "people"]].filter(Boolean);
   return html`<aside class="side">
     <${Link} to=${[]} class="brand"><img src=${new URL("icon.svg", import.meta.url).pathname} alt="" width="26" height="26" />Heliostat</${Link}>
