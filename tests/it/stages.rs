@@ -157,3 +157,29 @@ fn a_kill_in_the_first_stage_starts_no_second_one_and_the_next_start_makes_it_go
         (index.contains("pool/2-0") && !dest.join("pool/1-0").exists() && broken(&dest) == 0).then_some(())
     });
 }
+
+#[test]
+fn a_full_folder_in_the_place_of_a_file_or_a_link_does_not_stop_the_stages() {
+    use std::os::unix::fs::symlink;
+    let (server, upstream) = (server(), Upstream::start(1));
+    let dest = server.project("p", &upstream.url("data"), &json!({"stages": "debian"}));
+    publish(&upstream, 1);
+    let tree = upstream.tree();
+    for file in ["pool/turns/a", "pool/turns/b", "dists/oldstable/Packages", "dists/oldstable/other"] {
+        fs::create_dir_all(tree.join(file).parent().unwrap()).unwrap();
+        fs::write(tree.join(file), file).unwrap();
+    }
+    assert_eq!(server.ended(&server.sync("p"))["state"], "succeeded");
+    fs::remove_dir_all(tree.join("pool/turns")).unwrap();
+    fs::write(tree.join("pool/turns"), "a file now").unwrap();
+    fs::remove_dir_all(tree.join("dists/oldstable")).unwrap();
+    symlink("stable", tree.join("dists/oldstable")).unwrap();
+    let run = server.ended(&server.sync("p"));
+    assert_eq!(
+        (run["state"].as_str(), &run["attempts"][0]["stage"]),
+        (Some("succeeded"), &json!(2)),
+        "{run}"
+    );
+    assert_eq!(fs::read_to_string(dest.join("pool/turns")).unwrap(), "a file now");
+    assert_eq!(fs::read_link(dest.join("dists/oldstable")).unwrap(), Path::new("stable"));
+}

@@ -1,6 +1,6 @@
 //! Two rsyncs instead of one, for trees whose index must not run ahead of its files.
 //!
-//! The first brings everything but the index, and deletes nothing. Only when it ended well, the second brings the whole
+//! The first brings everything but the index, and deletes nothing but a folder where a file or a link has to stand. Only when it ended well, the second brings the whole
 //! tree, puts what is new in place together (`--delay-updates`), and deletes at the end. So an index never names a file
 //! that is not there yet, or not there any more. One guardian runs both and holds the destination's lock all the time.
 
@@ -68,9 +68,12 @@ pub(crate) fn first(attempt: &Attempt) -> Option<Vec<OsString>> {
         return None;
     }
     let mut options = attempt.options.clone();
+    // What stands in the way of a new file or link goes now, or this stage, and so the other one, would never end well.
+    let make_way = options.deletes().then(|| "--force".to_owned());
     options.delete_nothing();
-    let index = stages.index.iter().map(|pattern| format!("--exclude={pattern}"));
-    options.edits_mut().rules.splice(0..0, stages.rules().chain(index));
+    // Hidden, and not excluded: an exclusion would also keep the index of a folder that has to make way.
+    let index = stages.index.iter().map(|pattern| format!("--filter=H {pattern}"));
+    options.edits_mut().rules.splice(0..0, stages.rules().chain(index).chain(make_way));
     Some(line(attempt, &options))
 }
 
@@ -95,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_stage_has_the_index_and_deletes() {
+    fn only_the_last_stage_has_the_index_and_deletes_what_is_not_in_the_way() {
         let stages = Stages::new(vec!["Release".to_owned()]).unwrap().with_ours("/mine".to_owned());
         let attempt = Attempt {
             source: "rsync://h/m".parse().unwrap(),
@@ -112,7 +115,8 @@ mod tests {
         let has = |line: &[OsString], word: &str| line.iter().any(|argument| argument == word);
         let (first, last) = (first(&attempt).unwrap(), last(&attempt));
         for (word, in_first, in_last) in [
-            ("--exclude=Release", true, false),
+            ("--filter=H Release", true, false),
+            ("--force", true, false),
             ("--delay-updates", false, true),
             ("--delete-after", false, true),
             ("--delete", false, false),
@@ -121,6 +125,9 @@ mod tests {
         ] {
             assert_eq!((has(&first, word), has(&last, word)), (in_first, in_last), "{word}");
         }
+        let mut keeps = attempt.clone();
+        keeps.options.delete_nothing();
+        assert!(!has(&super::first(&keeps).unwrap(), "--force"), "who deletes nothing makes no way");
         let narrow = Attempt { options: attempt.options.clone().only("/list".to_owned()), ..attempt };
         assert!(super::first(&narrow).is_none() && !has(&super::last(&narrow), "--delay-updates"));
     }
