@@ -1,13 +1,15 @@
 //! How old an upstream is, and whether it has moved: by its marker, a small file that it writes whenever it changes.
 //!
-//! A marker is compared by path, size and time. What is remembered of it was read *before* the rsync that made our copy
-//! began: an upstream that moves meanwhile is then found to have moved, and never missed. Nothing is asked here.
+//! A marker is compared by path, size and time; where there is none, a project can have its upstream's whole list
+//! compared. What is remembered was read *before* the rsync that made our copy began: an upstream that moves meanwhile is
+//! then found to have moved, and never missed. Nothing is asked here.
 
 mod age;
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::protocol::Fingerprint;
 
 use crate::project::{Project, Standing};
 use crate::run::{Run, Trigger};
@@ -18,6 +20,8 @@ pub use age::{Course, Sighting, as_of, course, is_stale};
 pub struct Freshness {
     /// Which file tells that the upstream has moved.
     pub marker: MarkerRule,
+    /// What is compared where no marker is.
+    pub compare: Compare,
     /// A whole run follows at least this often, whatever the marker says.
     pub verify_every: Duration,
     /// How old the upstream may be by its marker; none: it may be of any age.
@@ -25,9 +29,43 @@ pub struct Freshness {
 }
 
 impl Default for Freshness {
-    /// Whatever marker is found, a whole run once a day, and any age.
+    /// Whatever marker is found and nothing else, a whole run once a day, and any age.
     fn default() -> Self {
-        Self { marker: MarkerRule::Auto, verify_every: Duration::from_hours(24), target: None }
+        Self {
+            marker: MarkerRule::Auto,
+            compare: Compare::Marker,
+            verify_every: Duration::from_hours(24),
+            target: None,
+        }
+    }
+}
+
+/// What tells whether an upstream has moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// Its marker only: without one, every run is a whole one.
+    Marker,
+    /// The list of all its files where it has no marker.
+    List,
+}
+
+impl Compare {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Marker, Self::List];
+
+    /// As the API spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Marker => "marker",
+            Self::List => "list",
+        }
+    }
+
+    /// Reads what [`Compare::as_str`] gives.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|compare| compare.as_str() == text)
     }
 }
 
@@ -86,13 +124,15 @@ pub struct Marker {
     pub modified: DateTime<Utc>,
 }
 
-/// What was seen of a marker before the last good rsync began.
+/// What was seen of an upstream before the last good rsync began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// At which upstream.
     pub upstream: String,
     /// What stood there; none: it has no marker.
     pub marker: Option<Marker>,
+    /// What its whole list came to; none: it was not asked for, or not told whole.
+    pub list: Option<Fingerprint>,
     /// When it was looked at.
     pub at: DateTime<Utc>,
     /// The version of the project's settings then.
@@ -108,15 +148,18 @@ impl Seen {
         self.version == project.version && self.upstream == upstream
     }
 
-    /// Whether the upstream is known to have no marker, so that it need not be asked.
+    /// Whether the upstream is known to have no marker, so that it need not be asked. Before a whole list is asked for,
+    /// the question costs nothing.
     #[must_use]
     pub fn has_none(&self, project: &Project, upstream: &str, now: DateTime<Utc>) -> bool {
         let age = now - self.at;
-        self.marker.is_none() && self.holds(project, upstream) && age >= TimeDelta::zero() && age < WITHOUT
+        let recent = age >= TimeDelta::zero() && age < WITHOUT;
+        let by_marker = project.freshness.compare == Compare::Marker;
+        self.marker.is_none() && by_marker && self.holds(project, upstream) && recent
     }
 }
 
-/// What a run may compare the upstream's marker with to do without rsync; none: it is to be a whole one.
+/// What a run may compare the upstream with to do without rsync; none: it is to be a whole one.
 ///
 /// A whole run follows what a person asked for or approved, whatever did not end well, changed settings, and
 /// `verify_every`.
@@ -127,7 +170,7 @@ pub fn comparable<'a>(
     run: &Run,
     upstream: &str,
     now: DateTime<Utc>,
-) -> Option<&'a Marker> {
+) -> Option<&'a Seen> {
     let seen = standing.seen.as_ref()?;
     let age = (now - seen.at).to_std().ok()?;
     let by_itself = matches!(run.trigger, Trigger::Schedule | Trigger::CatchUp) && run.hold.is_none();
@@ -138,5 +181,5 @@ pub fn comparable<'a>(
         && standing.moving.is_none()
         && standing.last_run.as_ref().is_some_and(|last| last.outcome.is_good());
     let fits = seen.holds(project, upstream) && age < project.freshness.verify_every;
-    seen.marker.as_ref().filter(|_| by_itself && first && well && fits)
+    Some(seen).filter(|_| by_itself && first && well && fits)
 }

@@ -169,6 +169,7 @@ fn what_cannot_be_a_marker_is_refused_by_name() {
         (json!({"verify_every": "no"}), "freshness.verify_every"),
         (json!({"target": 0}), "freshness.target"),
         (json!({"mark": "auto"}), "freshness.mark"),
+        (json!({"compare": "lists"}), "freshness.compare"),
     ] {
         let body =
             json!({"id": "p", "source": "rsync://h/m", "dest": server.path("p"), "freshness": freshness});
@@ -180,4 +181,56 @@ fn what_cannot_be_a_marker_is_refused_by_name() {
             answer.text
         );
     }
+}
+
+#[test]
+fn an_upstream_without_a_marker_is_compared_by_its_list() {
+    use std::os::unix::fs::PermissionsExt;
+    let upstream = Upstream::start(3);
+    let server = Server::start("");
+    let settings = json!({"schedule": {"every": "1s"}, "freshness": {"compare": "list"}});
+    let dest = server.project("p", &upstream.url("data"), &settings);
+    let free = ended(&server, "a run without rsync", is_free);
+    let reason = free["reason"].as_str().unwrap();
+    assert!(reason.contains("entries is what it was when the last good run began"), "{free}");
+    let log = server.get(&format!("/api/v1/runs/{}/log", free["id"].as_str().unwrap())).text;
+    assert!(log.contains("the upstream's list has "), "{log}");
+    // A mode is enough, and so is what is gone.
+    let file = upstream.tree().join("deep.txt");
+    fs::write(&file, "1").unwrap();
+    let newer = |than: &Value| {
+        let than = than["id"].as_str().unwrap().to_owned();
+        move |run: &Value| run["id"].as_str().unwrap() > than.as_str()
+    };
+    let fetched = ended(&server, "the new file", |run| run["state"] == "succeeded" && newer(&free)(run));
+    let free = ended(&server, "peace again", |run| is_free(run) && newer(&fetched)(run));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let fetched = ended(&server, "the mode", |run| run["state"] == "succeeded" && newer(&free)(run));
+    assert_eq!(dest.join("deep.txt").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let free = ended(&server, "peace after the mode", |run| is_free(run) && newer(&fetched)(run));
+    fs::remove_file(&file).unwrap();
+    let fetched = ended(&server, "the deletion", |run| run["state"] == "succeeded" && newer(&free)(run));
+    assert!(!dest.join("deep.txt").exists());
+    // A marker that appears is cheaper, and is used.
+    fs::write(upstream.tree().join("lastupdate"), "1\n").unwrap();
+    let by_marker = |run: &Value| run["reason"].as_str().is_some_and(|why| why.starts_with("lastupdate is"));
+    ended(&server, "a run by the marker", |run| is_free(run) && by_marker(run) && newer(&fetched)(run));
+}
+
+#[test]
+fn a_list_that_is_not_whole_proves_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let upstream = Upstream::start(3);
+    let hidden = upstream.tree().join("hidden");
+    fs::create_dir(&hidden).unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o0)).unwrap();
+    let server = Server::start("");
+    let freshness = json!({"compare": "list", "marker": "none"});
+    let settings = json!({"schedule": {"every": "1s"}, "freshness": freshness, "retry": {"attempts": 1}});
+    server.project("p", &upstream.url("data"), &settings);
+    let run = ended(&server, "a second run", |run| run["trigger"] == "schedule");
+    let second = ended(&server, "another", |other| other["id"].as_str() > run["id"].as_str());
+    let log = server.get(&format!("/api/v1/runs/{}/log", second["id"].as_str().unwrap())).text;
+    assert!(log.contains("the upstream's list cannot be compared: it could not be read wholly"), "{log}");
+    assert_eq!(second["attempts"].as_array().unwrap().len(), 1, "rsync follows: {second}");
 }

@@ -140,7 +140,10 @@ struct BoundFlags {
     /// What tells that the upstream has moved: auto, none, or a file below the source
     #[arg(long, value_name = "PATH")]
     marker: Option<String>,
-    /// How often a whole run follows although the marker has not moved
+    /// What is compared where the upstream has no marker: marker (nothing), or list (the list of all its files)
+    #[arg(long, value_name = "WHAT")]
+    compare: Option<String>,
+    /// How often a whole run follows although the upstream has not moved
     #[arg(long, value_name = "DURATION")]
     verify_every: Option<String>,
     /// How old the upstream may be by its marker
@@ -311,6 +314,7 @@ impl BoundFlags {
     fn freshness(&self) -> Option<Value> {
         let texts = [
             ("marker", &self.marker),
+            ("compare", &self.compare),
             ("verify_every", &self.verify_every),
             ("target", &self.freshness_target),
         ];

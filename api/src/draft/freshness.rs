@@ -1,6 +1,6 @@
 //! `freshness`: what tells that an upstream has moved, and how old it may be.
 
-use scheduler::freshness::{Freshness, MarkerRule};
+use scheduler::freshness::{Compare, Freshness, MarkerRule};
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -22,11 +22,19 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Freshness {
         }
         None => default.marker,
     };
+    let compare = match parts.text("compare", LONGEST).map(|text| Compare::read(&text)) {
+        Some(None) => {
+            parts.error("compare", "must be \"marker\" or \"list\"");
+            default.compare
+        }
+        Some(Some(compare)) => compare,
+        None => default.compare,
+    };
     let verify_every = parts.duration("verify_every").unwrap_or(default.verify_every);
     let target = match parts.take("target") {
         Some(Value::Null) | None => None,
         Some(_) => parts.duration("target"),
     };
     fields.leave(parts);
-    Freshness { marker, verify_every, target }
+    Freshness { marker, compare, verify_every, target }
 }

@@ -84,6 +84,7 @@ struct ProjectHookView {
 #[derive(Debug, Serialize)]
 struct FreshnessView {
     marker: String,
+    compare: &'static str,
     verify_every: f64,
     target: Option<f64>,
 }
@@ -264,6 +265,7 @@ fn settings_view(project: &Project) -> SettingsView {
         publish: publish(&project.publish),
         freshness: FreshnessView {
             marker: project.freshness.marker.as_str().to_owned(),
+            compare: project.freshness.compare.as_str(),
             verify_every: project.freshness.verify_every.as_secs_f64(),
             target: project.freshness.target.map(|target| target.as_secs_f64()),
         },

@@ -7,7 +7,7 @@
 mod ask;
 mod debian;
 mod finish;
-mod marker;
+mod moved;
 mod plan;
 mod prepare;
 mod sync;

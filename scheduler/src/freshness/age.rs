@@ -150,7 +150,13 @@ mod tests {
 
     fn seen(marker: i64, minutes: i64, version: u64) -> Seen {
         let marker = Marker { path: "lastupdate".to_owned(), size: 1, modified: at(marker) };
-        Seen { upstream: "rsync://a/m".to_owned(), marker: Some(marker), at: at(minutes), version }
+        Seen {
+            upstream: "rsync://a/m".to_owned(),
+            marker: Some(marker),
+            list: None,
+            at: at(minutes),
+            version,
+        }
     }
 
     #[test]

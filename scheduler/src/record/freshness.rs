@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use engine::protocol::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::RecordError;
-use crate::freshness::{Course, Freshness, Marker, MarkerRule, Seen, Sighting};
+use crate::freshness::{Compare, Course, Freshness, Marker, MarkerRule, Seen, Sighting};
 
 /// Records from before it could be chosen have none, and mean the default.
 #[derive(Serialize, Deserialize)]
 pub(super) struct FreshnessRecord {
     marker: String,
+    /// Records from before there was a choice have none.
+    compare: Option<String>,
     verify_every_seconds: f64,
     target_seconds: Option<f64>,
 }
@@ -26,6 +29,7 @@ impl From<&Freshness> for FreshnessRecord {
     fn from(freshness: &Freshness) -> Self {
         Self {
             marker: freshness.marker.as_str().to_owned(),
+            compare: Some(freshness.compare.as_str().to_owned()),
             verify_every_seconds: freshness.verify_every.as_secs_f64(),
             target_seconds: freshness.target.map(|target| target.as_secs_f64()),
         }
@@ -36,8 +40,11 @@ impl FreshnessRecord {
     pub(super) fn read(self) -> Result<Freshness, RecordError> {
         let refused = |why: &str| RecordError::Refused { field: "freshness", why: why.to_owned() };
         let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let compare =
+            self.compare.map(|text| Compare::read(&text).ok_or_else(|| refused("is no comparison")));
         Ok(Freshness {
             marker: MarkerRule::read(&self.marker).map_err(refused)?,
+            compare: compare.transpose()?.unwrap_or(Compare::Marker),
             verify_every: seconds(self.verify_every_seconds),
             target: self.target_seconds.map(seconds),
         })
@@ -48,8 +55,15 @@ impl FreshnessRecord {
 pub(super) struct SeenRecord {
     upstream: String,
     marker: Option<MarkerRecord>,
+    list: Option<FingerprintRecord>,
     at: DateTime<Utc>,
     version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FingerprintRecord {
+    entries: u64,
+    sum: [u8; 32],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +79,7 @@ impl From<&Seen> for SeenRecord {
         Self {
             upstream: seen.upstream.clone(),
             marker: marker.map(|Marker { path, size, modified }| MarkerRecord { path, size, modified }),
+            list: seen.list.map(|Fingerprint { entries, sum }| FingerprintRecord { entries, sum }),
             at: seen.at,
             version: seen.version,
         }
@@ -75,7 +90,8 @@ impl From<SeenRecord> for Seen {
     fn from(record: SeenRecord) -> Self {
         let marker =
             record.marker.map(|MarkerRecord { path, size, modified }| Marker { path, size, modified });
-        Self { upstream: record.upstream, marker, at: record.at, version: record.version }
+        let list = record.list.map(|FingerprintRecord { entries, sum }| Fingerprint { entries, sum });
+        Self { upstream: record.upstream, marker, list, at: record.at, version: record.version }
     }
 }
 

@@ -3,7 +3,7 @@
 use engine::{Attempt, Verdict};
 
 use super::debian::Trace;
-use super::{Next, Work, ask, marker, upstream};
+use super::{Next, Work, ask, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
 use crate::hooks::Decision;
@@ -20,7 +20,7 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
         return refused(why);
     }
     upstream::first_that_is_back(work).await?;
-    marker::look(work).await?;
+    super::moved::look(work).await?;
     let decision = ask::before(work).await?;
     if work.start.attempt.is_command() {
         return of_command(work, decision);

@@ -1,18 +1,15 @@
-//! The upstream's marker, asked without an rsync: where it is what it was, there is nothing to do.
-//!
-//! One question finds most markers; a second one looks into the folder of traces. Whatever goes wrong here is no reason
-//! to fail: rsync follows, and says it better.
+//! The upstream's marker, asked without an rsync. One question finds most markers; a second one looks into the folder of
+//! traces.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use engine::EntryKind;
 use engine::protocol::{Entry, ListLimits, ProtocolError, Timeouts, What, list};
 use tokio::time::timeout;
 
-use super::{Next, Work};
-use crate::freshness::{Marker, MarkerRule, Seen, comparable};
-use crate::run::Ending;
+use super::super::{Next, Work};
+use crate::freshness::{Marker, MarkerRule};
 
 /// The longest that an upstream is asked for its marker.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -35,57 +32,26 @@ const TOP: [&str; 9] = [
 /// Folders of traces: Debian's, and Ubuntu's.
 const TRACES: [&str; 2] = ["project", ".trace"];
 
-/// Ends the attempt when nothing is new; else keeps what was seen for the end of the rsync that follows.
-pub(super) async fn look(work: &mut Work<'_>) -> Next<()> {
-    let start = work.start;
-    let (project, standing, upstream) = (&start.project, &start.standing, start.attempt.source.to_string());
-    if start.attempt.is_command()
-        || project.freshness.marker == MarkerRule::None
-        || start.attempt.options.is_narrowed()
-    {
-        return Ok(());
-    }
-    let now = Utc::now();
-    if let Some(seen) = standing.seen.as_ref().filter(|seen| seen.has_none(project, &upstream, now)) {
-        work.seen = Some(seen.clone());
-        return Ok(());
-    }
-    let known =
-        standing.seen.as_ref().and_then(|seen| seen.marker.as_ref()).map(|marker| marker.path.as_str());
-    let asked = match work.unless_cancelled(timeout(LONGEST, ask(work, known))).await? {
+/// What the upstream shows, or why it could not be asked.
+pub(super) async fn look(work: &Work<'_>) -> Next<Result<Option<Marker>, String>> {
+    let known = work.start.standing.seen.as_ref().and_then(|seen| seen.marker.as_ref());
+    let known = known.map(|marker| marker.path.as_str());
+    Ok(match work.unless_cancelled(timeout(LONGEST, ask(work, known))).await? {
         Ok(asked) => asked.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} seconds", LONGEST.as_secs())),
-    };
-    let marker = match asked {
-        Ok(marker) => marker,
-        Err(why) => {
-            work.journal.say(&format!("the upstream's marker could not be read: {why}"));
-            return Ok(());
-        }
-    };
-    let seen = Seen { upstream: upstream.clone(), marker: marker.clone(), at: now, version: project.version };
-    work.sighted = Some(seen.clone());
-    let old = comparable(project, standing, &start.record, &upstream, now);
-    if let (Some(old), Some(new)) = (old, &marker)
-        && old == new
-    {
-        let reason =
-            format!("{} is what it was when the last good run began: the upstream has not moved", old.path);
-        return Err(Ending::Unchanged { reason });
-    }
-    work.seen = Some(seen);
-    Ok(())
+    })
 }
 
 /// The marker of the attempt's upstream.
 async fn ask(work: &Work<'_>, known: Option<&str>) -> Result<Option<Marker>, ProtocolError> {
     match (&work.start.project.freshness.marker, known) {
+        (MarkerRule::None, _) => Ok(None),
         (MarkerRule::At(path), _) => file(work, path).await,
-        (_, Some(path)) => match file(work, path).await? {
+        (MarkerRule::Auto, Some(path)) => match file(work, path).await? {
             None => search(work).await,
             found => Ok(found),
         },
-        (_, None) => search(work).await,
+        (MarkerRule::Auto, None) => search(work).await,
     }
 }
 
