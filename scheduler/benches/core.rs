@@ -207,6 +207,7 @@ fn end() -> AttemptEnd {
         stats: None,
         changes: Counts::default(),
         all_told: true,
+        whole: true,
         stderr: Vec::new(),
         stage: None,
     }

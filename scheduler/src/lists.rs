@@ -38,6 +38,14 @@ impl Lists {
         fs::rename(fresh, self.of_project(project))
     }
 
+    /// Writes a list of one path for an attempt of the project's. It stays, and gives way to the next one.
+    pub(crate) fn only(&self, project: &ProjectId, path: &str) -> io::Result<PathBuf> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let list = self.folder.join(format!("only-{project}"));
+        fs::write(&list, format!("./{path}\0"))?;
+        Ok(list)
+    }
+
     /// Takes back what no run has taken.
     pub fn withdraw(&self, project: &ProjectId) {
         // There is none most of the time.

@@ -91,6 +91,14 @@ impl Run {
         self.attempts.iter().rev().filter_map(AttemptRecord::ended).find_map(|end| end.stats.as_ref())
     }
 
+    /// The same, if they are those of the whole tree.
+    #[must_use]
+    pub fn stats_of_tree(&self) -> Option<&Stats> {
+        let newest =
+            self.attempts.iter().rev().filter_map(AttemptRecord::ended).find(|end| end.stats.is_some());
+        newest.filter(|end| end.whole)?.stats.as_ref()
+    }
+
     /// How many attempts have failed.
     #[must_use]
     pub fn failed_attempts(&self) -> u32 {
@@ -283,6 +291,8 @@ pub struct AttemptEnd {
     pub changes: Counts,
     /// Whether that is all: a command does not say what it changes, and rsync can count more deletions than it names.
     pub all_told: bool,
+    /// Whether it looked at the whole tree, and not only at some paths of it.
+    pub whole: bool,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
     /// The stage in which it ended, from 1; none: it had one only.

@@ -234,3 +234,35 @@ fn a_list_that_is_not_whole_proves_nothing() {
     assert!(log.contains("the upstream's list cannot be compared: it could not be read wholly"), "{log}");
     assert_eq!(second["attempts"].as_array().unwrap().len(), 1, "rsync follows: {second}");
 }
+
+#[test]
+fn the_pulse_of_arch_is_fetched_even_where_nothing_else_has_moved() {
+    let upstream = Upstream::start(3);
+    for name in ["lastupdate", "lastsync"] {
+        fs::write(upstream.tree().join(name), "1\n").unwrap();
+    }
+    let server = Server::start("");
+    let freshness = json!({"verify_every": "1d"});
+    let settings = json!({"schedule": {"every": "1s"}, "stages": "arch", "freshness": freshness});
+    let dest = server.project("p", &upstream.url("data"), &settings);
+    ended(&server, "a run without rsync", is_free);
+    let before = server.get("/api/v1/projects/p").json();
+    // What has not changed by the marker is not looked at.
+    fs::write(upstream.tree().join("unannounced"), "x").unwrap();
+    fs::write(upstream.tree().join("lastsync"), "12\n").unwrap();
+    let pulse = ended(&server, "the pulse", |run| run["state"] == "succeeded" && run["generation"] == 2);
+    // The file, and the time of the folder that it is in.
+    assert_eq!(pulse["changes"], json!({"created": 0, "updated": 2, "deleted": 0}), "{pulse}");
+    assert_eq!(fs::read_to_string(dest.join("lastsync")).unwrap(), "12\n");
+    assert!(!dest.join("unannounced").exists() && dest.join("lastupdate").exists());
+    let free = ended(&server, "peace again", |run| is_free(run) && run["id"].as_str() > pulse["id"].as_str());
+    assert!(free["reason"].as_str().unwrap().starts_with("lastupdate is what it was"), "{free}");
+    let project = server.get("/api/v1/projects/p").json();
+    for same in ["files", "size_bytes", "marker"] {
+        assert_eq!(project[same], before[same], "one file says nothing of the tree: {project}");
+    }
+    // A copy of ours that is gone is fetched as well.
+    fs::remove_file(dest.join("lastsync")).unwrap();
+    ended(&server, "the pulse anew", |run| run["generation"] == 3);
+    assert!(dest.join("lastsync").exists());
+}

@@ -398,7 +398,7 @@ fn note(
         standing.failures = 0;
         standing.unpublished = 0;
         standing.unclean_since = None;
-        if let Some(stats) = run.stats() {
+        if let Some(stats) = run.stats_of_tree() {
             standing.size_bytes = stats.total_size;
             standing.files = stats.files;
         }

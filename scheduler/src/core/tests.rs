@@ -187,6 +187,7 @@ impl Bench {
             stats: None,
             changes: Counts { created: changed, ..Counts::default() },
             all_told: true,
+            whole: true,
             stderr: Vec::new(),
             stage: None,
         };

@@ -73,6 +73,8 @@ struct EndStored {
     changes: CountsStored,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     all_told: bool,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    whole: bool,
     stderr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stage: Option<u8>,
@@ -237,6 +239,7 @@ impl From<&AttemptEnd> for EndStored {
                 deleted: end.changes.deleted,
             },
             all_told: end.all_told,
+            whole: end.whole,
             stderr: end.stderr.clone(),
             stage: end.stage,
         }
@@ -274,6 +277,7 @@ impl TryFrom<EndStored> for AttemptEnd {
                 deleted: stored.changes.deleted,
             },
             all_told: stored.all_told,
+            whole: stored.whole,
             stderr: stored.stderr,
             stage: stored.stage,
         })

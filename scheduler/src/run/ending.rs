@@ -107,6 +107,7 @@ impl AttemptEnd {
             stats: None,
             changes: Counts::default(),
             all_told: true,
+            whole: true,
             stderr: Vec::new(),
             stage: None,
         }

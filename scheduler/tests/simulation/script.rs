@@ -173,6 +173,7 @@ pub(crate) fn ended(run: RunId, how: How, created: u64, now: DateTime<Utc>) -> I
             stats: None,
             changes: Counts { created, ..Counts::default() },
             all_told: true,
+            whole: true,
             stderr: Vec::new(),
             stage: None,
         }),

@@ -72,6 +72,8 @@ fn what_the_master_has_forgotten_or_lost_is_made_up_for_by_a_look_at_everything(
     let mut slave = slave(&master.url(""), "one");
     current(&master, "one", "p");
     assert!(is_narrow(&slave, &pulled(&master, &upstream, &slave, "known")), "it goes by change otherwise");
+    let shown = slave.get("/api/v1/projects/p").json();
+    assert!(shown["files"].as_u64() > Some(5), "a pull by change says nothing of the tree's size: {shown}");
     // The past is trimmed when the master starts: of what the slave misses, only the newest runs are left.
     slave.terminate();
     for name in ["a", "b", "c"] {

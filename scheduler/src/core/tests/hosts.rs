@@ -45,6 +45,7 @@ impl Bench {
             stats: None,
             changes: Counts::default(),
             all_told: true,
+            whole: true,
             stderr: Vec::new(),
             stage: None,
         };

@@ -1,8 +1,11 @@
 //! Before rsync: is the destination still where it was, what do hooks say, which paths are to be looked at.
 
+use std::io::ErrorKind;
+
 use engine::{Attempt, Verdict};
 
 use super::debian::Trace;
+use super::moved::{self, Scope};
 use super::{Next, Work, ask, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
@@ -20,12 +23,15 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
         return refused(why);
     }
     upstream::first_that_is_back(work).await?;
-    super::moved::look(work).await?;
+    let scope = moved::look(work).await?;
     let decision = ask::before(work).await?;
     if work.start.attempt.is_command() {
         return of_command(work, decision);
     }
-    let mut attempt = narrowed(work.shared, work.start);
+    let mut attempt = match scope {
+        Scope::Whole => narrowed(work.shared, work.start),
+        Scope::Only(file) => only(work.shared, work.start, file)?,
+    };
     work.trace = Trace::prepare(&work.start.project, work.shared.settings().trace, &mut attempt);
     match decision {
         Decision::Proceed => Ok(attempt),
@@ -82,6 +88,22 @@ fn moved(shared: &Shared, start: &Start) -> Option<String> {
             project.place.display()
         )),
         Err(error) => Some(format!("`dest` {error}")),
+    }
+}
+
+/// The attempt, which looks at one file only.
+fn only(shared: &Shared, start: &Start, file: &str) -> Next<Attempt> {
+    let list = Lists::new(&shared.settings().data_dir).only(&start.project.id, file);
+    let list =
+        list.and_then(|list| list.into_os_string().into_string().map_err(|_| ErrorKind::InvalidData.into()));
+    match list {
+        Ok(list) => {
+            let options = start.attempt.options.clone().only(list);
+            Ok(Attempt { options, ..start.attempt.clone() })
+        }
+        Err(error) => {
+            refused(format!("the list of what to fetch cannot be written into `data_dir`: {error}"))
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
             "rsync counted {counted} deletions and named {listed}: slaves will look at the whole tree"
         ));
     }
-    let end = ended(report);
+    let end = AttemptEnd { whole: !attempt.options.is_narrowed(), ..ended(report) };
     if let Some(trace) = &work.trace {
         said(work, trace.finish(attempt.source.host(), &end));
     }
@@ -58,6 +58,7 @@ pub(super) fn ended(report: AttemptReport) -> AttemptEnd {
         stats: report.stats,
         changes: Counts { created, updated, deleted },
         all_told: report.all_told,
+        whole: true,
         stderr: report.stderr_tail,
         stage: report.stage,
     }

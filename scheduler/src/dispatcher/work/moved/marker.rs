@@ -36,8 +36,16 @@ const TRACES: [&str; 2] = ["project", ".trace"];
 pub(super) async fn look(work: &Work<'_>) -> Next<Result<Option<Marker>, String>> {
     let known = work.start.standing.seen.as_ref().and_then(|seen| seen.marker.as_ref());
     let known = known.map(|marker| marker.path.as_str());
-    Ok(match work.unless_cancelled(timeout(LONGEST, ask(work, known))).await? {
-        Ok(asked) => asked.map_err(|error| error.to_string()),
+    asked(work, ask(work, known)).await
+}
+
+/// The answer to a question, or why there is none.
+pub(super) async fn asked(
+    work: &Work<'_>,
+    question: impl Future<Output = Result<Option<Marker>, ProtocolError>>,
+) -> Next<Result<Option<Marker>, String>> {
+    Ok(match work.unless_cancelled(timeout(LONGEST, question)).await? {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} seconds", LONGEST.as_secs())),
     })
 }
@@ -55,7 +63,8 @@ async fn ask(work: &Work<'_>, known: Option<&str>) -> Result<Option<Marker>, Pro
     }
 }
 
-async fn file(work: &Work<'_>, path: &str) -> Result<Option<Marker>, ProtocolError> {
+/// What stands at this path.
+pub(super) async fn file(work: &Work<'_>, path: &str) -> Result<Option<Marker>, ProtocolError> {
     let entries = entries(work, What::Paths(&[path.as_bytes()])).await?;
     Ok(entries.iter().find(|entry| entry.name == path.as_bytes()).and_then(|entry| marker(entry, path)))
 }
