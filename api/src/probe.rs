@@ -1,21 +1,25 @@
 //! Asking an upstream what it is, before a project depends on it: in the daemon's own protocol, without an rsync.
 //!
-//! Nothing is kept of it, and no file is read.
+//! Nothing is kept of it, and no file is read. How old the upstream is, its marker says, where it has one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::protocol::{
     Connection, LoginState, ModuleLine, ModuleState, Probe, ProtocolError, Timeouts, probe,
 };
 use engine::{Secret, Source};
 use scheduler::Project;
+use scheduler::freshness::{Asked, MarkerRule};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::problem::{FieldError, Problem};
+use crate::view::time;
 
 /// The longest that a probe takes; a person waits for it.
 const LONGEST: Duration = Duration::from_secs(10);
+/// What is left of that when the question for the marker is given up, so that what is known by then is told.
+const SPARED: Duration = Duration::from_millis(200);
 /// How many probes go at once: each holds a connection to wherever it was told to.
 const TOGETHER: usize = 8;
 /// How many modules are named where one is missing.
@@ -50,6 +54,8 @@ pub(crate) struct ProbeView {
     nearest: Option<String>,
     /// `not-asked`, `not-needed`, `accepted` or `refused`.
     login: &'static str,
+    /// The file that it writes whenever it changes, if one was found.
+    marker: Option<MarkerView>,
     /// What is wrong, in one sentence.
     problem: Option<String>,
     connect_ms: Option<f64>,
@@ -63,6 +69,14 @@ struct ModuleView {
     comment: String,
 }
 
+/// What tells how old an upstream is.
+#[derive(Debug, Serialize)]
+struct MarkerView {
+    path: String,
+    size: u64,
+    modified: String,
+}
+
 /// Asks, and says what was found; that nobody answers is an answer too.
 ///
 /// # Errors
@@ -74,10 +88,16 @@ pub(crate) async fn ask(target: &Target, password: Option<&Secret>) -> Result<Pr
         )));
     };
     let timeouts = Timeouts { connect: LONGEST / 2, handshake: LONGEST / 2, ..Timeouts::default() };
+    let began = Instant::now();
     let asked = async {
         match target {
             Target::Module(source) => {
-                probe(source, password, &timeouts).await.map(|found| of_module(source, found))
+                let found = probe(source, password, &timeouts).await?;
+                let mut view = of_module(source, found);
+                if view.problem.is_none() {
+                    view.marker = marker(source, password, began).await;
+                }
+                Ok(view)
             }
             Target::Host(source) => modules(source, &timeouts).await,
         }
@@ -103,6 +123,15 @@ pub(crate) async fn check(project: &Project) -> Result<(), Problem> {
         Some(problem) => Err(Problem::invalid(vec![FieldError::new("source", problem)])),
         None => Ok(()),
     }
+}
+
+/// How old it is, if that can be found out in the time that is left. Whatever goes wrong here is no problem: the login
+/// works.
+async fn marker(source: &Source, password: Option<&Secret>, began: Instant) -> Option<MarkerView> {
+    let left = LONGEST.saturating_sub(began.elapsed()).saturating_sub(SPARED);
+    let asked = Asked { source, password };
+    let found = tokio::time::timeout(left, asked.marker(&MarkerRule::Auto, None)).await.ok()?.ok()??;
+    Some(MarkerView { path: found.path, size: found.size, modified: time(found.modified) })
 }
 
 async fn modules(source: &Source, timeouts: &Timeouts) -> Result<ProbeView, ProtocolError> {
@@ -154,6 +183,7 @@ fn of_module(source: &Source, found: Probe) -> ProbeView {
         module,
         nearest,
         login,
+        marker: None,
         problem,
         connect_ms: Some(millis(found.connect_took)),
         greeting_ms: Some(millis(found.greeting_took)),

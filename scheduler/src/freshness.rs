@@ -2,9 +2,10 @@
 //!
 //! A marker is compared by path, size and time; where there is none, a project can have its upstream's whole list
 //! compared. What is remembered was read *before* the rsync that made our copy began: an upstream that moves meanwhile is
-//! then found to have moved, and never missed. Nothing is asked here.
+//! then found to have moved, and never missed. Only `question` asks.
 
 mod age;
+mod question;
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use engine::protocol::Fingerprint;
 
 use crate::project::{Project, Standing};
 use crate::run::{Run, Trigger};
-pub use age::{Course, Sighting, as_of, course, is_stale};
+pub use age::{Course, Sighting, as_of, course, is_stale, is_too_old};
+pub use question::Asked;
 
 /// What a person wants to be known of a project's freshness.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,15 @@ fn a_probe_says_what_is_there_and_whether_the_login_works() {
     );
     assert!(open["problem"].is_null() && open["connect_ms"].is_number(), "{open}");
 
+    assert!(open["marker"].is_null(), "{open}");
+    let marker = upstream.tree().join("lastupdate");
+    std::fs::write(&marker, "1\n").unwrap();
+    let time = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    std::fs::File::options().write(true).open(&marker).unwrap().set_modified(time).unwrap();
+    let old = probe(&server, &json!({"source": upstream.url("data")}));
+    let expected = json!({"path": "lastupdate", "size": 2, "modified": "2023-11-14T22:13:20Z"});
+    assert_eq!(old["marker"], expected, "{old}");
+
     let missing = probe(&server, &json!({"source": upstream.url("dta")}));
     assert_eq!((&missing["module"], &missing["nearest"]), (&json!("missing"), &json!("data")), "{missing}");
     assert!(missing["problem"].as_str().unwrap().contains("did you mean `data`?"), "{missing}");
@@ -124,6 +133,10 @@ fn the_command_line_probes_by_default_and_only_notes_what_does_not_answer() {
 
     let (code, said) = run(&["probe", &upstream.url("data")]);
     assert!(code == 0 && said.contains("module    found"), "{code}: {said}");
+    assert!(said.contains("is from   unknown"), "{said}");
+    std::fs::write(upstream.tree().join("lastupdate"), "1\n").unwrap();
+    let (_, said) = run(&["probe", &upstream.url("data")]);
+    assert!(said.contains(" ago, by lastupdate"), "{said}");
     let (code, said) = run(&["probe", upstream.url("").trim_end_matches('/')]);
     assert!(code == 0 && said.contains("secret"), "{code}: {said}");
     let file = server.path("password");

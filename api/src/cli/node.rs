@@ -98,9 +98,9 @@ fn matrix(page: &Value) -> String {
         }
     }
     for row in &mut rows {
-        row.resize(8, String::new());
+        row.resize(9, String::new());
     }
-    table(&["node", "state", "project", ">holds", ">of", ">behind", "result", "reported"], rows)
+    table(&["node", "state", "project", ">holds", ">of", ">behind", "is from", "result", "reported"], rows)
 }
 
 fn cells(held: &Value) -> Vec<String> {
@@ -110,6 +110,7 @@ fn cells(held: &Value) -> Vec<String> {
     };
     let behind = if held["late"] == true { format!("{behind}, too far") } else { behind };
     let behind = if held["left_behind"] == true { format!("{behind}, left behind") } else { behind };
+    let from = distance(&held["as_of"]);
     let ahead = held["staged"].as_u64().filter(|staged| Some(*staged) > held["generation"].as_u64());
     let holds = ahead.map_or_else(
         || text(&held["generation"]),
@@ -120,6 +121,7 @@ fn cells(held: &Value) -> Vec<String> {
         holds,
         text(&held["master_generation"]),
         behind,
+        if held["stale"] == true { format!("{from}, too old") } else { from },
         text(&held["state"]),
         distance(&held["reported"]),
     ]
@@ -131,8 +133,18 @@ fn details(node: &Value) -> String {
         row.extend([seconds(&held["duration"]), bytes(&held["received"]), text(&held["reason"])]);
         row
     });
-    let headings =
-        ["project", ">holds", ">of", ">behind", "result", "reported", ">took", ">received", "reason"];
+    let headings = [
+        "project",
+        ">holds",
+        ">of",
+        ">behind",
+        "is from",
+        "result",
+        "reported",
+        ">took",
+        ">received",
+        "reason",
+    ];
     format!(
         "{}  joined {}, last heard {}\n\n{}",
         text(&node["id"]),

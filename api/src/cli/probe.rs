@@ -11,7 +11,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::project_flags::first_line;
 use super::runs::document;
-use super::table::{table, text};
+use super::table::{distance, table, text, time};
 use super::terminal::{plain, say};
 
 /// What `probe` is told.
@@ -79,6 +79,9 @@ fn shown(source: &str, found: &Value) -> String {
         lines.push(format!("module    {}", text(&found["module"])));
         lines.push(format!("login     {}", text(&found["login"])));
     }
+    if found["problem"].is_null() && found["module"] == "found" {
+        lines.push(format!("is from   {}", age(&found["marker"])));
+    }
     if let Some(motd) = found["motd"].as_str().filter(|motd| !motd.is_empty()) {
         lines.extend(motd.lines().map(|line| format!("motd      {}", plain(line))));
     }
@@ -88,6 +91,14 @@ fn shown(source: &str, found: &Value) -> String {
         lines.push(table(&["MODULE", "COMMENT"], rows));
     }
     lines.join("\n")
+}
+
+/// How old it is, and by which file.
+fn age(marker: &Value) -> String {
+    if marker.is_null() {
+        return "unknown: it has no file at its top that tells when it changed".to_owned();
+    }
+    format!("{}, {}, by {}", time(&marker["modified"]), distance(&marker["modified"]), text(&marker["path"]))
 }
 
 /// The upstream's newest protocol, and ours where that is an older one.

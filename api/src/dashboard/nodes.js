@@ -76,7 +76,7 @@ function Matrix({ nodes }) {
     <button class="chip" aria-pressed=${late ? "true" : "false"} onclick=${() => setLate(!late)}>behind <span class="soft">${number(behind)}</span></button></div>`;
   return html`<${Section} title="Projects by node" many=${number(shown.length)} aside=${tools}>
     ${shown.length === 0 ? html`<${Empty} title=${late ? "None is behind" : "No project"} />` : html`<${Grid} nodes=${nodes} rows=${shown} />`}
-    <p class="legend small soft"><span class="node good">●</span> current <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed <span class="node none">○</span> holds nothing yet</p>
+    <p class="legend small soft"><span class="node good">●</span> current <span class="node old">◔</span> current, and older than its target <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed <span class="node none">○</span> holds nothing yet</p>
   </${Section}>`;
 }
 
@@ -112,14 +112,15 @@ const row = ({ project, generation, cells }) => html`<tr key=${project}><th scop
   <td class="number small soft">${number(generation)}</td>${cells.map((cell) => h("td", { class: "node " + look(cell) }, SIGNS[look(cell)] ?? sign(cell)))}</tr>`;
 
 /** Signs, so that what is told by colour is told by shape too. */
-const SIGNS = { away: "–", bad: "!", none: "○", good: "●" };
+const SIGNS = { away: "–", bad: "!", none: "○", good: "●", old: "◔" };
 const sign = (cell) => (cell.lag > 99 ? "99+" : String(cell.lag));
 
 function look(cell) {
   if (!cell) return "away";
   if (cell.state === "failed") return "bad";
   if (cell.generation === null) return "none";
-  return cell.lag > 0 ? "warn" : "good";
+  if (cell.lag > 0) return "warn";
+  return cell.stale ? "old" : "good";
 }
 
 /** A field of the matrix in words. */
@@ -127,5 +128,6 @@ function told(cell) {
   if (!cell) return "is not offered it";
   const late = cell.lag > 0 ? count(cell.lag, "generation") + ", " + about(cell.lag_seconds) + " behind" : "current, generation " + number(cell.generation ?? 0);
   if (cell.state === "failed") return late + "; its last pull failed: " + (cell.reason ?? "");
-  return cell.generation === null ? "holds nothing yet" : late;
+  if (cell.generation === null) return "holds nothing yet";
+  return late + (cell.as_of ? "; from " + new Date(cell.as_of).toLocaleString() + (cell.stale ? ", which is too old" : "") : "");
 }

@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use scheduler::freshness::{as_of, is_too_old};
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{EventKind, ProjectId, RunId};
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,8 @@ struct HeldView {
     lag_seconds: f64,
     late: bool,
     left_behind: bool,
+    as_of: Option<String>,
+    stale: bool,
     state: Option<String>,
     reason: Option<String>,
     run: Option<String>,
@@ -157,6 +160,7 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
     let mut projects: Vec<_> = offer.ids().filter_map(|id| app.scheduler.board().project(id)).collect();
     projects.sort_by(|a, b| a.project.id.cmp(&b.project.id));
     let mut made = Made::new(app.scheduler.store());
+    let now = Utc::now();
     let mut held = |shown: &Shown| {
         let each = projects.iter().map(|entry| {
             let (id, generation) = (&entry.project.id, entry.standing.generation);
@@ -166,6 +170,11 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
             // Of what a node of 2014 was told, it has not reported anything yet.
             let reported = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
             let lag = made.lag(entry, held);
+            // While it has the newest generation, its copy is as old as ours; else as old as the one that it has.
+            let as_of = match held {
+                Some(held) if lag.generations > 0 => made.at(id, held),
+                held => held.and_then(|_| as_of(&entry.standing)),
+            };
             HeldView {
                 project: id.to_string(),
                 generation: held,
@@ -176,6 +185,8 @@ fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
                 lag_seconds: lag.time.as_secs_f64(),
                 late: shown.member.follows && lag.is_over(nodes.lag_limit()),
                 left_behind: shown.member.left.contains(id),
+                as_of: as_of.map(time),
+                stale: as_of.is_some_and(|from| is_too_old(&entry.project, from, now)),
                 state: holding.map(|holding| holding.state.clone()),
                 reason: holding.and_then(|holding| holding.reason.clone()),
                 run: reported.map(|holding| holding.run.to_string()),

@@ -136,7 +136,13 @@ pub fn as_of(standing: &Standing) -> Option<DateTime<Utc>> {
 /// Whether our copy is older than it may be.
 #[must_use]
 pub fn is_stale(project: &Project, standing: &Standing, now: DateTime<Utc>) -> bool {
-    let age = as_of(standing).and_then(|from| (now - from).to_std().ok());
+    as_of(standing).is_some_and(|from| is_too_old(project, from, now))
+}
+
+/// Whether a copy from this time is older than it may be, wherever it is.
+#[must_use]
+pub fn is_too_old(project: &Project, from: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    let age = (now - from).to_std().ok();
     project.freshness.target.zip(age).is_some_and(|(target, age)| age > target)
 }
 

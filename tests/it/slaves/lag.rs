@@ -39,6 +39,14 @@ fn a_slave_beyond_the_limit_is_an_event_once_and_its_recovery_another() {
     );
     assert_eq!(held(&master, "one", "p")["late"], true);
     assert_eq!(held(&master, "by-hand", "p")["late"], false);
+    // It holds the first generation, and so its copy is from then; one that holds nothing has no age.
+    let project = master.get("/api/v1/projects/p").json();
+    let (behind, first) = (held(&master, "one", "p"), master.get("/api/v1/projects/p/runs").json());
+    let first =
+        first["items"].as_array().unwrap().iter().find(|run| run["generation"] == 1).unwrap()["ended"]
+            .clone();
+    assert_eq!((&behind["as_of"], &behind["stale"]), (&first, &json!(false)), "{behind}");
+    assert!(held(&master, "by-hand", "p")["as_of"].is_null() && project["as_of"] != first);
     let list = String::from_utf8(master.command(&["node", "list"]).stdout).unwrap();
     assert!(list.contains("2, ") && list.contains("too far"), "{list}");
     let metrics = master.get("/metrics").text;

@@ -18,7 +18,7 @@ pub(super) async fn to_fetch(work: &Work<'_>) -> Next<Option<&'static str>> {
     if work.start.project.stages != Some(Repository::Arch) {
         return Ok(None);
     }
-    let upstream = match marker::asked(work, marker::file(work, FILE)).await? {
+    let upstream = match marker::asked(work, marker::where_to(work).file(FILE)).await? {
         Ok(upstream) => upstream,
         Err(why) => {
             work.journal.say(&format!("the upstream's {FILE} could not be read: {why}"));
