@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use plugins::{KvError, KvStore, LogLine, LogSink, Plugins, Report, Services};
+use plugins::{Asked, KvError, KvStore, LogLine, LogSink, Plugins, ProjectPattern, Report, Services, Tally};
 use scheduler::hooks::Hooks;
 use scheduler::journal::Journal;
 use scheduler::policy::Policy;
@@ -77,7 +77,13 @@ impl Host {
     /// What people see.
     #[must_use]
     pub fn list(&self) -> Vec<PluginView> {
-        self.plugins.iter().flat_map(|plugins| plugins.list()).map(PluginView::of).collect()
+        let projects = self.scheduler.0.get().map(|scheduler| scheduler.board().projects());
+        let projects = projects.unwrap_or_default();
+        let unmatched = |pattern: &ProjectPattern| {
+            !projects.iter().any(|entry| pattern.matches(&entry.project.id, &entry.project.labels))
+        };
+        let reports = self.plugins.iter().flat_map(|plugins| plugins.list());
+        reports.map(|report| PluginView::of(report, unmatched)).collect()
     }
 }
 
@@ -130,6 +136,8 @@ pub struct PluginView {
     world: Option<&'static str>,
     hooks: Vec<&'static str>,
     projects: Vec<String>,
+    /// Those of them that fit no project now.
+    unmatched: Vec<String>,
     order: i32,
     required: bool,
     failure: FailureView,
@@ -143,6 +151,38 @@ pub struct PluginView {
     seconds: f64,
     p50: f64,
     p99: f64,
+    by_hook: Vec<HookCalls>,
+}
+
+/// How the calls of one kind went since the start.
+#[derive(Debug, Serialize)]
+pub struct HookCalls {
+    /// `pre-sync`, `post-sync`, `pick` or `next-delay`.
+    pub hook: &'static str,
+    calls: u64,
+    failures: u64,
+    /// Time in all of them.
+    pub seconds: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no plugin is asked 2^52 times")]
+impl HookCalls {
+    fn of((asked, tally): (Asked, Tally)) -> Self {
+        let Tally { calls, failures, total } = tally;
+        Self { hook: asked.as_str(), calls, failures, seconds: total.as_secs_f64() }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn calls(&self) -> f64 {
+        self.calls as f64
+    }
+
+    /// Those without an answer.
+    #[must_use]
+    pub fn failures(&self) -> f64 {
+        self.failures as f64
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -175,15 +215,15 @@ impl PluginView {
         self.sha256.is_some()
     }
 
-    /// Calls, failures, and seconds of all calls, since the start.
+    /// How its calls went, by what it was asked.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "no plugin is asked 2^52 times")]
-    pub fn account(&self) -> (f64, f64, f64) {
-        (self.calls as f64, self.failures as f64, self.seconds)
+    pub fn by_hook(&self) -> &[HookCalls] {
+        &self.by_hook
     }
 
-    fn of(report: Report) -> Self {
-        let Report { settings, shape, refused, last_error, resting, reloads, calls } = report;
+    /// `unmatched` says whether a pattern fits none of the server's projects.
+    fn of(report: Report, unmatched: impl Fn(&ProjectPattern) -> bool) -> Self {
+        let Report { settings, shape, refused, last_error, resting, reloads, calls, by_hook } = report;
         let state = match (&shape, &refused) {
             (None, _) => "refused",
             (Some(_), Some(_)) => "stale",
@@ -199,7 +239,18 @@ impl PluginView {
             sha256: shape.as_ref().map(|shape| shape.digest.to_string()),
             version: shape.as_ref().map(|shape| shape.version.clone()),
             world: shape.as_ref().map(plugins::Shape::world),
-            projects: texts(&settings.projects),
+            projects: settings
+                .misread
+                .iter()
+                .map(|wrong| wrong.pattern.clone())
+                .chain(texts(&settings.projects))
+                .collect(),
+            unmatched: settings
+                .projects
+                .iter()
+                .filter(|pattern| unmatched(pattern))
+                .map(ToString::to_string)
+                .collect(),
             order: settings.order,
             required: settings.required,
             failure: FailureView { pre: settings.failure.pre.as_str(), post: settings.failure.post.as_str() },
@@ -221,6 +272,7 @@ impl PluginView {
             seconds: calls.total.as_secs_f64(),
             p50: calls.p50.as_secs_f64(),
             p99: calls.p99.as_secs_f64(),
+            by_hook: by_hook.into_iter().map(HookCalls::of).collect(),
         }
     }
 }

@@ -21,7 +21,7 @@ use scheduler::{ProjectId, RunId, RunState, Scheduler, StoreError};
 
 use crate::alerts;
 use crate::app::App;
-use crate::host::PluginView;
+use crate::host::{HookCalls, PluginView};
 use crate::view;
 use projects::{Last, projects};
 use text::Text;
@@ -83,9 +83,17 @@ fn plugins(text: &mut Text, app: &App) {
         }
     };
     each("heliostat_plugin_loaded", |plugin| f64::from(u8::from(plugin.is_loaded())));
-    each("heliostat_plugin_calls_total", |plugin| plugin.account().0);
-    each("heliostat_plugin_failures_total", |plugin| plugin.account().1);
-    each("heliostat_plugin_call_seconds_total", |plugin| plugin.account().2);
+    let mut each = |name: &'static str, value: fn(&HookCalls) -> f64| {
+        text.family(name);
+        for plugin in &plugins {
+            for calls in plugin.by_hook() {
+                text.sample(&[("plugin", plugin.id()), ("hook", calls.hook)], value(calls));
+            }
+        }
+    };
+    each("heliostat_plugin_calls_total", HookCalls::calls);
+    each("heliostat_plugin_failures_total", HookCalls::failures);
+    each("heliostat_plugin_call_seconds_total", |calls| calls.seconds);
 }
 
 fn alerts(text: &mut Text, app: &App) {

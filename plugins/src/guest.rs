@@ -10,6 +10,7 @@ use wasmtime::{Engine, Error, Store};
 use crate::component::Shape;
 use crate::policy::{Finished, View};
 use crate::state::State;
+use crate::statistics::Asked;
 use crate::v0_1;
 
 /// A guest of any version.
@@ -33,6 +34,8 @@ pub(crate) enum Refusal {
 pub(crate) trait Question: Sync {
     /// What it says.
     type Answer: Send;
+    /// What it is counted as; none: it is not counted.
+    const ASKED: Option<Asked>;
 
     /// Asks it, in a fresh instance. An error is the engine's.
     fn ask(
@@ -58,6 +61,7 @@ impl Guest {
 
 impl Question for Start {
     type Answer = ();
+    const ASKED: Option<Asked> = None;
 
     async fn ask(&self, guest: &Guest, store: &mut Store<State>) -> Result<Said<()>, Error> {
         match guest {
@@ -68,6 +72,7 @@ impl Question for Start {
 
 impl Question for PreSync<'_> {
     type Answer = Decision;
+    const ASKED: Option<Asked> = Some(Asked::PreSync);
 
     async fn ask(&self, guest: &Guest, store: &mut Store<State>) -> Result<Said<Decision>, Error> {
         match guest {
@@ -78,6 +83,7 @@ impl Question for PreSync<'_> {
 
 impl Question for PostSync<'_> {
     type Answer = Verdict;
+    const ASKED: Option<Asked> = Some(Asked::PostSync);
 
     async fn ask(&self, guest: &Guest, store: &mut Store<State>) -> Result<Said<Verdict>, Error> {
         match guest {
@@ -88,6 +94,7 @@ impl Question for PostSync<'_> {
 
 impl Question for Pick<'_> {
     type Answer = Vec<u32>;
+    const ASKED: Option<Asked> = Some(Asked::Pick);
 
     async fn ask(&self, guest: &Guest, store: &mut Store<State>) -> Result<Said<Vec<u32>>, Error> {
         match guest {
@@ -98,6 +105,7 @@ impl Question for Pick<'_> {
 
 impl Question for NextDelay<'_> {
     type Answer = u64;
+    const ASKED: Option<Asked> = Some(Asked::NextDelay);
 
     async fn ask(&self, guest: &Guest, store: &mut Store<State>) -> Result<Said<u64>, Error> {
         match guest {

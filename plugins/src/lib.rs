@@ -37,5 +37,5 @@ pub use plugins::{CheckError, Plugins, PluginsError, Services, check};
 pub use policy::*;
 pub use runtime::RuntimeError;
 pub use settings::*;
-pub use statistics::Latency;
+pub use statistics::{Asked, Latency, Tally};
 pub use trial::{Trial, TrialError, Tried, Trying};

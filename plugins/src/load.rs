@@ -9,7 +9,7 @@ use wasmtime::component::Component;
 use crate::component::{MAX_BYTES, Need, SUPPORTED, Shape, check_header};
 use crate::guest::Guest;
 use crate::runtime::Runtime;
-use crate::settings::{Digest, Part};
+use crate::settings::{Digest, Part, ProjectPatternError};
 
 /// Why a file is not used as a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,9 @@ pub enum LoadError {
         /// What the file has.
         found: Digest,
     },
+    /// Its projects cannot be understood.
+    #[error("`projects`: {0}")]
+    Projects(ProjectPatternError),
     /// It exports nothing that could be asked.
     #[error(
         "it is a component for another world: it exports {}, and none of heliostat:plugin/pre-hook, post-hook and policy",

@@ -23,7 +23,7 @@ use crate::policy::{self, Breaker, Finished, View};
 use crate::runtime::{Quota, Runtime};
 use crate::settings::{Grants, Part, PluginSettings};
 use crate::state::State;
-use crate::statistics::{Latency, Statistics};
+use crate::statistics::{Asked, Latency, Statistics, Tally};
 
 /// What all plugins share.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub struct Report {
     pub reloads: u64,
     /// How its calls went.
     pub calls: Latency,
+    /// The same by what it was asked, for each question that it can be asked.
+    pub by_hook: Vec<(Asked, Tally)>,
 }
 
 /// About whom a plugin is asked.
@@ -125,6 +127,9 @@ impl Plugin {
     }
 
     async fn try_reload(&self, around: &Surroundings, path: &std::path::Path) -> Result<Reloaded, LoadError> {
+        if let Some(misread) = self.settings.misread.first() {
+            return Err(LoadError::Projects(misread.clone()));
+        }
         let file = load::read(path).await?;
         let before = self.loaded.load_full();
         if before.as_ref().is_some_and(|loaded| loaded.shape.digest == file.digest) {
@@ -201,6 +206,7 @@ impl Plugin {
     }
 
     pub(crate) fn report(&self) -> Report {
+        let by_hook = Asked::ALL.into_iter().filter(|asked| self.has(asked.part()));
         Report {
             settings: self.settings.clone(),
             shape: self.loaded.load().as_ref().map(|loaded| loaded.shape.clone()),
@@ -209,6 +215,7 @@ impl Plugin {
             resting: !self.breaker.is_closed(Instant::now()),
             reloads: self.reloads.load(Ordering::Relaxed),
             calls: self.statistics.latency(),
+            by_hook: by_hook.map(|asked| (asked, self.statistics.tally(asked))).collect(),
         }
     }
 
@@ -235,7 +242,9 @@ impl Plugin {
             })
         });
         if let Err(error) = &answer {
-            self.statistics.note_failure(error.is_trap());
+            if let Some(asked) = Q::ASKED {
+                self.statistics.note_failure(asked, error.is_trap());
+            }
             *lock(&self.last_error) = Some(error.to_string());
             let (project, run) =
                 (subject.project.map(|id| id.to_string()), subject.run.map(|id| id.to_string()));
@@ -257,7 +266,9 @@ impl Plugin {
         let started = Instant::now();
         let state = self.state(around, subject);
         let answer = call::ask(&around.runtime, limits, state, &loaded.guest, question).await;
-        self.statistics.note(started.elapsed());
+        if let Some(asked) = Q::ASKED {
+            self.statistics.note(asked, started.elapsed());
+        }
         answer
     }
 

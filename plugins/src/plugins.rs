@@ -21,7 +21,7 @@ use crate::load::{self, LoadError};
 use crate::plugin::{Loaded, Plugin, Reloaded, Report, Surroundings, timed};
 use crate::policy::{Answer, Entry, Finished, Question, Recorder, View};
 use crate::runtime::{Runtime, RuntimeError};
-use crate::settings::{FailurePolicy, Part, PluginSettings, Settings};
+use crate::settings::{FailurePolicy, Part, Settings};
 
 /// The longest that all policies together are asked which run starts next: who asks waits for ten seconds.
 const TOGETHER: Duration = Duration::from_secs(8);
@@ -192,7 +192,7 @@ impl Plugins {
         let meant = |plugin: &'a Plugin| match own(plugin) {
             Some(hook) if hook.is_asked(when) => Some((plugin, Some(hook))),
             Some(_) => None,
-            None => means(&plugin.settings, &facts.id, &facts.labels).then_some((plugin, None)),
+            None => plugin.settings.means(&facts.id, &facts.labels).then_some((plugin, None)),
         };
         let mut asked: Vec<_> = self.all.iter().filter(|plugin| plugin.has(part)).filter_map(meant).collect();
         asked.sort_by_key(|(plugin, own)| own.and_then(|own| own.order).unwrap_or(plugin.settings.order));
@@ -249,16 +249,8 @@ impl Policy for Plugins {
     }
 }
 
-fn means(
-    settings: &PluginSettings,
-    id: &ProjectId,
-    labels: &std::collections::BTreeMap<String, String>,
-) -> bool {
-    settings.projects.is_empty() || settings.projects.iter().any(|pattern| pattern.matches(id, labels))
-}
-
 fn concerns(plugin: &Plugin, id: &ProjectId, project: &Project) -> bool {
-    means(&plugin.settings, id, &project.labels)
+    plugin.settings.means(id, &project.labels)
 }
 
 impl Hooks for Plugins {

@@ -47,6 +47,8 @@ pub struct PluginSettings {
     pub parts: Vec<Part>,
     /// The projects it is asked about; empty: all.
     pub projects: Vec<ProjectPattern>,
+    /// What was to say more of that and could not be understood: the plugin is refused, and could mean any project.
+    pub misread: Vec<ProjectPatternError>,
     /// Smaller ones are asked first.
     pub order: i32,
     /// What its failure means.
@@ -144,6 +146,7 @@ impl PluginSettings {
             sha256: None,
             parts: Vec::new(),
             projects: Vec::new(),
+            misread: Vec::new(),
             order: 0,
             failure: Failures::default(),
             limits: Limits::default(),
@@ -152,6 +155,14 @@ impl PluginSettings {
             project_config: BTreeMap::new(),
             required: false,
         }
+    }
+
+    /// Whether it is asked about this project. One whose projects are not understood is: where it must agree, nothing goes on
+    /// that it may have been meant to stop.
+    #[must_use]
+    pub fn means(&self, id: &ProjectId, labels: &BTreeMap<String, String>) -> bool {
+        let all = self.projects.is_empty() || !self.misread.is_empty();
+        all || self.projects.iter().any(|pattern| pattern.matches(id, labels))
     }
 
     /// What cannot be meant: the field and a sentence for each.

@@ -22,6 +22,33 @@ fn a_plugin_that_is_refused_is_shown_with_its_reason_and_the_server_starts() {
 }
 
 #[test]
+fn projects_that_are_not_understood_cost_the_plugin_and_not_the_server() {
+    let Some(guest) = guest("c-hold-file") else { return };
+    let load = r#"plugins: (load: [
+        (id: "typo", path: "GUEST", projects: ["p", "tag:x"], failure: (pre: Closed), grants: (dest_read: ["hold"])),
+        (id: "good", path: "GUEST", projects: ["p*", "nobody*", "label:none"], grants: (dest_read: ["hold"]),
+         config: {"file": "hold"})]), "#;
+    let mut server = Server::start_with(load, |text, _| text.replace("GUEST", &guest.display().to_string()));
+    server.ready();
+    let typo = server.get("/api/v1/plugins/typo").json();
+    assert_eq!((&typo["state"], &typo["unmatched"]), (&json!("refused"), &json!(["p"])), "{typo}");
+    assert!(typo["refused"].as_str().unwrap().starts_with("`projects`: `tag:x` holds `:`"), "{typo}");
+    let upstream = Upstream::start(3);
+    server.project("p", &upstream.url("data"), &json!({}));
+    let good = server.get("/api/v1/plugins/good").json();
+    assert_eq!((&good["state"], &good["unmatched"]), (&json!("loaded"), &json!(["nobody*", "label:none"])));
+    let list = said(&server.command(&["plugin", "list"]));
+    assert!(list.contains("good: `nobody*` fits no project") && list.contains("typo: `projects`:"), "{list}");
+    // It must agree, and nobody knows about what: so it may be about this.
+    let ended = server.ended(&server.sync("p"));
+    assert_eq!(
+        (&ended["state"], &ended["hooks"][0]["plugin"]),
+        (&json!("failed"), &json!("typo")),
+        "{ended}"
+    );
+}
+
+#[test]
 fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
     let Some(guest) = guest("c-hold-file") else { return };
     let load = r#"plugins: (folder: "FOLDER", load: [(id: "hold", path: "GUEST", failure: (pre: Closed),
@@ -43,6 +70,15 @@ fn a_plugin_holds_a_run_says_so_in_its_record_and_is_counted() {
         (&plugin["state"], &plugin["calls"], &plugin["failures"]),
         (&json!("loaded"), &json!(1), &json!(1))
     );
+    let of = |hook: &str| {
+        let by_hook = plugin["by_hook"].as_array().unwrap();
+        by_hook.iter().find(|calls| calls["hook"] == hook).cloned()
+    };
+    assert_eq!(of("pre-sync").unwrap()["failures"], 1);
+    assert!(of("post-sync").is_none() && of("pick").is_none(), "it has no such part: {plugin}");
+    let metrics = server.get("/metrics").text;
+    let line = "heliostat_plugin_failures_total{plugin=\"hold\",hook=\"pre-sync\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use serde_json::json;
 
-use crate::kit::{Server, Upstream};
+use crate::kit::{Server, Upstream, guest};
 
 fn promtool() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -50,12 +50,20 @@ fn said(output: &Output) -> String {
 #[test]
 fn prometheus_has_nothing_to_say_against_our_metrics() {
     let Some(promtool) = promtool() else { return };
-    let (server, upstream) = (Server::start(""), Upstream::start(3));
+    let hook = guest("c-hold-file").map(|guest| {
+        let guest = guest.display();
+        format!(r#"plugins: (load: [(id: "hold", path: "{guest}", grants: (dest_read: ["hold"]), config: {{"file": "hold"}})]), "#)
+    });
+    let mut server = Server::start_with(&hook.clone().unwrap_or_default(), |text, _| text);
+    server.ready();
+    let upstream = Upstream::start(3);
     server.project("p", &upstream.url("data"), &json!({"schedule": {"every": 3600}}));
     server.project("q", "rsync://127.0.0.1:9/m", &json!({"retry": {"attempts": 1, "base": 1, "cap": 1}}));
     server.ended(&server.sync("p"));
     server.ended(&server.sync("q"));
     let text = server.get("/metrics").text;
+    let counted = "heliostat_plugin_calls_total{plugin=\"hold\",hook=\"pre-sync\"} 3";
+    assert!(hook.is_none() || text.contains(counted), "{text}");
     let mut child = Command::new(promtool)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

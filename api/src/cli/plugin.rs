@@ -5,7 +5,7 @@ mod new;
 mod server;
 mod trial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -31,11 +31,16 @@ pub(super) enum PluginCommand {
     List,
     /// Say what a plugin is and needs, or why a server would refuse it
     #[command(
-        after_help = "Example: heliostat plugin check trace-file.wasm   (ends with 2 when it would be refused)"
+        after_help = "Example: heliostat plugin check trace-file.wasm   (ends with 2 when it would be refused)\n         \
+                            heliostat plugin check --config /etc/heliostat/heliostat.ron"
     )]
     Check {
         /// The component
-        file: PathBuf,
+        #[arg(required_unless_present = "config", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        /// Every plugin of this configuration instead, as it is configured: digest, grants, hooks, projects
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Ask a plugin once, on this machine; what it writes and sends is real
     #[command(
@@ -81,7 +86,10 @@ pub(super) fn run(command: &PluginCommand, connection: &Connection) -> Result<()
     runtime.block_on(async {
         match command {
             PluginCommand::New { .. } => Ok(()),
-            PluginCommand::Check { file } => check::run(file, output).await,
+            PluginCommand::Check { config: Some(config), .. } => check::configured(config, output).await,
+            PluginCommand::Check { file, .. } => {
+                check::run(file.as_deref().unwrap_or(Path::new("")), output).await
+            }
             PluginCommand::List => server::list(&Client::new(connection)?).await,
             PluginCommand::Test { file, hook, context, run, rights } => {
                 let context = match (run, context) {

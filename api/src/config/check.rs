@@ -40,6 +40,9 @@ pub(super) fn check(config: &Config, tree: &Node, reader: &mut Reader<'_>) {
     for (place, problem) in config.plugins.problems() {
         checker.need(false, &[&place], || format!("{place}: {problem}"));
     }
+    for (place, problem) in config.plugins.misread() {
+        checker.reader.warn_at(checker.tree, &[&place], &format!("{place}: {problem}"));
+    }
     match &config.role {
         Role::Master(master) => checker.master(master),
         Role::Slave(slave) => checker.slave(slave),

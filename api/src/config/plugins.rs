@@ -40,7 +40,7 @@ pub struct Plugin {
     /// What of it is used; empty: all that it has.
     pub hooks: Vec<Hook>,
     /// The projects that it is asked about; empty: all.
-    pub projects: Several<ProjectPattern>,
+    pub projects: Vec<String>,
     /// Smaller ones are asked first.
     pub order: i32,
     /// What its failure means.
@@ -60,7 +60,7 @@ pub struct Plugin {
 record!(default Plugin {
     sha256 = None,
     hooks = Vec::new(),
-    projects = Several::default(),
+    projects = Vec::new(),
     order = 0,
     failure = Failure::default(),
     limits = Limits::default(),
@@ -194,11 +194,39 @@ impl Plugins {
             Ok(plugin.settings(secrets))
         });
         Ok(plugins::Settings {
-            folder: self.folder.clone().unwrap_or_else(|| data_dir.join("plugins")),
+            folder: self.folder(data_dir),
             cache: Some(data_dir.join("compiled-plugins")),
             recording: self.record.then(|| data_dir.join("decisions.jsonl")),
             plugins: load.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The same for a look at the plugins themselves: nothing is fetched, kept or recorded.
+    #[must_use]
+    pub fn settings_to_check(&self, data_dir: &Path) -> plugins::Settings {
+        plugins::Settings {
+            folder: self.folder(data_dir),
+            plugins: self.load.iter().map(Plugin::without_secrets).collect(),
+            ..plugins::Settings::default()
+        }
+    }
+
+    fn folder(&self, data_dir: &Path) -> PathBuf {
+        self.folder.clone().unwrap_or_else(|| data_dir.join("plugins"))
+    }
+
+    /// Projects that cannot be understood, for which a plugin will be refused: the key below `plugins`, and a sentence.
+    pub(super) fn misread(&self) -> Vec<(String, String)> {
+        let mut misread = Vec::new();
+        for (index, plugin) in self.load.iter().enumerate() {
+            for (number, text) in plugin.projects.iter().enumerate() {
+                if let Err(error) = text.parse::<ProjectPattern>() {
+                    let place = format!("plugins.load[{index}].projects[{number}]");
+                    misread.push((place, format!("{error}; until then the plugin is refused")));
+                }
+            }
+        }
+        misread
     }
 
     /// What cannot be meant: the key below `plugins`, and a sentence.
@@ -209,8 +237,7 @@ impl Plugins {
             if self.load[..index].iter().any(|other| other.id == plugin.id) {
                 problems.push((place("id"), format!("\"{}\" is given twice", plugin.id)));
             }
-            let secrets = plugin.grants.secrets.0.keys();
-            let settings = plugin.settings(secrets.map(|name| (name.clone(), Secret::new(""))).collect());
+            let settings = plugin.without_secrets();
             problems.extend(settings.problems().into_iter().map(|(key, why)| (place(key), why)));
             for project in plugin.project_config.0.keys() {
                 if let Err(error) = project.parse::<ProjectId>() {
@@ -223,6 +250,11 @@ impl Plugins {
 }
 
 impl Plugin {
+    fn without_secrets(&self) -> PluginSettings {
+        let secrets = self.grants.secrets.0.keys();
+        self.settings(secrets.map(|name| (name.clone(), Secret::new(""))).collect())
+    }
+
     fn settings(&self, secrets: BTreeMap<String, Secret>) -> PluginSettings {
         let word = |word| match word {
             OpenOrClosed::Open => FailurePolicy::Open,
@@ -235,10 +267,12 @@ impl Plugin {
         };
         let Limits { cpu, wall, memory_mib, log_lines, concurrency } = self.limits;
         let of_projects = self.project_config.0.iter();
+        let patterns: Vec<_> = self.projects.iter().map(|text| text.parse::<ProjectPattern>()).collect();
         PluginSettings {
             sha256: self.sha256.as_ref().map(|digest| digest.0),
             parts: self.hooks.iter().map(part).collect(),
-            projects: self.projects.0.clone(),
+            projects: patterns.iter().filter_map(|pattern| pattern.as_ref().ok().cloned()).collect(),
+            misread: patterns.into_iter().filter_map(Result::err).collect(),
             order: self.order,
             failure: Failures { pre: word(self.failure.pre), post: word(self.failure.post) },
             limits: plugins::Limits { cpu, wall, memory_mib, log_lines, concurrency },
@@ -355,10 +389,22 @@ mod tests {
     }
 
     #[test]
+    fn projects_that_are_not_understood_are_a_warning_and_cost_the_plugin_only() {
+        let text =
+            r#"(plugins: (load: [(id: "a", path: "a.wasm", projects: ["b", "tag:x"])]), role: Master())"#;
+        let loaded = Config::parse("test.ron", text).unwrap();
+        let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
+        assert!(warning.contains("plugins.load[0].projects[1]: `tag:x` holds `:`"), "{warning}");
+        let settings = loaded.config.plugins.load[0].without_secrets();
+        assert_eq!((settings.projects.len(), settings.misread.len()), (1, 1));
+        let any = "anything".parse().unwrap();
+        assert!(settings.means(&any, &std::collections::BTreeMap::new()), "it may have been meant");
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_said_with_its_place() {
         let plugin = |more: &str| format!(r#"(id: "a", path: "a.wasm", {more})"#);
         for (load, wanted) in [
-            (plugin(r#"projects: ["tag:x"]"#), "plugins.load[0].projects[0]: `tag:x` holds `:`"),
             (plugin(r#"sha256: "abc""#), "is no SHA-256"),
             (plugin("hooks: [Before]"), "expected PreSync or PostSync or Policy"),
             (plugin(r#"grants: (http: ["ftp://x/"])"#), "is neither http nor https"),

@@ -31,6 +31,7 @@ function Plugin({ one }) {
     <${Facts} pairs=${[
       ["Is asked", one.hooks.length > 0 ? one.hooks.join(", ") : "nothing"],
       ["About", one.projects.length > 0 ? one.projects.join(", ") : "every project"],
+      ["Fits no project", one.unmatched.length > 0 ? html`<span class="warn">${one.unmatched.join(", ")}</span>` : null],
       ["Without it", one.required ? "the server does not start" : "before a sync " + one.failure.pre + ", after it " + one.failure.post],
       ["May", granted(one.grants)],
       ["Calls", html`${number(one.calls)}${one.failures > 0 && html`, <span class="bad">${number(one.failures)} failed</span>`}${one.traps > 0 && html`, ${number(one.traps)} stopped`}`],

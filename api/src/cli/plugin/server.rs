@@ -28,6 +28,10 @@ pub(super) async fn list(client: &Client) -> Result<(), Failure> {
         if !granted.is_empty() {
             say(&format!("{} may: {granted}", text(&plugin["id"])))?;
         }
+        let unmatched = plugin["unmatched"].as_array().into_iter().flatten();
+        for pattern in unmatched {
+            say(&format!("{}: `{}` fits no project", text(&plugin["id"]), text(pattern)))?;
+        }
         for reason in ["refused", "last_error"].iter().filter_map(|key| plugin[key].as_str()) {
             say(&format!("{}: {}", text(&plugin["id"]), plain(reason)))?;
         }
