@@ -42,7 +42,7 @@ fn projects_that_are_not_understood_cost_the_plugin_and_not_the_server() {
     // It must agree, and nobody knows about what: so it may be about this.
     let ended = server.ended(&server.sync("p"));
     assert_eq!(
-        (&ended["state"], &ended["hooks"][0]["plugin"]),
+        (&ended["state"], &ended["hooks"][1]["plugin"]),
         (&json!("failed"), &json!("typo")),
         "{ended}"
     );
