@@ -45,8 +45,9 @@ const SCHEMA: u64 = 1;
 pub struct Store {
     open: Arc<Open>,
     writer: Writer,
-    /// Held while runs change their project or go: each is decided on what the other left.
-    rekeying: Arc<tokio::sync::Mutex<()>>,
+    /// Held for writing while runs change their project or go: each is decided on what the other left. Held for reading while
+    /// a plugin's value is kept, so that its project does not go meanwhile.
+    rekeying: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// The open database. It is replaced when a broken one heals, and missing while that could not be done.
@@ -107,6 +108,9 @@ pub enum StoreError {
         /// What the database said.
         why: String,
     },
+    /// Something was to be kept for a project that is gone.
+    #[error("there is no project {0} any more: nothing is kept for it")]
+    NoProject(ProjectId),
     /// One record could not be read.
     #[error("the store holds {what} that cannot be read: {why}")]
     Record {
@@ -159,7 +163,7 @@ impl Store {
     /// When they are not durable; none of them is then visible.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         if writes.iter().any(|write| matches!(write, Write::RenameRuns { .. } | Write::ForgetProject(_))) {
-            let _turn = self.rekeying.lock().await;
+            let _turn = self.rekeying.write().await;
             let mut entries = self.entries(&writes)?;
             entries.extend(self.moved_values(&writes)?);
             return self.writer.commit(entries).await;
@@ -172,7 +176,7 @@ impl Store {
     /// # Errors
     /// When that could not be made durable.
     pub async fn forget_runs(&self, runs: &[(ProjectId, RunId)]) -> Result<Vec<RunId>, StoreError> {
-        let _turn = self.rekeying.lock().await;
+        let _turn = self.rekeying.write().await;
         let mut entries = Vec::new();
         let mut forgotten = Vec::with_capacity(runs.len());
         for (project, id) in runs {

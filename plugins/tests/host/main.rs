@@ -12,4 +12,5 @@ mod real;
 mod reloading;
 mod rules;
 mod trials;
+mod values;
 mod wasi;

@@ -48,6 +48,17 @@ impl Store {
                     found.problems.push(format!("standing of {}: there is no such project", text(&key)));
                 }
             }
+            for pair in still.all(Table::Values) {
+                let (key, _) = pair?;
+                let mut parts = key.split(|byte| *byte == 0);
+                let (project, plugin) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                if !projects.contains(project) {
+                    let (plugin, project) = (text(plugin), text(project));
+                    found
+                        .problems
+                        .push(format!("a value of plugin {plugin} for {project}: there is no such project"));
+                }
+            }
             let (mut listed, mut live) = (BTreeSet::new(), BTreeSet::new());
             for pair in still.all(Table::Runs) {
                 let (key, value) = pair?;

@@ -30,10 +30,10 @@ impl Store {
         Ok(pairs.iter().map(|(key, value)| (key.len() - prefix + value.len()) as u64).sum())
     }
 
-    /// Keeps a value, or forgets it.
+    /// Keeps a value, or forgets it. A call that outlives its project keeps nothing.
     ///
     /// # Errors
-    /// When it is not durable.
+    /// When it is not durable, or there is no such project.
     pub async fn set_plugin_value(
         &self,
         plugin: &str,
@@ -41,6 +41,10 @@ impl Store {
         key: &str,
         value: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
+        let _turn = self.rekeying.read().await;
+        if value.is_some() && !self.has_project(project)? {
+            return Err(StoreError::NoProject(project.clone()));
+        }
         self.writer.commit(vec![(Table::Values, keys::value(project, plugin, key), value)]).await
     }
 
@@ -73,7 +77,10 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::core::tests::project;
 
     #[tokio::test]
     async fn values_last_and_follow_their_project() {
@@ -82,6 +89,9 @@ mod tests {
             ["debian", "debian-cd", "deb"].map(|id| id.parse::<ProjectId>().unwrap());
         {
             let store = Store::open(folder.path()).unwrap();
+            let added =
+                [&debian, &longer].map(|id| Write::Project(Arc::new(project(id.as_str(), "h", "/d"))));
+            store.commit(added.to_vec()).await.unwrap();
             let set = async |plugin, project, key, value: &[u8]| {
                 store.set_plugin_value(plugin, project, key, Some(value.to_vec())).await.unwrap();
             };
@@ -101,7 +111,8 @@ mod tests {
         );
 
         let rename = Write::RenameRuns { from: debian.clone(), to: renamed.clone() };
-        store.commit(vec![Write::ForgetProject(debian.clone()), rename]).await.unwrap();
+        let known = Write::Project(Arc::new(project(renamed.as_str(), "h", "/d")));
+        store.commit(vec![known, Write::ForgetProject(debian.clone()), rename]).await.unwrap();
         assert_eq!(store.plugin_value("a", &debian, "key").unwrap(), None);
         assert_eq!(store.plugin_value("a", &renamed, "key").unwrap().unwrap(), b"value");
         assert_eq!(store.plugin_value("b", &renamed, "key").unwrap().unwrap(), b"b");
@@ -109,5 +120,37 @@ mod tests {
         store.commit(vec![Write::ForgetProject(renamed.clone())]).await.unwrap();
         assert_eq!(store.plugin_value("a", &renamed, "key").unwrap(), None);
         assert_eq!(store.plugin_value("a", &longer, "key").unwrap().unwrap(), b"longer");
+        let late = store.set_plugin_value("a", &renamed, "key", Some(b"late".to_vec())).await;
+        assert!(matches!(&late, Err(StoreError::NoProject(id)) if *id == renamed), "{late:?}");
+        store.set_plugin_value("a", &renamed, "key", None).await.unwrap();
+        assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
+    }
+
+    /// Whoever comes first, a project that is gone has no values.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn values_that_are_kept_while_their_project_goes_go_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let id = "p".parse::<ProjectId>().unwrap();
+        for round in 0..20 {
+            store.commit(vec![Write::Project(Arc::new(project("p", "h", "/d")))]).await.unwrap();
+            let mut keeping = tokio::task::JoinSet::new();
+            for number in 0..8 {
+                let (store, id) = (store.clone(), id.clone());
+                keeping.spawn(async move {
+                    store.set_plugin_value("a", &id, &format!("k{number}"), Some(vec![1])).await
+                });
+            }
+            store.commit(vec![Write::ForgetProject(id.clone())]).await.unwrap();
+            while let Some(kept) = keeping.join_next().await {
+                let kept = kept.unwrap();
+                assert!(matches!(kept, Ok(()) | Err(StoreError::NoProject(_))), "{kept:?}");
+            }
+            assert_eq!(store.plugin_usage("a", &id).unwrap(), 0, "round {round}");
+        }
+        let stray = (Table::Values, keys::value(&id, "a", "k"), Some(vec![1]));
+        store.writer.commit(vec![stray]).await.unwrap();
+        let problems = store.check().unwrap().problems;
+        assert_eq!(problems, ["a value of plugin a for p: there is no such project"]);
     }
 }
