@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use plugins::{Asked, KvError, KvStore, LogLine, LogSink, Plugins, ProjectPattern, Report, Services, Tally};
-use scheduler::hooks::Hooks;
+use plugins::{
+    Asked, HookOf, KvError, KvStore, LogLine, LogSink, Plugins, ProjectPattern, Report, Services, Tally,
+};
+use scheduler::hooks::{Hooks, When};
 use scheduler::journal::Journal;
 use scheduler::policy::Policy;
-use scheduler::{ProjectId, Scheduler};
+use scheduler::{Project, ProjectId, Scheduler};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -74,6 +76,32 @@ impl Host {
         }
     }
 
+    /// Who is asked about this project.
+    #[must_use]
+    pub fn hooks_of(&self, project: &Project) -> Vec<HookView> {
+        let known = self.list();
+        let state = |plugin: &str| known.iter().find(|one| one.id == plugin).map_or(UNKNOWN, |one| one.state);
+        let asked = self.plugins.iter().flat_map(|plugins| plugins.hooks_of(project));
+        let missing = project.hooks.iter().filter(|hook| state(&hook.plugin) == UNKNOWN);
+        // One that the configuration names no more has its say before the others: where it must agree, nothing is done.
+        let missing = missing.map(|hook| HookOf {
+            plugin: hook.plugin.clone(),
+            when: When::PreSync,
+            order: hook.order.unwrap_or_default(),
+            closed: hook.closed == Some(true),
+            by_project: true,
+        });
+        let view = |hook: HookOf| HookView {
+            state: state(&hook.plugin),
+            plugin: hook.plugin,
+            hook: hook.when.as_str(),
+            order: hook.order,
+            failure: if hook.closed { "closed" } else { "open" },
+            by: if hook.by_project { "project" } else { "configuration" },
+        };
+        missing.chain(asked).map(view).collect()
+    }
+
     /// What people see.
     #[must_use]
     pub fn list(&self) -> Vec<PluginView> {
@@ -122,6 +150,23 @@ impl LogSink for Late {
         }
         Journal::open(scheduler.journals(), run).say(&text);
     }
+}
+
+/// The state of a plugin that a project names and the configuration does not.
+const UNKNOWN: &str = "unknown";
+
+/// A plugin that is asked about a project, in the API.
+#[derive(Debug, Serialize)]
+pub struct HookView {
+    plugin: String,
+    /// `pre-sync` or `post-sync`.
+    hook: &'static str,
+    order: i32,
+    failure: &'static str,
+    /// Who names it: `project` or `configuration`.
+    by: &'static str,
+    /// That of the plugin, or `unknown`.
+    state: &'static str,
 }
 
 /// A plugin in the API.

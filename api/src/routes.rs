@@ -3,6 +3,7 @@
 mod accounts;
 mod alerts;
 mod events;
+mod generations;
 mod input;
 mod logs;
 mod nodes;

@@ -33,7 +33,7 @@ pub use imports::kv::{KvError, KvStore, MemoryKv};
 pub use imports::log::{Level, LogLine, LogSink, NoSink};
 pub use load::LoadError;
 pub use plugin::{Reloaded, Report};
-pub use plugins::{CheckError, Plugins, PluginsError, Services, check};
+pub use plugins::{CheckError, HookOf, Plugins, PluginsError, Services, check};
 pub use policy::*;
 pub use runtime::RuntimeError;
 pub use settings::*;

@@ -2,6 +2,7 @@
 //!
 //! A plugin that cannot be loaded is kept with its reason. The server starts without it, unless it is required.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use crate::load::{self, LoadError};
 use crate::plugin::{Loaded, Plugin, Reloaded, Report, Surroundings, timed};
 use crate::policy::{Answer, Entry, Finished, Question, Recorder, View};
 use crate::runtime::{Runtime, RuntimeError};
-use crate::settings::{FailurePolicy, Part, Settings};
+use crate::settings::{FailurePolicy, Part, PluginSettings, Settings};
 
 /// The longest that all policies together are asked which run starts next: who asks waits for ten seconds.
 const TOGETHER: Duration = Duration::from_secs(8);
@@ -43,6 +44,21 @@ pub struct Services {
     pub kv: Arc<dyn KvStore>,
     /// Where their lines go, beside the server's log.
     pub log: Arc<dyn LogSink>,
+}
+
+/// A plugin that is asked about a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookOf {
+    /// Which plugin.
+    pub plugin: String,
+    /// When it is asked.
+    pub when: When,
+    /// Its place, smaller first.
+    pub order: i32,
+    /// Whether a run fails without its answer.
+    pub closed: bool,
+    /// The project names it itself; else the configuration does.
+    pub by_project: bool,
 }
 
 /// Why the server does not start.
@@ -184,19 +200,49 @@ impl Plugins {
     /// Those that are asked about this project, in the order of asking, each with what the project itself says of it.
     fn asked<'a>(
         &'a self,
-        facts: &'a ProjectFacts,
+        id: &ProjectId,
+        labels: &BTreeMap<String, String>,
+        hooks: &'a [ProjectHook],
         when: When,
     ) -> Vec<(&'a Plugin, Option<&'a ProjectHook>)> {
-        let own = |plugin: &Plugin| facts.hooks.iter().find(|hook| hook.plugin == plugin.settings.id);
+        let own = |plugin: &Plugin| hooks.iter().find(|hook| hook.plugin == plugin.settings.id);
         let part = part(when);
         let meant = |plugin: &'a Plugin| match own(plugin) {
             Some(hook) if hook.is_asked(when) => Some((plugin, Some(hook))),
             Some(_) => None,
-            None => plugin.settings.means(&facts.id, &facts.labels).then_some((plugin, None)),
+            None => plugin.settings.means(id, labels).then_some((plugin, None)),
         };
         let mut asked: Vec<_> = self.all.iter().filter(|plugin| plugin.has(part)).filter_map(meant).collect();
         asked.sort_by_key(|(plugin, own)| own.and_then(|own| own.order).unwrap_or(plugin.settings.order));
         asked
+    }
+
+    fn asked_about<'a>(
+        &'a self,
+        facts: &'a ProjectFacts,
+        when: When,
+    ) -> Vec<(&'a Plugin, Option<&'a ProjectHook>)> {
+        self.asked(&facts.id, &facts.labels, &facts.hooks, when)
+    }
+
+    /// Who is asked about this project, before a sync and then after it, in the order of asking.
+    #[must_use]
+    pub fn hooks_of(&self, project: &Project) -> Vec<HookOf> {
+        let each = |when| {
+            let asked = self.asked(&project.id, &project.labels, &project.hooks, when);
+            asked.into_iter().map(move |(plugin, own)| {
+                let PluginSettings { id, order, failure, .. } = &plugin.settings;
+                let configured = if when == When::PreSync { failure.pre } else { failure.post };
+                HookOf {
+                    plugin: id.clone(),
+                    when,
+                    order: own.and_then(|own| own.order).unwrap_or(*order),
+                    closed: failing(own, configured) == FailurePolicy::Closed,
+                    by_project: own.is_some(),
+                }
+            })
+        };
+        [When::PreSync, When::PostSync].into_iter().flat_map(each).collect()
     }
 }
 
@@ -270,7 +316,7 @@ impl Hooks for Plugins {
     fn pre_sync<'a>(&'a self, context: &'a RunContext) -> Answering<'a, Vec<Vote<Decision>>> {
         Box::pin(async move {
             let mut votes = Vec::new();
-            for (plugin, own) in self.asked(&context.project, When::PreSync) {
+            for (plugin, own) in self.asked_about(&context.project, When::PreSync) {
                 let (answer, took) = timed(plugin.pre_sync(&self.around, context)).await;
                 let vote = vote(
                     plugin,
@@ -297,7 +343,7 @@ impl Hooks for Plugins {
     ) -> Answering<'a, Vec<Vote<Verdict>>> {
         Box::pin(async move {
             let mut votes = Vec::new();
-            for (plugin, own) in self.asked(&context.project, When::PostSync) {
+            for (plugin, own) in self.asked_about(&context.project, When::PostSync) {
                 let (answer, took) = timed(plugin.post_sync(&self.around, context, outcome)).await;
                 votes.push(vote(
                     plugin,

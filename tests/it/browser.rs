@@ -162,6 +162,49 @@ fn a_plugin_shows_what_it_may_and_why_it_is_refused() {
     browser.see("it is a core module");
     browser.see("refused");
     browser.see("dest_read hold");
+    server.project("p", "rsync://127.0.0.1:1/data", &json!({}));
+    browser.open(&server.url("/#/project/p"));
+    browser.until(
+        "the hook with its state",
+        "const rows = [...document.querySelectorAll('.hooks li')].map((row) => row.innerText.replace(/\\s+/g, ' ')); \
+         return rows.length === 2 && rows.every((row) => row.startsWith('broken') && row.endsWith('refused'))",
+        "",
+    );
+    browser.assert_quiet();
+}
+
+#[test]
+fn a_project_shows_who_is_asked_about_it_and_which_slave_holds_which_generation() {
+    let Some(browser) = Browser::start() else { return };
+    let (master, upstream) = (master(), Upstream::start(3));
+    master.project("p", &upstream.url("data"), &json!({}));
+    let mut slave = slave(&master.url(""), "far");
+    master.ended(&master.sync("p"));
+    current(&master, "far", "p");
+    slave.terminate();
+    fs::write(upstream.tree().join("new"), "new").unwrap();
+    sign_in(&browser, &master);
+    browser.open(&master.url("/#/project/p"));
+    browser.see("No plugin is asked about it.");
+    let rows = |text: &str| {
+        let script = "return [...document.querySelectorAll('.generations tbody tr')].map((row) => \
+                      row.firstElementChild.innerText + ' ' + row.lastElementChild.innerText).join() === arguments[0]";
+        browser.until("the generations", script, text);
+    };
+    rows("1 far");
+    // It follows by itself, and so does the matrix, though no event tells that a slave has caught up.
+    master.ended(&master.sync("p"));
+    rows("2 –,1 far");
+    slave.launch();
+    rows("2 far,1 –");
+    slave.terminate();
+    browser.open(&master.url("/#/nodes"));
+    browser.see("all 1 current");
+    fs::write(upstream.tree().join("newer"), "newer").unwrap();
+    master.ended(&master.sync("p"));
+    browser.see("1 of 1 behind");
+    slave.launch();
+    browser.see("all 1 current");
     browser.assert_quiet();
 }
 

@@ -10,6 +10,8 @@ const TYPES = ["project.created", "project.updated", "project.deleted", "schedul
 const GATHER = 400;
 /** No more than one part in so many of the time is spent reading, however large the site is. */
 const SHARE = 8;
+/** What begins without an event, such as a project that grows stale, is seen within so many milliseconds. */
+export const LOOK_AGAIN = 10000;
 /** How long to wait before a stream that was refused is asked for again. */
 const AGAIN = 5000;
 
@@ -78,9 +80,10 @@ export function useConnection() {
 
 /**
  * What `load` gives, and gives again after events that `wanted` accepts: gathered, one at a time, and not while nobody
- * looks. An error keeps the value that was there.
+ * looks. What changes without an event, such as what a slave holds, is read again `every` so many milliseconds. An error
+ * keeps the value that was there.
  */
-export function useData(load, what, wanted = () => false) {
+export function useData(load, what, wanted = () => false, every = 0) {
   const [state, set] = useState({ what, value: undefined, error: null });
   const again = useRef(null);
   useEffect(() => {
@@ -102,6 +105,7 @@ export function useData(load, what, wanted = () => false) {
     const seen = () => { if (!document.hidden && stale) go(); };
     again.current = go;
     go();
+    const clock = every && setInterval(soon, every);
     const stop = listen((event) => {
       if (event.type === "resync" || (event.type !== "run.progress" && wanted(event))) soon();
     });
@@ -109,6 +113,7 @@ export function useData(load, what, wanted = () => false) {
     return () => {
       gone = true;
       clearTimeout(timer);
+      clearInterval(clock);
       stop();
       document.removeEventListener("visibilitychange", seen);
     };

@@ -2,7 +2,7 @@
 
 import { at, get, post, remove } from "./api.js";
 import { h, html, useEffect, useMemo, useRef, useState } from "./html.js";
-import { useData } from "./live.js";
+import { LOOK_AGAIN, useData } from "./live.js";
 import { Empty, Link, Pending, Section, Tag, When } from "./parts.js";
 import { act } from "./talk.js";
 import { about, count, number } from "./words.js";
@@ -12,7 +12,7 @@ const ROW = 30;
 const BEYOND = 6;
 
 export function Nodes({ session }) {
-  const { value, error, reload } = useData(() => get("/nodes"), "nodes", (event) => event.type === "run.ended" || event.type.startsWith("node.") || event.type.startsWith("project."));
+  const { value, error, reload } = useData(() => get("/nodes"), "nodes", (event) => event.type === "run.ended" || event.type.startsWith("node.") || event.type.startsWith("project."), LOOK_AGAIN);
   if (!value) return html`<${Pending} error=${error} what="The list" />`;
   const nodes = value.items;
   if (nodes.length === 0) {

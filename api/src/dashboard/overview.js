@@ -1,8 +1,8 @@
 // The first page: what needs a person, then what runs, then what waits, then every project.
 
 import { get } from "./api.js";
-import { html, useEffect } from "./html.js";
-import { useData } from "./live.js";
+import { html } from "./html.js";
+import { LOOK_AGAIN, useData } from "./live.js";
 import { Gauge, Link, Pending, Progress, Section, Tag, When } from "./parts.js";
 import { useProjects } from "./projects.js";
 import { Table } from "./table.js";
@@ -14,19 +14,13 @@ const LITTLE = 0.1;
 const SHOWN = 8;
 /** A disk that is full within so many days is marked. */
 const SOON = 14;
-/** What begins without an event, such as a project that grows stale, is seen within so many milliseconds. */
-const LOOK_AGAIN = 15000;
 /** Alerts that are worse than a warning. Held runs and failing projects are told by the status, with more. */
 const WORST = ["store-read-only", "start-failed", "disk-full", "rolled-back"];
 const TOLD_BY_STATUS = ["held", "failing"];
 
 export function Overview({ session }) {
   const { value: status, error } = useData(() => get("/status"), "status", () => true);
-  const { value: alerts, reload } = useData(() => get("/alerts"), "alerts", () => true);
-  useEffect(() => {
-    const timer = setInterval(reload, LOOK_AGAIN);
-    return () => clearInterval(timer);
-  }, []);
+  const { value: alerts } = useData(() => get("/alerts"), "alerts", () => true, LOOK_AGAIN);
   const { items, error: listError } = useProjects();
   if (!status) return html`<${Pending} error=${error} what="The overview" />`;
   const needs = attention(status, alerts?.items ?? []);

@@ -3,13 +3,16 @@
 import { at, get, post, remove } from "./api.js";
 import { History } from "./chart.js";
 import { html, useEffect } from "./html.js";
-import { listen, useData } from "./live.js";
+import { LOOK_AGAIN, listen, useData } from "./live.js";
 import { Changes, Empty, Facts, Link, Path, Pending, Progress, Section, Tag, When } from "./parts.js";
 import { act } from "./talk.js";
 import { bytes, clock, count, goes, join, number, span, standing, took, upstream } from "./words.js";
 
 /** How many runs the chart and the list show. */
 const RUNS = 60;
+/** How many generations the list shows, and how many slaves of one before they are folded. */
+const GENERATIONS = 10;
+const NAMES = 4;
 /** Where an upstream goes, where that is worth a word. */
 const COURSES = {
   frozen: html`, <span class="bad">it stands still</span>`,
@@ -18,9 +21,9 @@ const COURSES = {
 
 async function load(id) {
   const path = at("projects", id);
-  const [one, page] = await Promise.all([get(path), get(path + "/runs?limit=" + RUNS)]);
+  const [one, page, hooks] = await Promise.all([get(path), get(path + "/runs?limit=" + RUNS), get(path + "/hooks")]);
   const going = one.running ?? one.held ?? one.queued;
-  return { one, runs: page.items, live: going ? await get(at("runs", going)) : null };
+  return { one, runs: page.items, hooks: hooks.items, live: going ? await get(at("runs", going)) : null };
 }
 
 export function Project({ session, parts: [id] }) {
@@ -28,7 +31,7 @@ export function Project({ session, parts: [id] }) {
   // Whoever removed it: there is nothing to see here any more.
   useEffect(() => listen((event) => { if (event.type === "project.deleted" && event.project === id) location.hash = "#/"; }), [id]);
   if (!value) return html`<${Pending} error=${error} what="This project" />`;
-  const { one, runs, live } = value;
+  const { one, runs, live, hooks } = value;
   const may = session.site !== "slave" && (session.role === "root" || (session.role === "upstreamuser" && one.owner === session.user));
   return html`
     <${Head} one=${one} may=${may} />
@@ -36,7 +39,8 @@ export function Project({ session, parts: [id] }) {
     ${one.failures > 0 && one.last_run?.reason && html`<${Section} title="Why it fails" look="alarm" aside=${html`<${Link} to=${["run", one.last_run.id]} class="small">the last run</${Link}>`}>
       <p>${one.last_run.reason}</p></${Section}>`}
     <${Section} title="History">${runs.some((run) => run.ended && run.started) ? html`<${History} runs=${runs} />` : html`<${Empty} title="No run has ended yet" />`}</${Section}>
-    <div class="columns"><${Standing} one=${one} /><${Due} one=${one} /><${Upstream} one=${one} /><${Settings} one=${one} /></div>
+    <div class="columns"><${Standing} one=${one} /><${Due} one=${one} /><${Upstream} one=${one} /><${Settings} one=${one} /><${Hooks} items=${hooks} /></div>
+    <${Generations} id=${id} />
     <${Runs} items=${runs} />`;
 }
 
@@ -117,6 +121,35 @@ function Settings({ one }) {
     ["Slaves", one.fan_out ? null : "are not offered it"],
     ["Labels", labels.length > 0 ? labels.join(", ") : null]]} />
     <details><summary class="small">The rsync command</summary><pre>${one.command}</pre></details></${Section}>`;
+}
+
+/** The plugins that are asked about it, in that order. */
+function Hooks({ items }) {
+  const bad = (state) => state === "refused" || state === "unknown";
+  const line = (one) => html`<li key=${one.hook + " " + one.plugin} class="line"><b class="grow">${one.plugin}</b>
+    <span class="soft small">${join(one.hook === "pre-sync" ? "before a sync" : "after it", one.failure === "closed" && "must agree", one.by === "project" && "named by the project")}</span>
+    ${one.state !== "loaded" && html`<${Tag} state=${one.state} look=${bad(one.state) ? "bad" : "warn"} />`}</li>`;
+  return html`<${Section} title="Hooks" aside=${items.length > 0 && html`<${Link} to=${["plugins"]} class="small">all plugins</${Link}>`}>
+    ${items.length === 0 ? html`<p class="soft">No plugin is asked about it.</p>` : html`<ul class="plain close hooks">${items.map(line)}</ul>`}</${Section}>`;
+}
+
+/** What its good runs left, and which slaves hold it now. */
+function Generations({ id }) {
+  const { value } = useData(() => get(at("projects", id) + "/generations?limit=" + GENERATIONS), "generations of " + id,
+    (event) => event.project === id && event.type !== "project.deleted", LOOK_AGAIN);
+  if (!value || value.items.length === 0) return null;
+  const { items } = value;
+  const names = (nodes) => nodes.length <= NAMES ? nodes.join(", ")
+    : html`<details><summary>${count(nodes.length, "node")}</summary>${nodes.join(", ")}</details>`;
+  return html`<${Section} title="Generations" many=${items.length < GENERATIONS ? items.length : "the last " + GENERATIONS}><div class="scroll"><table class="rows generations"><thead><tr>
+    <th class="number">No.</th><th>Made</th><th class="number">Changes</th><th class="number wide">Entries</th><th class="number wide">Size</th><th>Held by</th></tr></thead>
+    <tbody>${items.map((one) => html`<tr key=${one.generation}>
+      <td class="number"><${Link} to=${["run", one.run]}>${number(one.generation)}</${Link}></td>
+      <td><${When} time=${one.made} /></td>
+      <td class="number small"><${Changes} of=${one.changes} /></td>
+      <td class="number small wide">${one.files === null ? "–" : number(one.files)}</td>
+      <td class="number small wide">${one.size_bytes === null ? "–" : bytes(one.size_bytes)}</td>
+      <td class="small">${one.nodes.length > 0 ? names(one.nodes) : html`<span class="soft">–</span>`}</td></tr>`)}</tbody></table></div></${Section}>`;
 }
 
 function Runs({ items }) {

@@ -3,9 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::input::TextInPath;
+use scheduler::ProjectId;
+
+use super::input::{InPath, TextInPath, no_project};
 use crate::app::App;
-use crate::host::PluginView;
+use crate::host::{HookView, PluginView};
 use crate::problem::Problem;
 use crate::view::Page;
 
@@ -19,4 +21,14 @@ pub(super) async fn one(
 ) -> Result<Json<PluginView>, Problem> {
     let found = app.host.list().into_iter().find(|plugin| plugin.id() == id);
     found.map(Json).ok_or_else(|| Problem::not_found("there is no such plugin"))
+}
+
+/// Who is asked about a project.
+pub(super) async fn of_project(
+    State(app): State<App>,
+    InPath(id): InPath<ProjectId>,
+) -> Result<Json<Page<HookView>>, Problem> {
+    let board = app.scheduler.board();
+    let entry = board.project(&id).ok_or_else(|| no_project(id.as_str()))?;
+    Ok(Json(Page { items: app.host.hooks_of(&entry.project), next: None }))
 }

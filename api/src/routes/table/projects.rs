@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{CURSOR, DRY_RUN, LIMIT, PROBE, STATE};
-use crate::routes::{Access, Answer, Query, Route, probe, projects, row, runs};
+use crate::routes::{Access, Answer, Query, Route, generations, plugins, probe, projects, row, runs};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -103,6 +103,24 @@ fn deed_rows() -> Vec<Route> {
             answer: (200, Answer::Page("Run")),
             errors: &[400, 404],
             ..row("get", "/api/v1/projects/{id}/runs", "its runs, newest first", || get(runs::of_project))
+        },
+        Route {
+            query: &[LIMIT, CURSOR],
+            answer: (200, Answer::Page("Generation")),
+            errors: &[400, 404],
+            ..row(
+                "get",
+                "/api/v1/projects/{id}/generations",
+                "its generations, newest first, and which slaves hold each",
+                || get(generations::list),
+            )
+        },
+        Route {
+            answer: (200, Answer::Page("Hook")),
+            errors: &[404],
+            ..row("get", "/api/v1/projects/{id}/hooks", "the plugins that are asked about it", || {
+                get(plugins::of_project)
+            })
         },
     ]
 }
