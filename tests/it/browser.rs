@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint};
+use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, wait_for};
 use crate::slaves::{current, master, slave};
 
 /// Keys as the driver's protocol writes them.
@@ -93,6 +93,26 @@ fn a_project_is_added_with_what_is_wrong_said_at_its_field() {
         "status of 422",
         "pkg - Failed to load resource: the server responded with a status of 404",
     ]);
+}
+
+#[test]
+fn a_disk_on_which_nothing_starts_needs_a_person_however_much_is_free() {
+    let Some(browser) = Browser::start() else { return };
+    let mut server =
+        Server::start_with("disk: (reserve: \"99%\", resume: \"100%\", every: \"1s\"), ", |text, _| text);
+    server.ready();
+    server.project("p", "rsync://127.0.0.1:1/data", &json!({}));
+    wait_for("the disk to be below its reserve", || {
+        let disks = server.get("/api/v1/disks").json();
+        disks["items"].as_array()?.iter().any(|disk| disk["stopped"] == true).then_some(())
+    });
+    sign_in(&browser, &server);
+    browser.until(
+        "what the disk's tag says",
+        "return [...document.querySelectorAll('section li .tag')].some((tag) => tag.innerText.trim() === 'nothing starts')",
+        "",
+    );
+    browser.assert_quiet();
 }
 
 #[test]

@@ -76,7 +76,7 @@ function Matrix({ nodes }) {
     <button class="chip" aria-pressed=${late ? "true" : "false"} onclick=${() => setLate(!late)}>behind <span class="soft">${number(behind)}</span></button></div>`;
   return html`<${Section} title="Projects by node" many=${number(shown.length)} aside=${tools}>
     ${shown.length === 0 ? html`<${Empty} title=${late ? "None is behind" : "No project"} />` : html`<${Grid} nodes=${nodes} rows=${shown} />`}
-    <p class="legend small soft"><span class="node good">●</span> current <span class="node old">◔</span> current, and older than its target <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed <span class="node none">○</span> holds nothing yet</p>
+    <p class="legend small soft"><span class="node good">●</span> current <span class="node old">◔</span> current, but too old <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed <span class="node none">○</span> holds nothing yet</p>
   </${Section}>`;
 }
 

@@ -8,11 +8,11 @@ import { useProjects } from "./projects.js";
 import { Table } from "./table.js";
 import { about, bytes, count, number } from "./words.js";
 
-/** A file system with less than this share free needs a person. */
+/** What share of a disk should be free. */
 const LITTLE = 0.1;
-/** How many of a kind are shown before the list is folded. */
+/** How many are shown before the list is folded. */
 const SHOWN = 8;
-/** A disk that is full within so many days is marked. */
+/** Days to full that are too few. */
 const SOON = 14;
 /** Alerts that are worse than a warning. Held runs and failing projects are told by the status, with more. */
 const WORST = ["store-read-only", "start-failed", "disk-full", "rolled-back"];
@@ -37,10 +37,7 @@ export function Overview({ session }) {
 
 /** What a person has to look at, the worst first. */
 function attention(status, alerts) {
-  const disks = status.disk.filter((one) => one.free_bytes < LITTLE * one.total_bytes).map((one) => ({
-    key: "disk " + one.path, look: one.free_bytes < 0.05 * one.total_bytes ? "bad" : "warn", state: "disk nearly full",
-    name: html`<b>${one.path}</b>`, text: bytes(one.free_bytes) + " free of " + bytes(one.total_bytes) + ", for " + count(one.projects.length, "project"),
-  }));
+  const disks = status.disk.map(ofDisk).filter(Boolean);
   const failing = [...status.failing].sort((a, b) => b.failures - a.failures).map((one) => ({
     key: "failing " + one.project, look: "bad", state: one.failures === 1 ? "failed once" : "failed " + one.failures + " times",
     name: html`<${Link} to=${["project", one.project]}>${one.project}</${Link}>`,
@@ -58,6 +55,14 @@ function attention(status, alerts) {
   return [...held, ...disks, ...failing, ...others];
 }
 
+function ofDisk(one) {
+  const days = one.days_to_full ?? SOON;
+  if (!one.stopped && days >= SOON && one.free_bytes >= LITTLE * one.total_bytes) return null;
+  return { key: "disk " + one.path, look: one.stopped ? "bad" : "warn", name: html`<b>${one.path}</b>`,
+    state: one.stopped ? "nothing starts" : days < SOON ? "full in " + about(days * 86400) : "disk nearly full",
+    text: bytes(one.free_bytes) + " free of " + bytes(one.total_bytes) + ", for " + count(one.projects.length, "project") };
+}
+
 function Figures({ status, needs }) {
   const { counts, limits } = status;
   const figure = (value, of, text, look) => html`<div class=${"figure " + (look ?? "")}><b>${value}${of && html`<span class="soft"> / ${of}</span>`}</b><span>${text}</span></div>`;
@@ -71,7 +76,7 @@ function Figures({ status, needs }) {
 
 function Needs({ items, status }) {
   if (items.length === 0 && status.counts.projects === 0) return null;
-  if (items.length === 0) return html`<section class="fine"><${Tag} state="Nothing needs you" look="good" /> <span class="soft small">No project fails or is stale, no slave is too far behind, and every disk has room.</span></section>`;
+  if (items.length === 0) return html`<section class="fine"><${Tag} state="Nothing needs you" look="good" /> <span class="soft small">No project fails or is stale, no slave is too far behind, every disk has room.</span></section>`;
   const row = (one) => html`<li key=${one.key}>
     <div class="line"><${Tag} state=${one.state} look=${one.look} /><span class="grow">${one.name}</span><span class="soft small">${one.aside}</span></div>
     ${one.text && html`<p class="small">${one.text}</p>`}${one.more}</li>`;
