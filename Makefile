@@ -35,7 +35,7 @@ install-deps:  ## rsync, and what the tests need
 
 screenshots:  ## the pictures of the dashboard in docs/images
 	@scripts/install-deps pictures
-	$(CARGO) test -p tests --test it -- --ignored browser::pictures
+	$(CARGO) test --workspace --test it -- --ignored browser::pictures
 
 bench: build  ## the workloads of docs/performance.md
 	benches/run
