@@ -9,7 +9,7 @@ use engine::protocol::{
 };
 use engine::{Secret, Source};
 use scheduler::Project;
-use scheduler::freshness::{Asked, MarkerRule};
+use scheduler::freshness::{MarkerRule, Question};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -129,7 +129,7 @@ pub(crate) async fn check(project: &Project) -> Result<(), Problem> {
 /// works.
 async fn marker(source: &Source, password: Option<&Secret>, began: Instant) -> Option<MarkerView> {
     let left = LONGEST.saturating_sub(began.elapsed()).saturating_sub(SPARED);
-    let asked = Asked { source, password };
+    let asked = Question { source, password };
     let found = tokio::time::timeout(left, asked.marker(&MarkerRule::Auto, None)).await.ok()?.ok()??;
     Some(MarkerView { path: found.path, size: found.size, modified: time(found.modified) })
 }

@@ -15,7 +15,7 @@ use engine::protocol::Fingerprint;
 use crate::project::{Project, Standing};
 use crate::run::{Run, Trigger};
 pub use age::{Course, Sighting, as_of, course, is_stale, is_too_old};
-pub use question::Asked;
+pub use question::Question;
 
 /// What a person wants to be known of a project's freshness.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Two rsyncs instead of one, for trees whose index must not run ahead of its files.
 //!
-//! The first brings everything but the index, and deletes nothing but a folder where a file or a link has to stand. Only when it ended well, the second brings the whole
-//! tree, puts what is new in place together (`--delay-updates`), and deletes at the end. So an index never names a file
-//! that is not there yet, or not there any more. One guardian runs both and holds the destination's lock all the time.
+//! The first brings everything but the index, and deletes nothing but a folder where a file or a link has to stand. Only
+//! when it ended well, the second brings the whole tree, puts what is new in place together (`--delay-updates`), and
+//! deletes at the end. So an index never names a file that is not there yet, or not there any more. One guardian runs both
+//! and holds the destination's lock all the time.
 
 use std::ffi::OsString;
 

@@ -171,6 +171,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_servers_store_keeps_them_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let store = Store::open(folder.path()).unwrap();
+            (store.clone(), Kv::new(Arc::new(store), Arc::default(), "a".into(), "debian".parse().ok(), 1))
+        };
+        let (store, kv) = open();
+        let stored = include_bytes!("../../../scheduler/tests/old/1/records/project-fields");
+        let like = scheduler::record::decode_project(stored).unwrap();
+        let debian = scheduler::Project { id: "debian".parse().unwrap(), ..like };
+        store.commit(vec![scheduler::core::Write::Project(Arc::new(debian))]).await.unwrap();
+        kv.put("key".to_owned(), Some(b"value".to_vec())).await.unwrap();
+        assert_eq!(kv.put("more".to_owned(), Some(vec![0; 1024])).await, Err(Denial::Quota));
+        store.close();
+        drop((store, kv));
+        let (_, kv) = open();
+        assert_eq!(kv.get("key".to_owned()).await, Ok(Some(b"value".to_vec())));
+    }
+
+    #[tokio::test]
     async fn the_quota_counts_keys_and_values_and_a_replaced_value_once() {
         let kv = kv(&Arc::new(MemoryKv::default()), "a", "debian", 1);
         let put = |key: &str, size: usize| kv.put(key.to_owned(), Some(vec![0; size]));

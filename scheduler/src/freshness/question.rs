@@ -32,14 +32,14 @@ const TRACES: [&str; 2] = ["project", ".trace"];
 
 /// Where to ask, and how to get in.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct Question<'a> {
     /// The tree.
     pub source: &'a Source,
     /// The password that goes with its user.
     pub password: Option<&'a Secret>,
 }
 
-impl Asked<'_> {
+impl Question<'_> {
     /// Its marker by this rule; `known` is the path of the one that was found before.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Asked<'_> {
     /// The file at this path as if it were the marker.
     ///
     /// # Errors
-    /// As for [`Asked::marker`].
+    /// As for [`Question::marker`].
     pub async fn file(self, path: &str) -> Result<Option<Marker>, ProtocolError> {
         let entries = self.entries(What::Paths(&[path.as_bytes()])).await?;
         Ok(entries.iter().find(|entry| entry.name == path.as_bytes()).and_then(|entry| marker(entry, path)))

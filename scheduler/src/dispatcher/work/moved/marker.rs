@@ -6,7 +6,7 @@ use engine::protocol::ProtocolError;
 use tokio::time::timeout;
 
 use super::super::{Next, Work};
-use crate::freshness::{Asked, Marker};
+use crate::freshness::{Marker, Question};
 
 /// The longest that an upstream is asked for its marker.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(super) async fn asked(
 }
 
 /// The upstream of this attempt.
-pub(super) fn where_to<'a>(work: &'a Work<'_>) -> Asked<'a> {
+pub(super) fn where_to<'a>(work: &'a Work<'_>) -> Question<'a> {
     let attempt = &work.start.attempt;
-    Asked { source: &attempt.source, password: attempt.password.as_ref() }
+    Question { source: &attempt.source, password: attempt.password.as_ref() }
 }

@@ -25,9 +25,11 @@ pub(super) async fn to_fetch(work: &Work<'_>) -> Next<Option<&'static str>> {
             return Ok(None);
         }
     };
+    let Some(upstream) = upstream else { return Ok(None) };
     let ours = work.start.attempt.dest.join(FILE);
-    // A look at one file takes no longer than to hand it to another thread.
-    Ok(upstream.filter(|upstream| !is_same(&ours, upstream)).map(|_| FILE))
+    // A disk that hangs holds up this run, and nobody else's.
+    let same = tokio::task::spawn_blocking(move || is_same(&ours, &upstream)).await.unwrap_or(false);
+    Ok((!same).then_some(FILE))
 }
 
 /// As rsync compares them: by size and second.
