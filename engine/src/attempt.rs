@@ -7,6 +7,7 @@
 mod leftovers;
 mod pipes;
 mod reader;
+mod report;
 mod stall;
 #[cfg(test)]
 mod transcripts;
@@ -26,17 +27,16 @@ use crate::guardian::{self, Guarded, Said, Spec};
 use crate::monitor::{Monitor, Phase};
 use crate::rsync::args::{Limits, shown};
 use crate::rsync::edits::{self, Edit, EditError};
-use crate::rsync::exit::{Exit, Judgement, Verdict, judge};
-use crate::rsync::messages::Findings;
+use crate::rsync::exit::{Exit, Verdict, judge};
 use crate::rsync::options::Options;
 use crate::rsync::stages::{self, Stages};
-use crate::rsync::stats::Stats;
 use crate::rsync::version::{NotRsync, Version};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::sweep;
 use pipes::Pipes;
 use reader::{Found, Reader};
+pub use report::{AttemptReport, Changes};
 use stall::Watchdog;
 
 /// How long rsync gets to end by itself before its group is killed.
@@ -87,6 +87,14 @@ impl Attempt {
         self.source.command_name().is_some()
     }
 
+    /// What is left to do after a rehearsal of this attempt: the paths that it named, each with a zero byte at its end, in a
+    /// file. None where only a look at the whole tree does what the options say; see [`Options::rehearsed`].
+    #[must_use]
+    pub fn rehearsed(&self, list: String, deletions: bool) -> Option<Self> {
+        let options = self.options.clone().rehearsed(list, deletions)?;
+        Some(Self { options, ..self.clone() })
+    }
+
     /// rsync's arguments, without the program; of two stages, the last one's. Secrets are never among them.
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
@@ -115,47 +123,6 @@ impl Attempt {
     }
 }
 
-/// What became of an attempt.
-#[derive(Debug, Clone)]
-pub struct AttemptReport {
-    /// How rsync ended.
-    pub exit: Exit,
-    /// What that means.
-    pub judgement: Judgement,
-    /// rsync's final statistics, when it came so far.
-    pub stats: Option<Stats>,
-    /// How many paths it changed.
-    pub changes: Changes,
-    /// Whether these are all: a command does not say what it changes, and rsync's own count can be another.
-    pub all_told: bool,
-    /// How long it took.
-    pub duration: Duration,
-    /// The last lines of its standard error, safe to print.
-    pub stderr_tail: Vec<String>,
-    /// Whether it can have left no unfinished file behind.
-    pub clean: bool,
-    /// The stage in which it ended, from 1; none: it had one only.
-    pub stage: Option<u8>,
-}
-
-/// Numbers of changed paths.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Paths that were not there before.
-    pub created: u64,
-    /// Paths whose content or attributes changed.
-    pub updated: u64,
-    /// Paths that are there no more.
-    pub deleted: u64,
-}
-
-impl Changes {
-    /// Whether rsync counted no other deletions than it named.
-    fn are_all(&self, stats: Option<&Stats>) -> bool {
-        stats.is_none_or(|stats| stats.deleted == self.deleted)
-    }
-}
-
 /// The version of rsync could not be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum VersionError {
@@ -170,27 +137,6 @@ pub enum VersionError {
     /// It is something else.
     #[error(transparent)]
     NotRsync(NotRsync),
-}
-
-impl AttemptReport {
-    fn unknown_command(name: &str) -> Self {
-        let why = format!(
-            "the configuration has no command `{name}` any more: name it there under `commands`, or give the project \
-             another `source`"
-        );
-        let exit = Exit::NotStarted(why);
-        Self {
-            judgement: judge(&exit, None, &Findings::default()),
-            exit,
-            stats: None,
-            changes: Changes::default(),
-            all_told: true,
-            duration: Duration::ZERO,
-            stderr_tail: Vec::new(),
-            clean: true,
-            stage: None,
-        }
-    }
 }
 
 impl Engine {

@@ -148,6 +148,21 @@ impl Source {
     pub fn url(&self) -> String {
         format!("{self}/")
     }
+
+    /// The operand for rsync with a list of paths: the whole module. Each line of the list leads from there into the tree, as
+    /// [`to_tree`](Self::to_tree) has it. A daemon of 3.5.0 without chroot lists what lies below a path, and then does not find it.
+    pub(crate) fn url_for_list(&self) -> String {
+        let url = self.url();
+        let inside = if self.path().is_empty() { 0 } else { self.path().len() + 1 };
+        url.get(..url.len() - inside).unwrap_or_default().to_owned()
+    }
+
+    /// What stands before `./` and a path of the tree in a list: where both meet, what is copied begins (rsync(1),
+    /// `--relative`). Empty where the tree is the whole module.
+    #[must_use]
+    pub fn to_tree(&self) -> String {
+        if self.path().is_empty() { String::new() } else { format!("{}/", self.path()) }
+    }
 }
 
 impl fmt::Display for Source {

@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use engine::Source;
+
 use crate::project::ProjectId;
 use crate::run::RunId;
 
@@ -16,6 +18,21 @@ use crate::run::RunId;
 #[derive(Debug, Clone)]
 pub struct Lists {
     folder: PathBuf,
+}
+
+/// A list as rsync reads it for a source.
+fn as_read(source: &Source, paths: &[u8]) -> Vec<u8> {
+    let to_tree = source.to_tree();
+    let lines = paths.split_inclusive(|byte| *byte == 0);
+    lines.flat_map(|line| [to_tree.as_bytes(), line]).flatten().copied().collect()
+}
+
+/// Puts a path at the end of a list.
+pub fn push(list: &mut Vec<u8>, path: &[u8]) {
+    // Behind `./` no name can be taken for a comment or an option.
+    list.extend_from_slice(b"./");
+    list.extend_from_slice(path);
+    list.push(0);
 }
 
 impl Lists {
@@ -38,11 +55,11 @@ impl Lists {
         fs::rename(fresh, self.of_project(project))
     }
 
-    /// Writes a list of one path for an attempt of the project's. It stays, and gives way to the next one.
-    pub(crate) fn only(&self, project: &ProjectId, path: &str) -> io::Result<PathBuf> {
+    /// Writes a list for an attempt of the project's that is about to begin. It stays, and gives way to the next one.
+    pub(crate) fn only(&self, project: &ProjectId, source: &Source, paths: &[u8]) -> io::Result<PathBuf> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let list = self.folder.join(format!("only-{project}"));
-        fs::write(&list, format!("./{path}\0"))?;
+        fs::write(&list, as_read(source, paths))?;
         Ok(list)
     }
 
@@ -52,15 +69,26 @@ impl Lists {
         let _ = fs::remove_file(self.of_project(project));
     }
 
-    /// Takes the project's list for the first attempt of a run; `whole` says that the tree must be looked at whole.
-    pub(crate) fn take(&self, project: &ProjectId, run: RunId, whole: bool) -> Option<PathBuf> {
+    /// Takes the project's list for the first attempt of a run, which reads from this source; `whole` says that the tree
+    /// must be looked at whole.
+    pub(crate) fn take(
+        &self,
+        project: &ProjectId,
+        run: RunId,
+        source: &Source,
+        whole: bool,
+    ) -> Option<PathBuf> {
         if whole {
             self.withdraw(project);
             self.forget(run);
             return None;
         }
         let taken = self.of_run(run);
-        fs::rename(self.of_project(project), &taken).is_ok().then_some(taken)
+        fs::rename(self.of_project(project), &taken).ok()?;
+        if !source.path().is_empty() {
+            fs::write(&taken, as_read(source, &fs::read(&taken).ok()?)).ok()?;
+        }
+        Some(taken)
     }
 
     /// Whether a run that has ended looked at a list only.
@@ -93,15 +121,37 @@ mod tests {
         let lists = Lists::new(folder.path());
         let (id, run): (ProjectId, RunId) =
             ("p".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap());
-        assert_eq!(lists.take(&id, run, false), None);
+        let source: Source = "rsync://h/m".parse().unwrap();
+        let take = |whole| lists.take(&id, run, &source, whole);
+        assert_eq!(take(false), None);
         lists.leave(&id, b"./a\0").unwrap();
-        let taken = lists.take(&id, run, false).unwrap();
+        let taken = take(false).unwrap();
         assert_eq!(fs::read(taken).unwrap(), b"./a\0");
         assert!(lists.was_used(run));
-        assert_eq!(lists.take(&id, run, true), None);
+        assert_eq!(take(true), None);
         assert!(!lists.was_used(run));
         lists.leave(&id, b"./b\0").unwrap();
-        assert_eq!(lists.take(&id, run, true), None);
-        assert_eq!(lists.take(&id, run, false), None, "it was for an attempt that could not use it");
+        assert_eq!(take(true), None);
+        assert_eq!(take(false), None, "it was for an attempt that could not use it");
+    }
+
+    #[test]
+    fn a_list_leads_from_the_module_into_the_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let lists = Lists::new(folder.path());
+        let (id, run): (ProjectId, RunId) =
+            ("p".parse().unwrap(), "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap());
+        let mut paths = Vec::new();
+        push(&mut paths, b"a");
+        push(&mut paths, b"new\nline/\xff");
+        for (source, expected) in [
+            ("rsync://h/m", &b"./a\0./new\nline/\xff\0"[..]),
+            ("rsync://h/m/deep/er", b"deep/er/./a\0deep/er/./new\nline/\xff\0"),
+        ] {
+            let source: Source = source.parse().unwrap();
+            lists.leave(&id, &paths).unwrap();
+            assert_eq!(fs::read(lists.take(&id, run, &source, false).unwrap()).unwrap(), expected);
+            assert_eq!(fs::read(lists.only(&id, &source, &paths).unwrap()).unwrap(), expected);
+        }
     }
 }

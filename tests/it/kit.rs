@@ -2,6 +2,7 @@
 
 mod authority;
 mod browser;
+mod history;
 mod receiver;
 mod server;
 mod smtp;
@@ -10,6 +11,7 @@ mod upstream;
 
 pub(crate) use authority::authority;
 pub(crate) use browser::Browser;
+pub(crate) use history::{Dice, change, missing};
 pub(crate) use receiver::{Receiver, Taken};
 pub(crate) use server::{Answer, PASSWORD, Server};
 pub(crate) use smtp::Smtp;

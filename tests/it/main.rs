@@ -12,6 +12,7 @@ mod architecture;
 mod book;
 mod bounds;
 mod browser;
+mod by_list;
 mod command_line;
 mod commands;
 mod contract;

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use engine::{Change, ChangeKind, EntryKind};
 use scheduler::run::AttemptExit;
-use scheduler::{ProjectId, Run, RunState, Scheduler};
+use scheduler::{ProjectId, Run, RunState, Scheduler, lists};
 
 /// How many runs are looked through.
 const RUNS: usize = 1000;
@@ -163,10 +163,7 @@ impl Set {
                 let (known, _) = names.entry((meta.dev(), meta.ino())).or_insert((0, meta.nlink()));
                 *known += 1;
             }
-            // Behind `./` no name can be taken for a comment or an option.
-            list.extend_from_slice(b"./");
-            list.extend_from_slice(path);
-            list.push(0);
+            lists::push(&mut list, path);
         }
         names.values().all(|(known, all)| known == all).then_some(list)
     }

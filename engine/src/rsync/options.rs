@@ -19,14 +19,26 @@ pub struct Options {
     basic: Vec<String>,
     delete: Option<DeleteMode>,
     facts: Facts,
-    /// A file with the paths to look at.
-    only: Option<String>,
+    /// How much of the tree is looked at.
+    scope: Scope,
     /// What hooks have changed for one attempt.
     edits: Edits,
     /// Whether nothing is deleted whatever else is said.
     keep_all: bool,
     /// Whether rsync only says what it would do.
     rehearsal: bool,
+}
+
+/// How much of a tree an attempt looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The paths in this file, which somebody has chosen.
+    Chosen(String),
+    /// The paths in this file, which are all that a rehearsal has named.
+    Rehearsed(String),
 }
 
 /// One option that is refused.
@@ -82,17 +94,57 @@ impl Options {
         self.delete
     }
 
-    /// The same for the paths in this file only, each with a zero byte at its end. What is not at the source is deleted,
+    /// The same for the paths in this file only, each behind [`Source::to_tree`](crate::Source::to_tree) and `./`, and with a
+    /// zero byte at its end. What is not at the source is deleted,
     /// unless these options delete nothing; nothing else is looked at. The file is ours: no project may name one.
     #[must_use]
     pub fn only(self, list: String) -> Self {
-        let keep_all = self.keep_all || self.delete.is_none();
-        Self { delete: None, only: Some(list), keep_all, ..self }
+        Self { scope: Scope::Chosen(list), ..self }
+    }
+
+    /// The same for the paths that a rehearsal with these options has named, in such a file: what is left to do of it. Where
+    /// it named no deletions, nothing can be deleted, whatever the upstream shows by now. None where only a look at the
+    /// whole tree does what these options say.
+    #[must_use]
+    pub fn rehearsed(self, list: String, deletions: bool) -> Option<Self> {
+        // A folder alone in a list is an empty one; and by a list, neither what excludes match can be deleted, nor all that
+        // goes before anything comes.
+        let by_list = match self.delete {
+            _ if self.facts.prune_empty_dirs => false,
+            Some(DeleteMode::Before | DeleteMode::Excluded | DeleteMode::MissingArgs) => !deletions,
+            _ => true,
+        };
+        let keep_all = self.keep_all || !deletions;
+        by_list.then_some(Self { scope: Scope::Rehearsed(list), keep_all, ..self })
+    }
+
+    /// How much of the tree is looked at.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The same for all of the tree.
+    pub(super) fn on_all(self) -> Self {
+        Self { scope: Scope::Whole, ..self }
     }
 
     /// The file with the paths to look at; none: everything.
     pub(super) fn list(&self) -> Option<&str> {
-        self.only.as_deref()
+        match &self.scope {
+            Scope::Whole => None,
+            Scope::Chosen(list) | Scope::Rehearsed(list) => Some(list),
+        }
+    }
+
+    /// How a whole tree is cleared of what the source has not; none: it is not, or by a list.
+    pub(super) fn clearing(&self) -> Option<DeleteMode> {
+        self.delete.filter(|_| self.deletes() && self.scope == Scope::Whole)
+    }
+
+    /// Whether deletions wait for the end.
+    pub(super) fn deletes_last(&self) -> bool {
+        let last = matches!(self.delete, Some(DeleteMode::After | DeleteMode::Delay));
+        self.deletes() && (last || self.edits.delete_after)
     }
 
     /// The same, but rsync only says what it would do, without a bound on deletions.
@@ -109,18 +161,17 @@ impl Options {
     /// Whether only the paths in a list are looked at.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
-        self.only.is_some()
+        self.scope != Scope::Whole
     }
 
     /// Whether an attempt with these options can delete anything.
     #[must_use]
     pub fn deletes(&self) -> bool {
-        !self.keep_all && (self.delete.is_some() || self.only.is_some())
+        !self.keep_all && self.delete.is_some()
     }
 
     /// Deletes nothing, in a whole tree or by a list.
     pub(super) fn delete_nothing(&mut self) {
-        self.delete = None;
         self.keep_all = true;
     }
 
@@ -149,7 +200,7 @@ impl Default for Options {
             basic: Vec::new(),
             delete: Some(DeleteMode::Delete),
             facts,
-            only: None,
+            scope: Scope::Whole,
             edits: Edits::default(),
             keep_all: false,
             rehearsal: false,

@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 
 use super::args::arguments;
-use super::options::{Options, is_pattern};
+use super::options::{Options, Scope, is_pattern};
 use crate::attempt::Attempt;
 
 /// What the two stages need to know.
@@ -61,29 +61,38 @@ impl Stages {
     }
 }
 
-/// The arguments of the first stage; none: there is one rsync only. A list of paths is looked at in one go, and a rehearsal
-/// is that of the last stage, which is all that deletes.
+/// The arguments of the first of two rsyncs; none: there is one only. A rehearsal is that of the last one, which is all that
+/// deletes. A list that somebody has chosen is looked at in one go; one that a rehearsal has named takes two where its
+/// deletions are to come last, since rsync deletes by a list on the way.
 pub(crate) fn first(attempt: &Attempt) -> Option<Vec<OsString>> {
-    let stages = attempt.stages.as_ref().filter(|_| attempt.options.list().is_none())?;
     if attempt.options.is_rehearsal() {
         return None;
     }
     let mut options = attempt.options.clone();
-    // What stands in the way of a new file or link goes now, or this stage, and so the other one, would never end well.
+    // What stands in the way of a new file or link goes now, or this rsync, and so the other one, would never end well.
     let make_way = options.deletes().then(|| "--force".to_owned());
+    let deletes_last = options.deletes_last();
     options.delete_nothing();
-    // Hidden, and not excluded: an exclusion would also keep the index of a folder that has to make way.
-    let index = stages.index.iter().map(|pattern| format!("--filter=H {pattern}"));
-    options.edits_mut().rules.splice(0..0, stages.rules().chain(index).chain(make_way));
+    match (options.scope(), &attempt.stages) {
+        (Scope::Whole | Scope::Rehearsed(_), Some(stages)) => {
+            // Hidden, and not excluded: an exclusion would also keep the index of a folder that has to make way.
+            let index = stages.index.iter().map(|pattern| format!("--filter=H {pattern}"));
+            options.edits_mut().rules.splice(0..0, stages.rules().chain(index).chain(make_way));
+        }
+        (Scope::Rehearsed(_), None) if deletes_last => options.edits_mut().rules.extend(make_way),
+        _ => return None,
+    }
     Some(line(attempt, &options))
 }
 
-/// The arguments of the last stage, or of the only rsync.
+/// The arguments of the last rsync, or of the only one. Of two stages, the last looks at the whole tree: only then is all
+/// that is new put in place together, and what is gone deleted behind it.
 pub(crate) fn last(attempt: &Attempt) -> Vec<OsString> {
-    let Some(stages) = attempt.stages.as_ref().filter(|_| attempt.options.list().is_none()) else {
+    let stages = attempt.stages.as_ref();
+    let Some(stages) = stages.filter(|_| !matches!(attempt.options.scope(), Scope::Chosen(_))) else {
         return line(attempt, &attempt.options);
     };
-    let mut options = attempt.options.clone();
+    let mut options = attempt.options.clone().on_all();
     let edits = options.edits_mut();
     edits.delete_after = true;
     edits.rules.splice(0..0, stages.rules().chain(["--delay-updates".to_owned()]));
@@ -98,10 +107,8 @@ fn line(attempt: &Attempt, options: &Options) -> Vec<OsString> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_last_stage_has_the_index_and_deletes_what_is_not_in_the_way() {
-        let stages = Stages::new(vec!["Release".to_owned()]).unwrap().with_ours("/mine".to_owned());
-        let attempt = Attempt {
+    fn attempt() -> Attempt {
+        Attempt {
             source: "rsync://h/m".parse().unwrap(),
             command: None,
             password: None,
@@ -111,8 +118,14 @@ mod tests {
             time_limit: None,
             stall: None,
             unclean_since: None,
-            stages: Some(stages),
-        };
+            stages: None,
+        }
+    }
+
+    #[test]
+    fn only_the_last_stage_has_the_index_and_deletes_what_is_not_in_the_way() {
+        let stages = Stages::new(vec!["Release".to_owned()]).unwrap().with_ours("/mine".to_owned());
+        let attempt = Attempt { stages: Some(stages), ..attempt() };
         let has = |line: &[OsString], word: &str| line.iter().any(|argument| argument == word);
         let (first, last) = (first(&attempt).unwrap(), last(&attempt));
         for (word, in_first, in_last) in [
@@ -131,6 +144,48 @@ mod tests {
         assert!(!has(&super::first(&keeps).unwrap(), "--force"), "who deletes nothing makes no way");
         let narrow = Attempt { options: attempt.options.clone().only("/list".to_owned()), ..attempt };
         assert!(super::first(&narrow).is_none() && !has(&super::last(&narrow), "--delay-updates"));
+    }
+
+    /// What both rsyncs of an attempt at a list say.
+    fn listed(delete: &str, deletions: bool, stages: Option<Stages>) -> Option<(Option<String>, String)> {
+        let options = Options::new(&["-rlt".to_owned()], &[], delete).unwrap();
+        let attempt =
+            Attempt { options: options.rehearsed("/list".to_owned(), deletions)?, stages, ..attempt() };
+        let text = |line: Vec<OsString>| line.join(&OsString::from(" ")).into_string().unwrap();
+        Some((first(&attempt).map(text), text(last(&attempt))))
+    }
+
+    #[test]
+    fn what_a_rehearsal_named_is_done_in_the_order_that_the_options_ask_for() {
+        let (by_list, gone) = ("--files-from=/list --from0 --no-recursive", "--delete-missing-args");
+        for mode in ["--delete", "--delete-during"] {
+            let (first, only) = listed(mode, true, None).unwrap();
+            assert!(first.is_none() && only.contains(by_list) && only.contains(gone), "{mode}: {only}");
+        }
+        for mode in ["--delete-after", "--delete-delay"] {
+            let (first, last) = listed(mode, true, None).unwrap();
+            let first = first.unwrap();
+            assert!(first.contains(by_list) && !first.contains(gone) && first.contains("--force"), "{first}");
+            assert!(last.contains(by_list) && last.contains(gone) && !last.contains(mode), "{last}");
+        }
+        for mode in ["--delete-before", "--delete-excluded", "--delete-missing-args"] {
+            assert!(listed(mode, true, None).is_none(), "{mode} cannot be done by a list");
+        }
+        for mode in ["", "--delete", "--delete-before", "--delete-excluded", "--delete-after"] {
+            let (first, only) = listed(mode, false, None).unwrap();
+            assert!(first.is_none() && only.contains("--ignore-missing-args"), "{mode}: {only}");
+            assert!(!only.contains(" --delete") && !only.contains("--force"), "{mode}: {only}");
+        }
+    }
+
+    #[test]
+    fn of_two_stages_only_the_first_goes_by_the_list() {
+        let stages = Stages::new(vec!["Release".to_owned()]).unwrap();
+        let (first, last) = listed("--delete", true, Some(stages)).unwrap();
+        let first = first.unwrap();
+        assert!(first.contains("--files-from=/list") && first.contains("--filter=H Release"), "{first}");
+        assert!(first.contains("--ignore-missing-args") && !first.contains("--delete"), "{first}");
+        assert!(last.contains("--delete-after") && !last.contains("--files-from"), "{last}");
     }
 
     #[test]

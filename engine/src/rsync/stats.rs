@@ -67,6 +67,28 @@ pub struct StatsReader {
 const MAX_BLOCKS: usize = 4;
 
 impl Stats {
+    /// These numbers of an rsync that did what a rehearsal had named, and saw nothing else of the tree: what is there is
+    /// what the rehearsal saw, and what went over the wire is what both took.
+    #[must_use]
+    pub fn of_rehearsed(self, rehearsal: &Self) -> Self {
+        let (sent, received) = (self.sent + rehearsal.sent, self.received + rehearsal.received);
+        Self {
+            created: self.created,
+            deleted: self.deleted,
+            transferred: self.transferred,
+            transferred_size: self.transferred_size,
+            literal: self.literal,
+            matched: self.matched,
+            list_size: self.list_size + rehearsal.list_size,
+            sent,
+            received,
+            rate: self.rate,
+            #[expect(clippy::cast_precision_loss, reason = "it is told with two digits behind the point")]
+            speedup: rehearsal.total_size as f64 / (sent + received).max(1) as f64,
+            ..*rehearsal
+        }
+    }
+
     /// These numbers after another rsync's on the same tree: what was done adds up, what is there is the newest.
     fn after(mut self, before: &Self) -> Self {
         self.created += before.created;

@@ -15,7 +15,7 @@ mod upstream;
 
 use std::sync::Arc;
 
-use engine::{Attempt, Verdict};
+use engine::{Attempt, Stats, Verdict};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,15 @@ struct Work<'a> {
     seen: Option<Seen>,
     /// What it showed when it was asked, whatever became of the attempt.
     sighted: Option<Seen>,
+    /// What a rehearsal has left to do; none: there was none, or the whole tree is to be looked at.
+    rehearsed: Option<Rehearsed>,
+}
+
+/// An attempt at what a rehearsal has named.
+struct Rehearsed {
+    attempt: Attempt,
+    /// The tree as the rehearsal saw it.
+    tree: Stats,
 }
 
 /// What a step gives the next one, or how the story ends there.
@@ -77,6 +86,7 @@ pub(super) async fn attempt(
         context: None,
         seen: None,
         sighted: None,
+        rehearsed: None,
     };
     let told = work.tell().await;
     let (class, reason) = told.ending.in_words();

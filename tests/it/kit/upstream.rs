@@ -17,13 +17,18 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Serves a tree of `files` files as module `data`, and as `secret` to user `mirror` with password `hunter2`.
     pub(crate) fn start(files: usize) -> Self {
+        Self::start_with(files, |_| String::new())
+    }
+
+    /// The same with more lines for module `data`, made for the folder that holds `tree`.
+    pub(crate) fn start_with(files: usize, lines: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         super::grow(&folder.path().join("tree"), files);
         let port = free_port();
-        let path = folder.path().display();
+        let (path, lines) = (folder.path().display(), lines(folder.path()));
         let config = format!(
             "use chroot = no\nread only = yes\nsocket options = TCP_NODELAY\n\
-             [data]\npath = {path}/tree\n\
+             [data]\npath = {path}/tree\n{lines}\n\
              [secret]\npath = {path}/tree\nauth users = mirror\nsecrets file = {path}/secrets\n\
              [full]\npath = {path}/tree\nmax connections = 1\nlock file = {path}/full.lock\n"
         );

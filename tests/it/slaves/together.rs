@@ -5,10 +5,9 @@ use std::fs;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::by_change::missing;
 use super::{current, held, master, public, slave, sync};
 use crate::http::Watcher;
-use crate::kit::{Server, Upstream, fingerprint, wait_for};
+use crate::kit::{Server, Upstream, fingerprint, missing, wait_for};
 
 /// Waits until a slave has fetched this generation, and has not put it in place.
 fn staged(master: &Server, node: &str, generation: u64) -> Value {

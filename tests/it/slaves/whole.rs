@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::by_change::missing;
 use super::{SECRET, current, master, public, runs, slave, slave_with, sync};
-use crate::kit::{Server, Upstream, fingerprint, processes_with, wait_for};
+use crate::kit::{Server, Upstream, fingerprint, missing, processes_with, wait_for};
 
 /// A master with a project that has been synced.
 fn synced(master: &Server, upstream: &Upstream) -> PathBuf {

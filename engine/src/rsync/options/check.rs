@@ -20,6 +20,8 @@ pub(in crate::rsync) struct Facts {
     pub(in crate::rsync) munge_links: bool,
     /// Extended attributes are copied.
     pub(in crate::rsync) xattrs: bool,
+    /// Directories in which nothing is are left out.
+    pub(in crate::rsync) prune_empty_dirs: bool,
     /// The list has its own `--timeout`.
     pub(in crate::rsync) timeout: bool,
     /// The list has its own `--contimeout`.
@@ -122,6 +124,8 @@ impl Facts {
             "no-inc-recursive" | "no-i-r" => self.incremental = false,
             "munge-links" => self.munge_links = true,
             "xattrs" => self.xattrs = true,
+            "prune-empty-dirs" => self.prune_empty_dirs = true,
+            "no-prune-empty-dirs" | "no-m" => self.prune_empty_dirs = false,
             "timeout" => self.timeout = true,
             "contimeout" => self.contimeout = true,
             "bwlimit" => self.bwlimit_kib = value.and_then(kib),

@@ -9,6 +9,7 @@
 
 mod draft;
 mod local;
+mod named;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,11 +19,13 @@ use chrono::Utc;
 use engine::{Attempt, AttemptReport, Exit, Verdict};
 
 use super::sync::ended;
-use super::{Next, Work};
+use super::{Next, Rehearsed, Work};
 use crate::core::Start;
 use crate::guard::Amount;
+use crate::lists::Lists;
 use crate::run::{Counts, Ending, Plan};
 use draft::Draft;
+use named::Named;
 
 /// The attempt that may go on, or how the story ends before it.
 pub(super) async fn plan(work: &mut Work<'_>, mut attempt: Attempt) -> Next<Attempt> {
@@ -32,8 +35,9 @@ pub(super) async fn plan(work: &mut Work<'_>, mut attempt: Attempt) -> Next<Atte
     let began = Instant::now();
     let rehearsal = Attempt { options: attempt.options.clone().rehearsal(), ..attempt.clone() };
     work.journal.say(&format!("plan: {}", work.shared.engine.command(&rehearsal)));
-    let draft = Arc::new(Draft::new(&work.shared.journals, work.start));
-    let report = work.shared.engine.attempt(&rehearsal, &draft.watched_by(work.journal), work.cancel).await;
+    let (draft, named) = (Arc::new(Draft::new(&work.shared.journals, work.start)), Named::default());
+    let watch = draft.watched_by(&named, work.journal);
+    let report = work.shared.engine.attempt(&rehearsal, &watch, work.cancel).await;
     attempt.time_limit = attempt.time_limit.map(|limit| limit.saturating_sub(began.elapsed()));
     let follows = report.judgement.verdict;
     let nothing = report.changes.created + report.changes.updated + report.changes.deleted == 0;
@@ -43,7 +47,29 @@ pub(super) async fn plan(work: &mut Work<'_>, mut attempt: Attempt) -> Next<Atte
         end.changes = Counts::default();
         return Err(Ending::ran(end));
     }
-    judged(work, attempt, &report, draft).await
+    let attempt = judged(work, attempt, &report, draft).await?;
+    work.rehearsed = rehearsed(work, &attempt, &report, &named);
+    Ok(attempt)
+}
+
+/// What is left to do, where the rehearsal has named all of it and nothing speaks for another look at the whole tree.
+fn rehearsed(work: &Work<'_>, attempt: &Attempt, report: &AttemptReport, named: &Named) -> Option<Rehearsed> {
+    // What failed before is not tried in the same way again, and what was cut off is looked for everywhere.
+    let plain = work.start.number == 1 && attempt.unclean_since.is_none();
+    let tree =
+        report.stats.filter(|_| plain && report.judgement.verdict == Verdict::Done && report.all_told)?;
+    let (list, paths) = named.list(tree.files)?;
+    let lists = Lists::new(&work.shared.settings().data_dir);
+    // Where it cannot be written, the whole tree is looked at.
+    let list = lists
+        .only(&work.start.project.id, &attempt.source, &list)
+        .ok()?
+        .into_os_string()
+        .into_string()
+        .ok()?;
+    let attempt = attempt.rehearsed(list, report.changes.deleted > 0)?;
+    work.journal.say(&format!("plan: {paths} paths differ, and only they are looked at now"));
+    Some(Rehearsed { attempt, tree })
 }
 
 /// A run that was held and could not be looked at stays held: whatever went wrong has changed nothing.

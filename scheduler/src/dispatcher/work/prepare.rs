@@ -10,7 +10,7 @@ use super::{Next, Work, ask, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
 use crate::hooks::Decision;
-use crate::lists::Lists;
+use crate::lists::{self, Lists};
 use crate::run::Ending;
 
 /// What rsync is to do, if it is to do anything.
@@ -93,7 +93,9 @@ fn moved(shared: &Shared, start: &Start) -> Option<String> {
 
 /// The attempt, which looks at one file only.
 fn only(shared: &Shared, start: &Start, file: &str) -> Next<Attempt> {
-    let list = Lists::new(&shared.settings().data_dir).only(&start.project.id, file);
+    let mut paths = Vec::new();
+    lists::push(&mut paths, file.as_bytes());
+    let list = Lists::new(&shared.settings().data_dir).only(&start.project.id, &start.attempt.source, &paths);
     let list =
         list.and_then(|list| list.into_os_string().into_string().map_err(|_| ErrorKind::InvalidData.into()));
     match list {
@@ -111,7 +113,8 @@ fn only(shared: &Shared, start: &Start, file: &str) -> Next<Attempt> {
 fn narrowed(shared: &Shared, start: &Start) -> Attempt {
     let mut attempt = start.attempt.clone();
     let whole = start.number > 1 || attempt.unclean_since.is_some();
-    let list = Lists::new(&shared.settings().data_dir).take(&start.project.id, start.run, whole);
+    let list =
+        Lists::new(&shared.settings().data_dir).take(&start.project.id, start.run, &attempt.source, whole);
     if let Some(list) = list.and_then(|list| list.into_os_string().into_string().ok()) {
         attempt.options = attempt.options.only(list);
     }

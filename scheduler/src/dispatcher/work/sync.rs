@@ -1,10 +1,11 @@
 //! rsync itself: started, watched by everyone who watches, and its end put into words.
 
 use std::io;
+use std::time::{Instant, SystemTime};
 
-use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress};
+use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress, Verdict};
 
-use super::Work;
+use super::{Rehearsed, Work};
 use crate::dispatcher::Shared;
 use crate::event::EventKind;
 use crate::journal::Journal;
@@ -14,12 +15,57 @@ use crate::run::{AttemptEnd, AttemptExit, Counts, Ending, RunId, RunPhase};
 /// Runs rsync to its end. Gives that, and whether it can have left nothing behind.
 pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, bool) {
     work.enter(RunPhase::Running);
-    let (shared, start) = (work.shared, work.start);
-    let watch = Watch { shared, journal: work.journal, project: &start.project.id, run: start.run };
-    work.journal.say(&format!("attempt {}: {}", start.number, shared.engine.command(attempt)));
     if let Some(trace) = &work.trace {
         said(work, trace.begin());
     }
+    let (end, clean) = match work.rehearsed.take() {
+        Some(rehearsed) => by_list(work, attempt, rehearsed).await,
+        None => once(work, attempt).await,
+    };
+    if let Some(trace) = &work.trace {
+        said(work, trace.finish(attempt.source.host(), &end));
+    }
+    (Ending::ran(end), clean)
+}
+
+/// Does what a rehearsal has named. Where the upstream does not take such a list, or not all of it, the whole tree is looked
+/// at after all: it may have moved meanwhile, be too old (rsync 3.1.0, of 2013, brought deletions by a list), or no rsync.
+async fn by_list(work: &Work<'_>, whole: &Attempt, rehearsed: Rehearsed) -> (AttemptEnd, bool) {
+    let (began, at) = (Instant::now(), SystemTime::now());
+    let (end, clean) = once(work, &rehearsed.attempt).await;
+    if end.verdict == Verdict::Done {
+        let stats = end.stats.map(|stats| stats.of_rehearsed(&rehearsed.tree));
+        return (AttemptEnd { stats, whole: true, ..end }, clean);
+    }
+    let refused = match end.verdict {
+        Verdict::Partial | Verdict::ConfigError => true,
+        Verdict::RetrySoon => end.changes.total() == 0 && matches!(end.exit, AttemptExit::Code(_)),
+        _ => false,
+    };
+    if !refused || work.cancel.is_cancelled() {
+        return (end, clean);
+    }
+    work.journal.say(&format!("{}: {}; the whole tree is looked at", end.class, end.reason));
+    let mut whole = whole.clone();
+    whole.time_limit = whole.time_limit.map(|limit| limit.saturating_sub(began.elapsed()));
+    if !clean {
+        whole.unclean_since = Some(at);
+    }
+    let (second, clean) = once(work, &whole).await;
+    let changes = Counts {
+        created: end.changes.created + second.changes.created,
+        updated: end.changes.updated + second.changes.updated,
+        deleted: end.changes.deleted + second.changes.deleted,
+    };
+    let (duration, all_told) = (began.elapsed(), end.all_told && second.all_told);
+    (AttemptEnd { duration, changes, all_told, ..second }, clean)
+}
+
+/// One rsync, or two in stages.
+async fn once(work: &Work<'_>, attempt: &Attempt) -> (AttemptEnd, bool) {
+    let (shared, start) = (work.shared, work.start);
+    let watch = Watch { shared, journal: work.journal, project: &start.project.id, run: start.run };
+    work.journal.say(&format!("attempt {}: {}", start.number, shared.engine.command(attempt)));
     let report = shared.engine.attempt(attempt, &watch, work.cancel).await;
     let clean = report.clean;
     if !report.all_told && !attempt.is_command() {
@@ -28,11 +74,7 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
             "rsync counted {counted} deletions and named {listed}: slaves will look at the whole tree"
         ));
     }
-    let end = AttemptEnd { whole: !attempt.options.is_narrowed(), ..ended(report) };
-    if let Some(trace) = &work.trace {
-        said(work, trace.finish(attempt.source.host(), &end));
-    }
-    (Ending::ran(end), clean)
+    (AttemptEnd { whole: !attempt.options.is_narrowed(), ..ended(report) }, clean)
 }
 
 /// A trace that could not be written is no reason to fail a run.

@@ -104,13 +104,14 @@ fn no_option_is_both_allowed_and_refused() {
 #[test]
 fn what_the_engine_must_know_is_noted() {
     let mut facts = Facts::default();
-    for text in ["-vrX", "--i-r", "--munge-links", "--timeout=9", "--contimeout=9", "--bwlimit=2m"] {
+    for text in ["-vrXm", "--i-r", "--munge-links", "--timeout=9", "--contimeout=9", "--bwlimit=2m"] {
         option(text, &mut facts).unwrap();
     }
     let expected = Facts {
         recursive: true,
         incremental: true,
         munge_links: true,
+        prune_empty_dirs: true,
         xattrs: true,
         timeout: true,
         contimeout: true,

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::{Change, ChangeKind, Monitor, Phase, Progress};
 use sha2::{Digest, Sha256};
 
+use super::named::Named;
 use crate::core::Start;
 use crate::guard::Amount;
 use crate::journal::{Journal, Journals};
@@ -48,9 +49,9 @@ impl Draft {
         Self { fresh: kept.with_extension("plan-new"), kept, place, inner }
     }
 
-    /// A monitor that takes the deletions here and everything else to the journal.
-    pub(super) fn watched_by<'a>(&'a self, journal: &'a Journal) -> Watch<'a> {
-        Watch { draft: self, journal }
+    /// A monitor that takes the deletions here, all that is named there, and everything else to the journal.
+    pub(super) fn watched_by<'a>(&'a self, named: &'a Named, journal: &'a Journal) -> Watch<'a> {
+        Watch { draft: self, named, journal }
     }
 
     /// A digest of all deletions.
@@ -190,6 +191,7 @@ fn fingerprint(change: &Change<'_>) -> [u8; 16] {
 /// Who watches a rehearsal.
 pub(super) struct Watch<'a> {
     draft: &'a Draft,
+    named: &'a Named,
     journal: &'a Journal,
 }
 
@@ -203,6 +205,7 @@ impl Monitor for Watch<'_> {
     }
 
     fn change(&self, change: &Change<'_>, _: &[u8]) {
+        self.named.note(change);
         if change.kind == ChangeKind::Deleted {
             self.draft.add(change);
         }

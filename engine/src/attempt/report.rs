@@ -1,0 +1,69 @@
+//! What is told of an attempt once it has ended.
+
+use std::time::Duration;
+
+use crate::rsync::exit::{Exit, Judgement, judge};
+use crate::rsync::messages::Findings;
+use crate::rsync::stats::Stats;
+
+/// What became of an attempt.
+#[derive(Debug, Clone)]
+pub struct AttemptReport {
+    /// How rsync ended.
+    pub exit: Exit,
+    /// What that means.
+    pub judgement: Judgement,
+    /// rsync's final statistics, when it came so far.
+    pub stats: Option<Stats>,
+    /// How many paths it changed.
+    pub changes: Changes,
+    /// Whether these are all: a command does not say what it changes, and rsync's own count can be another.
+    pub all_told: bool,
+    /// How long it took.
+    pub duration: Duration,
+    /// The last lines of its standard error, safe to print.
+    pub stderr_tail: Vec<String>,
+    /// Whether it can have left no unfinished file behind.
+    pub clean: bool,
+    /// The stage in which it ended, from 1; none: it had one only.
+    pub stage: Option<u8>,
+}
+
+impl AttemptReport {
+    pub(super) fn unknown_command(name: &str) -> Self {
+        let why = format!(
+            "the configuration has no command `{name}` any more: name it there under `commands`, or give the project \
+             another `source`"
+        );
+        let exit = Exit::NotStarted(why);
+        Self {
+            judgement: judge(&exit, None, &Findings::default()),
+            exit,
+            stats: None,
+            changes: Changes::default(),
+            all_told: true,
+            duration: Duration::ZERO,
+            stderr_tail: Vec::new(),
+            clean: true,
+            stage: None,
+        }
+    }
+}
+
+/// Numbers of changed paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Paths that were not there before.
+    pub created: u64,
+    /// Paths whose content or attributes changed.
+    pub updated: u64,
+    /// Paths that are there no more.
+    pub deleted: u64,
+}
+
+impl Changes {
+    /// Whether rsync counted no other deletions than it named.
+    pub(super) fn are_all(&self, stats: Option<&Stats>) -> bool {
+        stats.is_none_or(|stats| stats.deleted == self.deleted)
+    }
+}

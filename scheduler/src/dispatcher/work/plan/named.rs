@@ -1,0 +1,149 @@
+//! The paths that a rehearsal has named, so that the rsync behind it need not look at the whole tree once more.
+//!
+//! They are kept in memory, for trees in which little has changed; where much has, a look at the whole tree costs not much
+//! more than a long list. A list is given only where nothing can be missing from it.
+
+use std::collections::{BTreeMap, btree_map};
+use std::sync::{Mutex, PoisonError};
+
+use engine::{Change, ChangeKind, EntryKind};
+
+use crate::lists;
+
+/// Bytes of paths that are kept at most.
+const LONGEST: usize = 16 << 20;
+
+/// What one rehearsal has named.
+#[derive(Default)]
+pub(super) struct Named(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Each path, and whether a folder will be there.
+    paths: BTreeMap<Vec<u8>, bool>,
+    bytes: usize,
+    /// Whether there were too many, or one that can be read in two ways.
+    unclear: bool,
+}
+
+impl Named {
+    /// Takes one line of the rehearsal.
+    pub(super) fn note(&self, change: &Change<'_>) {
+        self.inner().note(change);
+    }
+
+    /// The list for rsync and how many paths it holds; none where it would be no list of everything, or longer than half of
+    /// `entries`.
+    pub(super) fn list(&self, entries: u64) -> Option<(Vec<u8>, u64)> {
+        self.inner().list(entries)
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn note(&mut self, change: &Change<'_>) {
+        if self.unclear {
+            return;
+        }
+        match change.link.map(|_| change.linked()) {
+            // Nobody knows where the name ends.
+            Some(None) => self.unclear = true,
+            // What a hard link is linked to belongs to it: rsync links what is in its list.
+            Some(Some(other)) if change.entry != EntryKind::Symlink => self.add(other, false),
+            _ => {}
+        }
+        let folder = change.entry == EntryKind::Directory && change.kind != ChangeKind::Deleted;
+        self.add(change.path(), folder);
+    }
+
+    fn add(&mut self, path: Vec<u8>, folder: bool) {
+        self.bytes += path.len() + 3;
+        match self.paths.entry(path) {
+            btree_map::Entry::Vacant(place) => _ = place.insert(folder),
+            // Of what gives way to something else, both are named.
+            btree_map::Entry::Occupied(mut place) => *place.get_mut() |= folder,
+        }
+        if self.bytes > LONGEST {
+            (self.unclear, self.paths) = (true, BTreeMap::new());
+        }
+    }
+
+    fn list(&self, entries: u64) -> Option<(Vec<u8>, u64)> {
+        if self.unclear {
+            return None;
+        }
+        let (mut list, mut paths) = (Vec::with_capacity(self.bytes), 0);
+        // What a folder held goes with it; rsync takes a missing parent for an error.
+        for path in self.paths.keys().filter(|path| !self.is_below_what_goes(path)) {
+            lists::push(&mut list, path);
+            paths += 1;
+        }
+        (paths <= entries / 2).then_some((list, paths))
+    }
+
+    /// Whether something on the way to a path will be no folder any more.
+    fn is_below_what_goes(&self, path: &[u8]) -> bool {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        ends.filter_map(|end| path.get(..end)).any(|parent| self.paths.get(parent) == Some(&false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(lines: &[&str], entries: u64) -> Option<Vec<String>> {
+        let named = Named::default();
+        for line in lines {
+            named.note(&Change::parse(format!("@F|{line}").as_bytes()).unwrap());
+        }
+        let list = String::from_utf8(named.list(entries)?.0).unwrap();
+        Some(list.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn what_goes_with_its_folder_is_left_out_and_what_a_link_leads_to_is_not() {
+        let lines = [
+            "*deleting  |0|0|gone/deep/x",
+            "*deleting  |0|0|gone/deep/",
+            "*deleting  |0|0|gone/",
+            "*deleting  |0|0|kept/old",
+            "*deleting  |0|0|became-a-file/y",
+            ".d..t......|4096|0|./",
+            ">f+++++++++|6|0|became-a-file",
+            "*deleting  |0|0|became-a-folder",
+            "cd+++++++++|6|0|became-a-folder/",
+            ">f+++++++++|6|0|became-a-folder/z",
+            ".d..t......|4096|0|kept/",
+            "hf+++++++++|2|0|kept/link => elsewhere/file",
+            "cL+++++++++|2|0|kept/s -> a => b",
+        ];
+        let expected = [
+            "./.",
+            "./became-a-file",
+            "./became-a-folder",
+            "./became-a-folder/z",
+            "./elsewhere/file",
+            "./gone",
+            "./kept",
+            "./kept/link",
+            "./kept/old",
+            "./kept/s",
+        ];
+        assert_eq!(list(&lines, 1000).unwrap(), expected);
+    }
+
+    #[test]
+    fn there_is_none_where_much_has_changed_or_a_line_can_be_read_in_two_ways() {
+        let two = [">f+++++++++|6|0|a", ">f+++++++++|6|0|b"];
+        assert!(list(&two, 4).is_some() && list(&two, 3).is_none());
+        for arrows in ["hf+++++++++|2|0|a => b => c", "cL+++++++++|2|0|a -> b -> c"] {
+            assert!(list(&[arrows], 1000).is_none(), "{arrows}");
+        }
+        let long = format!(">f+++++++++|6|0|{}", "x".repeat(LONGEST));
+        assert!(list(&[&long, ">f+++++++++|6|0|b"], 1000).is_none());
+    }
+}
