@@ -120,9 +120,18 @@ fn a_project_names_a_plugin_that_is_configured_for_others_and_must_have_its_answ
         (&json!("failed"), &json!("veto")),
         "{ended}"
     );
-    let open = json!({"hooks": [{"plugin": "hold", "on": ["post-sync"]}]});
-    assert_eq!(patch(&server, &open).status, 200);
+    let update = |hook: &str| server.command(&["project", "update", "p", "--hook", hook]);
+    let (known, unknown) = (update("hold:post-sync"), update("x"));
+    assert!(known.status.success(), "{known:?}");
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("it names hold"), "{unknown:?}");
+    let named = |server: &Server| server.get("/api/v1/projects/p").json()["hooks"].clone();
+    assert_eq!(
+        (&named(&server)[0]["plugin"], &named(&server)[0]["on"]),
+        (&json!("hold"), &json!(["post-sync"]))
+    );
     assert_eq!(server.ended(&server.sync("p"))["hooks"], json!([]));
+    assert!(update("").status.success());
+    assert_eq!(named(&server), json!([]));
 }
 
 /// A policy that leaves everything out but what people ask for.

@@ -43,6 +43,10 @@ pub(super) struct Settings {
     /// Higher ones go first, -1000 to 1000
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<i64>,
+    /// Ask this plugin too, at its hooks or at those named, such as trace-file:post-sync; may be given more than once; an
+    /// empty one takes them away
+    #[arg(long = "hook", value_name = "PLUGIN[:HOOK,HOOK]")]
+    hooks: Vec<String>,
     /// Do not ask the upstream first whether it has the module and lets us in
     #[arg(long)]
     pub(super) no_probe: bool,
@@ -162,6 +166,7 @@ impl Settings {
         set("upstreams", self.upstreams());
         set("stages", self.stages());
         set("options", self.options());
+        set("hooks", self.hooks());
         set("labels", self.labels()?);
         set("priority", self.priority.map(Value::from));
         set("schedule", self.schedule.document());
@@ -209,6 +214,15 @@ impl Settings {
         let name = |name: &String| if name.is_empty() { Value::Null } else { json!(name) };
         let index = (!self.index.is_empty()).then(|| json!({ "index": self.index }));
         self.stages.as_ref().map(name).or(index)
+    }
+
+    fn hooks(&self) -> Option<Value> {
+        let hook = |text: &String| match text.split_once(':') {
+            Some((plugin, on)) => json!({ "plugin": plugin, "on": on.split(',').collect::<Vec<_>>() }),
+            None => json!({ "plugin": text }),
+        };
+        let given = self.hooks.iter().filter(|text| !text.is_empty());
+        (!self.hooks.is_empty()).then(|| given.map(hook).collect())
     }
 
     fn options(&self) -> Option<Value> {
