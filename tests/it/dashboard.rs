@@ -1,73 +1,9 @@
-//! What people and monitoring systems look at: the page and its session, metrics, and the documents for everybody.
-
-use std::collections::BTreeSet;
-use std::path::Path;
+//! The page that people look at and its session, and that the documents for everybody are open.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::kit::{PASSWORD, Server, Upstream, wait_for};
-
-/// The words in a text that look like metrics of ours, without what a histogram adds.
-fn names(text: &str) -> BTreeSet<String> {
-    let word = |c: char| !(c.is_ascii_lowercase() || c == '_');
-    let ours =
-        text.split(word).filter(|word| word.starts_with("heliostat_") && word.len() > "heliostat_".len());
-    ours.map(|name| {
-        name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count").to_owned()
-    })
-    .collect()
-}
-
-#[test]
-fn every_metric_in_rules_boards_and_documents_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let known: BTreeSet<String> =
-        api::metrics::FAMILIES.iter().map(|family| family.name.to_owned()).collect();
-    for name in ["deploy/prometheus/alerts.yml", "deploy/grafana/heliostat.json", "docs/metrics.md"] {
-        let text = std::fs::read_to_string(root.join(name)).unwrap();
-        let strangers: Vec<_> = names(&text).into_iter().filter(|found| !known.contains(found)).collect();
-        assert!(strangers.is_empty(), "{name} names {strangers:?}");
-    }
-    let document = std::fs::read_to_string(root.join("docs/metrics.md")).unwrap();
-    for name in known {
-        assert!(document.contains(&format!("`{name}`")), "docs/metrics.md lacks {name}");
-    }
-}
-
-#[test]
-fn metrics_tell_of_runs_and_the_newest_success_survives_a_kill() {
-    let (mut server, upstream) = (Server::start(""), Upstream::start(3));
-    server.project("p", &upstream.url("data"), &json!({}));
-    let run = server.sync("p");
-    server.ended(&run);
-    let read = |server: &Server| server.send(server.request(Method::GET, "/metrics")).text;
-    let text = wait_for("the run to be counted", || {
-        Some(read(&server)).filter(|text| text.contains("heliostat_runs_total{result=\"succeeded\""))
-    });
-    let value = |text: &str, name: &str| {
-        text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
-    };
-    let success = value(&text, "heliostat_project_last_success_timestamp_seconds{project=\"p\"}");
-    assert!(success.is_some(), "{text}");
-    assert_eq!(value(&text, "heliostat_project_generation{project=\"p\"}").as_deref(), Some("1"));
-    let counts = |text: &str| {
-        let ours =
-            ["heliostat_runs_total", "heliostat_received_bytes_total", "heliostat_transferred_files_total"];
-        text.lines()
-            .filter(|line| ours.iter().any(|name| line.starts_with(name)))
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    let before = counts(&text);
-    assert_eq!(before.len(), 3, "{text}");
-    server.kill();
-    server.launch();
-    let text = read(&server);
-    assert_eq!(counts(&text), before, "a kill takes nothing from the counts, and adds nothing");
-    assert_eq!(value(&text, "heliostat_project_last_success_timestamp_seconds{project=\"p\"}"), success);
-    assert!(text.contains("heliostat_project_last_run_duration_seconds{project=\"p\"}"), "{text}");
-}
+use crate::kit::{PASSWORD, Server};
 
 #[test]
 fn a_session_signs_in_changes_things_only_from_the_page_and_ends() {

@@ -26,6 +26,7 @@ mod holds;
 mod hosts;
 mod http;
 mod kills;
+mod metrics;
 mod old_api;
 mod plugin_new;
 mod plugin_trial;

@@ -77,9 +77,16 @@ fn prometheus_has_nothing_to_say_against_our_metrics() {
 }
 
 #[test]
-fn prometheus_accepts_the_rules() {
+fn every_rule_fires_where_it_should_and_is_silent_on_a_good_day() {
     let Some(promtool) = promtool() else { return };
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("deploy/prometheus/alerts.yml");
-    let output = Command::new(promtool).args(["check", "rules"]).arg(rules).output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("deploy/prometheus");
+    for words in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let output = Command::new(promtool).args(words).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (rules, tests) = (read("alerts.yml"), read("alerts_test.yml"));
+    for rule in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.contains(&format!("alertname: {rule}\n")), "alerts_test.yml does not try {rule}");
+    }
 }
