@@ -33,6 +33,7 @@ mod plugin_trial;
 mod plugins;
 mod projects;
 mod promtool;
+mod published;
 mod secrets;
 mod slaves;
 mod stages;
