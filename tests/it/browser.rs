@@ -7,8 +7,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, wait_for};
-use crate::slaves::{current, master, slave};
+use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, free_port, wait_for};
+use crate::slaves::{SECRET, current, master, slave};
 
 /// Keys as the driver's protocol writes them.
 const TAB: &str = "\u{e004}";
@@ -347,32 +347,64 @@ fn tab_to(browser: &Browser, name: &str) {
     }
 }
 
+/// A master on which everything has a name that no narrow screen has room for: a project with a run, a slave, a plugin that
+/// was refused, a user; and a held run, whose id it gives.
+fn site_of_long_names(upstream: &Upstream, long: &str) -> (Server, Server, String) {
+    let (rsyncd, id) = (free_port(), &long[..64]);
+    let master = Server::start_from(|folder, port| {
+        fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        let data = folder.join("data");
+        format!(
+            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", plugins: (folder: {folder:?}, load: [(id: {id:?}, path: \
+             \"core.wasm\", projects: [{id:?}], grants: (dest_read: [{long:?}]))]), role: Master(enrolment: {SECRET:?}, \
+             rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
+        )
+    });
+    master.project(id, &upstream.url("data"), &json!({"name": long.repeat(3)}));
+    master.ended(&master.sync(id));
+    let slave = slave(&master.url(""), id);
+    current(&master, id, id);
+    let user = json!({"name": &long[..32], "password": "a long password", "role": "viewer"});
+    let answer = master.post("/api/v1/users", &user);
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let (_, run) = crate::holds::held(&master, upstream);
+    (master, slave, run)
+}
+
 #[test]
 fn pages_fit_a_phone_and_follow_the_system_into_the_dark() {
     let Some(browser) = Browser::start() else { return };
-    let (server, upstream) = (Server::start(""), Upstream::start(3));
+    let upstream = Upstream::start(60);
     let long = "a-name-that-goes-on-and-on-until-no-narrow-screen-has-room-for-it";
-    server.project(&long[..64], &upstream.url("data"), &json!({"name": long.repeat(3)}));
-    let run = server.sync(&long[..64]);
-    server.ended(&run);
+    let (master, slave, held) = site_of_long_names(&upstream, long);
+    let of_project = format!("project/{}", &long[..64]);
+    let run = master.get(&format!("/api/v1/projects/{}/runs", &long[..64])).json();
+    let run = format!("run/{}", run["items"][0]["id"].as_str().unwrap());
     browser.hold_in_hand(true);
-    sign_in(&browser, &server);
-    for page in
-        ["", &format!("project/{}", &long[..64]), &format!("run/{run}"), "schedule", "plugins", "people"]
-    {
+    let fits = |server: &Server, page: &str| {
         browser.open(&server.url(&format!("/#/{page}")));
         browser.until(
             "the page to be drawn",
             "return document.querySelector('main h1, main h2') !== null && !document.querySelector('[aria-busy=true]')",
             "",
         );
+        browser.rest();
         let wide = browser.script("return document.documentElement.scrollWidth", Vec::new());
         assert!(wide.as_u64().unwrap() <= 390, "{page} is {wide} wide");
+    };
+    sign_in(&browser, &master);
+    let held = format!("run/{held}");
+    for page in ["", &of_project, &run, &held, "add", "nodes", "schedule", "plugins", "people"] {
+        fits(&master, page);
     }
     let ground = || browser.script("return getComputedStyle(document.body).backgroundColor", Vec::new());
     browser.prefer_dark(false);
     let light = ground();
     browser.prefer_dark(true);
     assert_ne!(light, ground());
+    sign_in(&browser, &slave);
+    for page in ["", &of_project] {
+        fits(&slave, page);
+    }
     browser.assert_quiet();
 }
