@@ -33,7 +33,7 @@ package: build  ## a Debian package, in target/package
 install-deps:  ## rsync, and what the tests need
 	@scripts/install-deps
 
-screenshots:  ## the pictures of the dashboard in docs/images
+screenshots: guests  ## the pictures of the dashboard in docs/images
 	@scripts/install-deps pictures
 	$(CARGO) test --workspace --test it -- --ignored browser::pictures
 

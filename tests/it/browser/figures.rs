@@ -46,7 +46,28 @@ fn a_large_site_shows_at_once() {
         "",
     );
     println!("a jump in the matrix: long tasks of {} ms", browser.script("return tasks", Vec::new()));
+    // The page reads all nodes again and again, since no event tells that time passes.
+    browser.script("tasks.length = 0; performance.clearResourceTimings()", Vec::new());
+    browser.until("the nodes to be read again", &format!("return !!{READ}"), "");
+    browser.rest();
+    let read = browser.script(
+        &format!("const one = {READ}; return [one.transferSize, Math.round(one.duration), tasks]"),
+        Vec::new(),
+    );
+    println!("the matrix read again: bytes, ms, and long tasks: {read}");
+    browser.open("about:blank");
+    browser.open(&server.url("/#/schedule"));
+    browser.until("the schedule to show", "return shown('.heat button', 144) !== null", "");
+    println!(
+        "schedule: {} ms, {}",
+        browser.script("return shown('.heat button', 144)", Vec::new()),
+        figures(&browser)
+    );
 }
+
+/// The newest reading of all nodes.
+const READ: &str =
+    "performance.getEntriesByType('resource').findLast((one) => one.name.endsWith('/api/v1/nodes'))";
 
 fn fill(server: &Server) {
     for number in 0..PROJECTS {

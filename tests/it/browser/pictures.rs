@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::sign_in;
-use crate::kit::{Browser, Server, Upstream, wait_for};
-use crate::slaves::{current, master, slave};
+use crate::kit::{Browser, Server, Upstream, free_port, guest, wait_for};
+use crate::slaves::{SECRET, current, slave};
 
 /// Where the pictures go instead of `docs/images/`.
 const FOLDER: &str = "HELIOSTAT_PICTURES";
@@ -72,6 +72,31 @@ struct Site {
     pages: Vec<(&'static str, String, String)>,
 }
 
+/// The plugins of the site; one of them was built for a world of its own.
+const PLUGINS: &str = r#"
+    (id: "freshness-guard", path: "freshness-guard.wasm", projects: ["debian", "ubuntu"], config: {"max_age": "2d"},
+        grants: (dest_read: ["project/trace/master"])),
+    (id: "quiet-hours", path: "quiet-hours.wasm", projects: ["fedora"], config: {"quiet": "sat 02:00-02:05"}),
+    (id: "trace-file", path: "trace-file.wasm", projects: ["debian*"], config: {"name": "ftp.example.net"},
+        grants: (dest_read: ["project/trace/master"], dest_write: ["project/trace/*"])),
+    (id: "weekend", path: "weekend.wasm", projects: ["cpan"])"#;
+
+/// A master with these plugins, as far as they have been compiled.
+fn master() -> Server {
+    let rsyncd = free_port();
+    Server::start_from(|folder, port| {
+        fs::write(folder.join("weekend.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        for name in ["freshness-guard", "quiet-hours", "trace-file"] {
+            guest(name).map(|file| fs::copy(file, folder.join(format!("{name}.wasm"))).unwrap());
+        }
+        let data = folder.join("data");
+        format!(
+            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", plugins: (folder: {folder:?}, load: [{PLUGINS}]), role: \
+             Master(enrolment: {SECRET:?}, rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
+        )
+    })
+}
+
 impl Site {
     fn start() -> Self {
         let (master, upstream) = (master(), Upstream::start(1));
@@ -113,6 +138,7 @@ impl Site {
             page("add", "add", "From where to where"),
             page("nodes", "nodes", "Projects by node"),
             page("schedule", "schedule", "The next 24 hours"),
+            page("plugins", "plugins", "trace-file"),
             page("people", "people", "Users"),
         ];
         Self { master, _slaves: [berlin, nyc], _upstream: upstream, pages }
