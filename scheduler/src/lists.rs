@@ -27,6 +27,11 @@ fn as_read(source: &Source, paths: &[u8]) -> Vec<u8> {
     lines.flat_map(|line| [to_tree.as_bytes(), line]).flatten().copied().collect()
 }
 
+/// A list's name as an argument of rsync's.
+fn named(list: PathBuf) -> io::Result<String> {
+    list.into_os_string().into_string().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 /// Puts a path at the end of a list.
 pub fn push(list: &mut Vec<u8>, path: &[u8]) {
     // Behind `./` no name can be taken for a comment or an option.
@@ -56,11 +61,11 @@ impl Lists {
     }
 
     /// Writes a list for an attempt of the project's that is about to begin. It stays, and gives way to the next one.
-    pub(crate) fn only(&self, project: &ProjectId, source: &Source, paths: &[u8]) -> io::Result<PathBuf> {
+    pub(crate) fn only(&self, project: &ProjectId, source: &Source, paths: &[u8]) -> io::Result<String> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let list = self.folder.join(format!("only-{project}"));
         fs::write(&list, as_read(source, paths))?;
-        Ok(list)
+        named(list)
     }
 
     /// Takes back what no run has taken.
@@ -77,7 +82,7 @@ impl Lists {
         run: RunId,
         source: &Source,
         whole: bool,
-    ) -> Option<PathBuf> {
+    ) -> Option<String> {
         if whole {
             self.withdraw(project);
             self.forget(run);
@@ -88,7 +93,7 @@ impl Lists {
         if !source.path().is_empty() {
             fs::write(&taken, as_read(source, &fs::read(&taken).ok()?)).ok()?;
         }
-        Some(taken)
+        named(taken).ok()
     }
 
     /// Whether a run that has ended looked at a list only.

@@ -7,8 +7,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, free_port, wait_for};
-use crate::slaves::{SECRET, current, master, slave};
+use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, wait_for};
+use crate::slaves::{current, master, master_beside, slave};
 
 /// Keys as the driver's protocol writes them.
 const TAB: &str = "\u{e004}";
@@ -350,14 +350,12 @@ fn tab_to(browser: &Browser, name: &str) {
 /// A master on which everything has a name that no narrow screen has room for: a project with a run, a slave, a plugin that
 /// was refused, a user; and a held run, whose id it gives.
 fn site_of_long_names(upstream: &Upstream, long: &str) -> (Server, Server, String) {
-    let (rsyncd, id) = (free_port(), &long[..64]);
-    let master = Server::start_from(|folder, port| {
+    let id = &long[..64];
+    let master = master_beside(|folder| {
         fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
-        let data = folder.join("data");
         format!(
-            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", plugins: (folder: {folder:?}, load: [(id: {id:?}, path: \
-             \"core.wasm\", projects: [{id:?}], grants: (dest_read: [{long:?}]))]), role: Master(enrolment: {SECRET:?}, \
-             rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
+            "plugins: (folder: {folder:?}, load: [(id: {id:?}, path: \"core.wasm\", projects: [{id:?}], \
+             grants: (dest_read: [{long:?}]))]), "
         )
     });
     master.project(id, &upstream.url("data"), &json!({"name": long.repeat(3)}));

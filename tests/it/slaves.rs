@@ -29,11 +29,20 @@ pub(crate) fn master() -> Server {
 
 /// A master with more keys in its role.
 fn master_with(keys: &str) -> Server {
+    master_in(|_| String::new(), keys)
+}
+
+/// A master with more keys beside its role, made for its folder.
+pub(crate) fn master_beside(beside: impl FnOnce(&Path) -> String) -> Server {
+    master_in(beside, "")
+}
+
+fn master_in(beside: impl FnOnce(&Path) -> String, keys: &str) -> Server {
     let rsyncd = free_port();
     Server::start_from(|folder, port| {
-        let data = folder.join("data");
+        let (data, beside) = (folder.join("data"), beside(folder));
         format!(
-            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), role: Master(\
+            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), {beside}role: Master(\
              enrolment: {SECRET:?}, {keys}rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
         )
     })

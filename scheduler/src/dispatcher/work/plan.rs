@@ -61,12 +61,7 @@ fn rehearsed(work: &Work<'_>, attempt: &Attempt, report: &AttemptReport, named: 
     let (list, paths) = named.list(tree.files)?;
     let lists = Lists::new(&work.shared.settings().data_dir);
     // Where it cannot be written, the whole tree is looked at.
-    let list = lists
-        .only(&work.start.project.id, &attempt.source, &list)
-        .ok()?
-        .into_os_string()
-        .into_string()
-        .ok()?;
+    let list = lists.only(&work.start.project.id, &attempt.source, &list).ok()?;
     let attempt = attempt.rehearsed(list, report.changes.deleted > 0)?;
     work.journal.say(&format!("plan: {paths} paths differ, and only they are looked at now"));
     Some(Rehearsed { attempt, tree })

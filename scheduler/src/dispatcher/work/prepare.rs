@@ -1,7 +1,5 @@
 //! Before rsync: is the destination still where it was, what do hooks say, which paths are to be looked at.
 
-use std::io::ErrorKind;
-
 use engine::{Attempt, Verdict};
 
 use super::debian::Trace;
@@ -96,8 +94,6 @@ fn only(shared: &Shared, start: &Start, file: &str) -> Next<Attempt> {
     let mut paths = Vec::new();
     lists::push(&mut paths, file.as_bytes());
     let list = Lists::new(&shared.settings().data_dir).only(&start.project.id, &start.attempt.source, &paths);
-    let list =
-        list.and_then(|list| list.into_os_string().into_string().map_err(|_| ErrorKind::InvalidData.into()));
     match list {
         Ok(list) => {
             let options = start.attempt.options.clone().only(list);
@@ -115,7 +111,7 @@ fn narrowed(shared: &Shared, start: &Start) -> Attempt {
     let whole = start.number > 1 || attempt.unclean_since.is_some();
     let list =
         Lists::new(&shared.settings().data_dir).take(&start.project.id, start.run, &attempt.source, whole);
-    if let Some(list) = list.and_then(|list| list.into_os_string().into_string().ok()) {
+    if let Some(list) = list {
         attempt.options = attempt.options.only(list);
     }
     attempt
