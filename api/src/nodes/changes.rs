@@ -153,7 +153,9 @@ impl Set {
         if self.paths.iter().any(gone) {
             return None;
         }
-        let paths: BTreeSet<&[u8]> = self.paths.keys().map(|path| reached(root, path)).collect();
+        let mut paths: BTreeSet<&[u8]> = self.paths.keys().map(|path| reached(root, path)).collect();
+        // What comes and goes in the tree's own folder gives it a new time, also where none was told.
+        paths.insert(b".");
         for path in paths {
             let place = root.join(OsStr::from_bytes(path));
             if let Ok(meta) = place.symlink_metadata()

@@ -76,6 +76,11 @@ impl Inner {
             return None;
         }
         let (mut list, mut paths) = (Vec::with_capacity(self.bytes), 0);
+        // What comes and goes in the tree's own folder gives it a new time, which was named only where it had another before.
+        // Other folders go with what is named in them.
+        if !self.paths.contains_key(&b"."[..]) {
+            lists::push(&mut list, b".");
+        }
         // What a folder held goes with it; rsync takes a missing parent for an error.
         for path in self.paths.keys().filter(|path| !self.is_below_what_goes(path)) {
             lists::push(&mut list, path);
@@ -143,6 +148,12 @@ mod tests {
         for arrows in ["hf+++++++++|2|0|a => b => c", "cL+++++++++|2|0|a -> b -> c"] {
             assert!(list(&[arrows], 1000).is_none(), "{arrows}");
         }
+        let root = |lines: &[&str]| list(lines, 1000).unwrap().iter().filter(|path| *path == "./.").count();
+        assert_eq!(
+            (root(&two), root(&[".d..t......|4096|0|./", two[0]])),
+            (1, 1),
+            "the tree's own folder, once"
+        );
         let long = format!(">f+++++++++|6|0|{}", "x".repeat(LONGEST));
         assert!(list(&[&long, ">f+++++++++|6|0|b"], 1000).is_none());
     }
