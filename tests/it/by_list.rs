@@ -165,7 +165,7 @@ fn history(path: &str, settings: &Value, seed: u64) {
     }
     let dest = server.project("p", &(upstream.url("data") + path), settings);
     assert_eq!(synced(&server).0["state"], "succeeded");
-    let (mut dice, mut by_list) = (Dice(seed), 0);
+    let (mut dice, mut by_list) = (Dice::new(seed), 0);
     for round in 0..ROUNDS {
         for _ in 0..=dice.roll(6) {
             change(&tree, &mut dice);

@@ -1,7 +1,7 @@
 // Which page is shown: by the address after #, and by who is signed in.
 
 import { get, remove } from "./api.js";
-import { html, render, useEffect, useRef, useState } from "./html.js";
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import * as live from "./live.js";
 import { Nodes } from "./nodes.js";
@@ -82,7 +82,7 @@ function App() {
     document.getElementById("app").className = session ? "" : "out";
   }, [key, session]);
   const first = useRef(true);
-  useEffect(() => {
+  useLayoutEffect(() => {
     // The first page leaves the focus where the browser puts it.
     if (first.current) { first.current = false; return; }
     place.current?.focus({ preventScroll: true });

@@ -6,17 +6,30 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// xorshift: the histories differ from seed to seed, and repeat in the next run of this test.
-pub(crate) struct Dice(pub(crate) u64);
+pub(crate) struct Dice {
+    state: u64,
+    /// The second of the newest change.
+    clock: u64,
+}
+
+/// The second in which every history begins: long ago, so that nothing has the right time because an rsync works right now.
+const BEGINNING: u64 = 1_000_000_000;
 
 impl Dice {
+    /// One history.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed, clock: BEGINNING }
+    }
+
     /// A number below this one.
     pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        usize::try_from(self.state % u64::try_from(sides).unwrap()).unwrap()
     }
 
     fn name(&mut self) -> &'static OsStr {
@@ -44,8 +57,24 @@ fn entries(root: &Path) -> Vec<PathBuf> {
     found.map(|entry| entry.unwrap().into_path()).collect()
 }
 
-/// Does one random thing to a tree.
+/// Does one random thing to a tree, and gives what it has touched a time that repeats: a file one of its own, since rsync
+/// tells files of one size by nothing else, a folder one of two, as where much happens within a second.
 pub(crate) fn change(root: &Path, dice: &mut Dice) {
+    touch(root, dice);
+    let long_ago = UNIX_EPOCH + Duration::from_secs(BEGINNING + 100_000_000);
+    for path in entries(root).into_iter().chain([root.to_owned()]) {
+        let meta = path.symlink_metadata().unwrap();
+        if meta.modified().unwrap() < long_ago || meta.is_symlink() {
+            continue;
+        }
+        dice.clock += 1;
+        let of_folder = if dice.roll(2) == 0 { BEGINNING } else { BEGINNING - 1 };
+        let seconds = if meta.is_dir() { of_folder } else { dice.clock };
+        fs::File::open(&path).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    }
+}
+
+fn touch(root: &Path, dice: &mut Dice) {
     let all = entries(root);
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
     let folders: Vec<&PathBuf> = all.iter().filter(|path| is_dir(path)).collect();

@@ -60,7 +60,7 @@ fn history(rounds: usize, seed: u64, settings: &serde_json::Value) {
     sync(&master, "p");
     let mut slave = slave(&master.url(""), "one");
     current(&master, "one", "p");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     for round in 0..rounds {
         let away = round % 5 == 4;
         if away {
