@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, wait_for};
+use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, guest, wait_for};
 use crate::slaves::{current, master, master_beside, slave};
 
 /// Keys as the driver's protocol writes them.
@@ -170,9 +170,12 @@ fn a_held_run_shows_what_would_go_and_is_let_through_only_by_its_name() {
 #[test]
 fn a_plugin_shows_what_it_may_and_why_it_is_refused() {
     let Some(browser) = Browser::start() else { return };
+    let Some(good) = guest("trace-file") else { return };
     let load = r#"plugins: (folder: "FOLDER", load: [
-        (id: "broken", path: "core.wasm", projects: ["p"], grants: (dest_read: ["hold"]))]), "#;
+        (id: "a-good-one", path: "good.wasm", projects: ["other"], failure: (post: Closed), grants: (dest_write: ["project/trace/a"]), config: {"hostname": "a"}),
+        (id: "broken", path: "core.wasm", projects: ["p"], failure: (pre: Closed), grants: (dest_read: ["hold"]))]), "#;
     let mut server = Server::start_with(load, |text, folder| {
+        fs::copy(good, folder.join("good.wasm")).unwrap();
         fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
         text.replace("FOLDER", &folder.display().to_string())
     });
@@ -182,6 +185,10 @@ fn a_plugin_shows_what_it_may_and_why_it_is_refused() {
     browser.see("it is a core module");
     browser.see("refused");
     browser.see("dest_read hold");
+    browser.see("no sync starts, results stand");
+    browser.see("results are rejected");
+    let names = "return [...document.querySelectorAll('main h2')].map((node) => node.innerText.trim()).join() === arguments[0]";
+    browser.until("the one that needs a person to come first", names, "broken,a-good-one");
     server.project("p", "rsync://127.0.0.1:1/data", &json!({}));
     browser.open(&server.url("/#/project/p"));
     browser.until(
@@ -337,8 +344,13 @@ fn every_page_can_be_reached_and_used_without_a_mouse() {
     browser.assert_quiet();
 }
 
-/// Presses the tabulator until something of this name has the focus.
+/// Presses the tabulator until something of this name has the focus, once there is such a thing.
 fn tab_to(browser: &Browser, name: &str) {
+    browser.until(
+        &format!("{name:?} to be there"),
+        "return [...document.querySelectorAll('a, button')].some((node) => seen(node) && node.innerText.trim() === arguments[0])",
+        name,
+    );
     let mut passed = Vec::new();
     while browser.focused() != name {
         assert!(passed.len() < 60, "no way to {name:?}, only to {passed:?}");

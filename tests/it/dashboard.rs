@@ -51,7 +51,7 @@ fn the_page_is_open_strict_kept_and_small_and_the_status_documents_are_for_every
         assert!(headers["cache-control"].to_str().unwrap().contains("immutable"));
         size += length;
     }
-    assert!(size < 80_000, "the dashboard has grown to {size} bytes on the wire");
+    assert!(size < 78_000, "the dashboard has grown to {size} bytes on the wire");
     assert_eq!(get(&format!("/assets/{folder}/none.js")).status(), 404);
     assert_eq!(get("/assets/another/main.js").status(), 404);
     let tag = get("/").headers()["etag"].clone();

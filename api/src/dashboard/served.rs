@@ -1,4 +1,5 @@
-//! The files as they go over the wire: each once as it is and once compressed, and the page that knows where they are.
+//! The files as they go over the wire: each once as it is and once compressed, and the page that knows where they are. Our
+//! comments stay in the repository.
 
 use std::io::Write;
 use std::sync::LazyLock;
@@ -10,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-use super::{FILES, PAGE};
+use super::{FILES, File, PAGE};
 
 /// How much of the digest is in the address.
 const LENGTH: usize = 12;
@@ -66,12 +67,30 @@ fn make() -> Served {
     let page = PAGE.text.replace("{preload}", &preload(&assets)).replace("{assets}", &assets);
     Served {
         page: pack(PAGE.kind, page.into()),
-        files: FILES
-            .iter()
-            .map(|file| (file.name, pack(file.kind, Bytes::from_static(file.text.as_bytes()))))
-            .collect(),
+        files: FILES.iter().map(|file| (file.name, pack(file.kind, text(file)))).collect(),
         version,
     }
+}
+
+/// What a browser is given: of what others wrote, all, since their licences stand in it.
+fn text(file: &File) -> Bytes {
+    match file.is_vendored() {
+        true => Bytes::from_static(file.text.as_bytes()),
+        false => without_comments(file.text).into(),
+    }
+}
+
+/// A script or a style sheet without the lines that are comments; what is left stays in its line, so that a browser's
+/// messages name that of the repository.
+fn without_comments(text: &str) -> String {
+    let mut within = false;
+    let lines = text.lines().map(|line| {
+        let start = line.trim_start();
+        let is_block = within || start.starts_with("/*");
+        within = is_block && !line.ends_with("*/");
+        if is_block || start.starts_with("//") { "\n".to_owned() } else { format!("{line}\n") }
+    });
+    lines.collect()
 }
 
 /// The modules that the page will ask for, told before it finds out one after the other.
@@ -90,4 +109,24 @@ fn pack(kind: &'static str, plain: Bytes) -> Packed {
     let gzip =
         packer.write_all(&plain).and_then(|()| packer.finish()).map_or_else(|_| plain.clone(), Bytes::from);
     Packed { kind, plain, gzip }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_stay_at_home_and_what_is_left_keeps_its_line() {
+        let text = "// A file.\n\nconst a = 1; // one\n  /** Two\n   * lines. */\nb(`//c`);\n/* one */\nd();";
+        assert_eq!(without_comments(text), "\n\nconst a = 1; // one\n\n\nb(`//c`);\n\nd();\n");
+    }
+
+    #[test]
+    fn nothing_stands_behind_a_comment_in_its_line() {
+        for file in FILES.iter().filter(|file| !file.is_vendored()) {
+            for line in file.text.lines().filter(|line| line.trim_start().starts_with("/*")) {
+                assert!(line.find("*/").is_none_or(|at| at + 2 == line.len()), "{}: {line}", file.name);
+            }
+        }
+    }
 }
