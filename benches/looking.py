@@ -1,6 +1,7 @@
-"""W8: what it costs to be looked at: /metrics, the first screen, and many watchers, with a thousand projects."""
+"""W8: what it costs to be looked at: /metrics, the pages' requests, and many watchers, with a thousand projects."""
 
 import contextlib
+import datetime
 import http.client
 import re
 import socket
@@ -16,6 +17,7 @@ from watch import Watch
 # How often each request is sent, on one connection, one after the other.
 TIMES = 50
 WATCHERS = 50
+NODES = 100
 # How many projects are synced while they watch, and how long that may take.
 SYNCED = 200
 PATIENCE = 300
@@ -26,20 +28,35 @@ REST = 2
 def w8(bench):
     """Times, sizes and memory of what people and monitoring systems look at."""
     server, names = with_projects(bench)
-    requests(bench, server, len(names))
-    page(server)
-    watchers(bench, server, names)
-
-
-def requests(bench, server, projects):
-    lines = []
-    for what, paths in (
+    requests(bench, server, f"{len(names)} projects", (
         ("GET /metrics", ["/metrics"]),
         ("GET /api/v1/status", ["/api/v1/status"]),
         ("the first screen: status, alerts and the whole list", ["/api/v1/status", "/api/v1/alerts", "/api/v1/projects?limit=1000"]),
         ("GET /feed.atom", ["/feed.atom"]),
         ("GET /status/tunasync.json", ["/status/tunasync.json"]),
-    ):
+    ))
+    page(server)
+    watchers(bench, server, names)
+    grow(server, names)
+    requests(bench, server, f"{len(names)} projects that start daily and {NODES} slaves", (
+        ("the matrix: GET /api/v1/nodes", ["/api/v1/nodes"]),
+        ("the heat map: GET /api/v1/schedule/load", ["/api/v1/schedule/load?hours=24"]),
+        ("the next starts: GET /api/v1/schedule", ["/api/v1/schedule?limit=40"]),
+    ))
+
+
+def grow(server, names):
+    """Gives every project a time of the day that is far away, and the server slaves."""
+    hour = (datetime.datetime.now(datetime.UTC).hour + 12) % 24
+    schedule = {"schedule": {"cron": {"hour": str(hour), "minute": "H"}}}
+    server.many(("PATCH", f"/api/v1/projects/{name}", schedule) for name in names)
+    server.many(("POST", "/api/v1/nodes", {"name": f"node-{number:02}"}) for number in range(NODES))
+
+
+def requests(bench, server, site, wanted):
+    """Each of these, one after the other."""
+    lines = []
+    for what, paths in wanted:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         own, _ = server.cpu()
         samples, size = [], 0
@@ -52,7 +69,7 @@ def requests(bench, server, projects):
         connection.close()
         lines.append([what, (measure.median(samples), "ms"), (samples[len(samples) * 95 // 100], "ms"), (cost, "ms"), (size / 1024, "KiB")])
     head = ["", "median", "95 of 100 within", "server's CPU", "size"]
-    measure.table(f"W8: requests with {projects} projects, one after the other", head, lines)
+    measure.table(f"W8: requests with {site}, one after the other", head, lines)
 
 
 def read(connection, path):

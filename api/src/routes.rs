@@ -15,6 +15,7 @@ mod probe;
 mod projects;
 mod published;
 mod runs;
+mod schedule;
 mod session;
 mod site;
 mod store;

@@ -1,6 +1,7 @@
 //! The dashboard in a real browser, driven as a person would.
 
 mod figures;
+mod phone;
 mod pictures;
 
 use std::fs;
@@ -8,7 +9,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::kit::{Browser, PASSWORD, Server, Upstream, fingerprint, guest, wait_for};
-use crate::slaves::{current, master, master_beside, slave};
+use crate::slaves::{current, master, slave};
 
 /// Keys as the driver's protocol writes them.
 const TAB: &str = "\u{e004}";
@@ -320,6 +321,37 @@ fn names_from_an_upstream_stay_names() {
 }
 
 #[test]
+fn a_time_of_the_schedule_says_what_starts_then() {
+    let Some(browser) = Browser::start() else { return };
+    let server = Server::start("");
+    for (id, minute) in [("at-five", "5"), ("at-fifty", "50")] {
+        server.project(id, "rsync://h/m", &json!({"schedule": {"cron": {"minute": minute}}}));
+    }
+    sign_in(&browser, &server);
+    browser.click("nav a", "Schedule");
+    browser.see("48 starts");
+    browser.see("at-five");
+    // One of its ten minutes has the one, and not the other.
+    browser.script(
+        "[...document.querySelectorAll('.heat button')].find((cell) => cell.innerText === '1').click()",
+        Vec::new(),
+    );
+    browser.until(
+        "the starts of a time",
+        "const names = [...document.querySelectorAll('main table.rows tr td:first-child')].map((cell) => cell.innerText); \
+         return document.body.innerText.includes('Starts from') && names.length === 1",
+        "",
+    );
+    browser.click("button", "Show the next ones");
+    browser.until(
+        "all that comes next",
+        "return document.querySelectorAll('main table.rows tr').length === 40",
+        "",
+    );
+    browser.assert_quiet();
+}
+
+#[test]
 fn every_page_can_be_reached_and_used_without_a_mouse() {
     let Some(browser) = Browser::start() else { return };
     let (server, upstream) = (Server::start(""), Upstream::start(3));
@@ -357,64 +389,4 @@ fn tab_to(browser: &Browser, name: &str) {
         browser.keys(TAB);
         passed.push(browser.focused());
     }
-}
-
-/// A master on which everything has a name that no narrow screen has room for: a project with a run, a slave, a plugin that
-/// was refused, a user; and a held run, whose id it gives.
-fn site_of_long_names(upstream: &Upstream, long: &str) -> (Server, Server, String) {
-    let id = &long[..64];
-    let master = master_beside(|folder| {
-        fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
-        format!(
-            "plugins: (folder: {folder:?}, load: [(id: {id:?}, path: \"core.wasm\", projects: [{id:?}], \
-             grants: (dest_read: [{long:?}]))]), "
-        )
-    });
-    master.project(id, &upstream.url("data"), &json!({"name": long.repeat(3)}));
-    master.ended(&master.sync(id));
-    let slave = slave(&master.url(""), id);
-    current(&master, id, id);
-    let user = json!({"name": &long[..32], "password": "a long password", "role": "viewer"});
-    let answer = master.post("/api/v1/users", &user);
-    assert_eq!(answer.status, 201, "{}", answer.text);
-    let (_, run) = crate::holds::held(&master, upstream);
-    (master, slave, run)
-}
-
-#[test]
-fn pages_fit_a_phone_and_follow_the_system_into_the_dark() {
-    let Some(browser) = Browser::start() else { return };
-    let upstream = Upstream::start(60);
-    let long = "a-name-that-goes-on-and-on-until-no-narrow-screen-has-room-for-it";
-    let (master, slave, held) = site_of_long_names(&upstream, long);
-    let of_project = format!("project/{}", &long[..64]);
-    let run = master.get(&format!("/api/v1/projects/{}/runs", &long[..64])).json();
-    let run = format!("run/{}", run["items"][0]["id"].as_str().unwrap());
-    browser.hold_in_hand(true);
-    let fits = |server: &Server, page: &str| {
-        browser.open(&server.url(&format!("/#/{page}")));
-        browser.until(
-            "the page to be drawn",
-            "return document.querySelector('main h1, main h2') !== null && !document.querySelector('[aria-busy=true]')",
-            "",
-        );
-        browser.rest();
-        let wide = browser.script("return document.documentElement.scrollWidth", Vec::new());
-        assert!(wide.as_u64().unwrap() <= 390, "{page} is {wide} wide");
-    };
-    sign_in(&browser, &master);
-    let held = format!("run/{held}");
-    for page in ["", &of_project, &run, &held, "add", "nodes", "schedule", "plugins", "people"] {
-        fits(&master, page);
-    }
-    let ground = || browser.script("return getComputedStyle(document.body).backgroundColor", Vec::new());
-    browser.prefer_dark(false);
-    let light = ground();
-    browser.prefer_dark(true);
-    assert_ne!(light, ground());
-    sign_in(&browser, &slave);
-    for page in ["", &of_project] {
-        fits(&slave, page);
-    }
-    browser.assert_quiet();
 }

@@ -187,3 +187,40 @@ fn a_schedule_says_its_next_times_and_one_that_never_fires_is_refused() {
     assert_eq!(answer.status, 422);
     assert!(answer.text.contains("never"), "{}", answer.text);
 }
+
+#[test]
+fn starts_are_listed_by_name_within_a_time_however_often_or_seldom_they_come() {
+    let server = Server::start("");
+    let project = |id: &str, schedule: Value| {
+        server.project(id, "rsync://h/m", &json!({"schedule": schedule}));
+    };
+    project("late", json!({"cron": {"minute": "30", "hour": "4"}, "jitter": "20m"}));
+    project("often", json!({"cron": {"second": "*"}}));
+    project("seldom", json!({"cron": {"month": "2", "day": "29", "hour": "4", "minute": "40"}}));
+    project("hand", json!({"manual": true}));
+    let asked = |query: &str| {
+        let answer = server.get(&format!("/api/v1/schedule?{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["items"].as_array().unwrap().clone()
+    };
+    // Of what never ends, only what was asked for is worked out.
+    assert_eq!(asked("until=9999-12-31T00:00:00Z&limit=1000").len(), 1000);
+    let leap = asked("from=2096-02-29T04:30:00Z&until=2096-02-29T04:50:00Z&limit=500");
+    assert!(leap.iter().all(|one| one["project"] != "seldom"), "the seconds of ten minutes come first");
+    server.post("/api/v1/projects/often/disable", &json!({}));
+    let leap = asked("from=2096-02-29T04:00:00Z&until=2096-02-29T05:00:00Z");
+    let names: Vec<_> = leap.iter().map(|one| one["project"].as_str().unwrap()).collect();
+    assert_eq!(names, ["late", "seldom"], "{leap:?}");
+    let begins = leap[0]["begins"].as_str().unwrap();
+    assert!(("2096-02-29T04:30:00Z".."2096-02-29T04:50:00Z").contains(&begins), "{begins}");
+    assert_eq!((&leap[1]["at"], &leap[1]["begins"]), (&leap[1]["begins"], &json!("2096-02-29T04:40:00Z")));
+    // It is found where it begins, and not where its schedule alone has it.
+    assert_eq!(asked(&format!("from={begins}&until={begins}"))[0]["project"], "late");
+    let before = asked("from=2096-02-29T04:29:00Z&until=2096-02-29T04:30:00Z");
+    assert_eq!(before.len(), usize::from(begins == "2096-02-29T04:30:00Z"), "{before:?}");
+    assert_eq!(asked("from=2096-02-29T05:00:00Z&until=2096-02-29T04:00:00Z").len(), 0);
+    for wrong in ["from=tomorrow", "until=1", "limit=0", "at=1"] {
+        assert_eq!(server.get(&format!("/api/v1/schedule?{wrong}")).status, 400, "{wrong}");
+    }
+    assert_eq!(server.get("/api/v1/schedule?from=%2B262142-12-31T23:59:59Z").status, 200);
+}

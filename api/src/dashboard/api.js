@@ -53,15 +53,15 @@ export async function versioned(path) {
 /** The parts of an address below the API, quoted. */
 export const at = (...parts) => "/" + parts.map(encodeURIComponent).join("/");
 
-/** Every item of a list, page by page, and no more than `most`. */
-export async function all(path, most = Infinity) {
+/** Every item of a list, page by page. */
+export async function all(path) {
   const items = [];
   const more = path.includes("?") ? "&" : "?";
   let cursor = "";
   for (;;) {
     const page = await get(path + more + "limit=1000" + cursor);
     items.push(...page.items);
-    if (!page.next || items.length >= most) return items;
+    if (!page.next) return items;
     cursor = "&cursor=" + encodeURIComponent(page.next);
   }
 }

@@ -1,39 +1,42 @@
 // When runs start: a heat map of the next day, and the next starts by name.
 
-import { all, get } from "./api.js";
+import { get } from "./api.js";
 import { html, useState } from "./html.js";
 import { useData } from "./live.js";
 import { Empty, Link, Pending, Section, When } from "./parts.js";
 import { clock, count } from "./words.js";
 
-/** How many starts are shown before a time is chosen. */
+/** How many starts are shown before a time is chosen, and then. */
 const NEXT = 40;
-/** How many starts of the day are read, for the names behind a field of the map. */
-const MOST = 5000;
-
-async function load() {
-  const [load, starts] = await Promise.all([get("/schedule/load?hours=24"), all("/schedule", MOST)]);
-  return { load, starts };
-}
+const MOST = 1000;
+const changes = (event) => event.type.startsWith("project.");
 
 export function Schedule() {
-  const { value, error } = useData(load, "schedule", (event) => event.type.startsWith("project."));
+  const { value, error } = useData(() => get("/schedule/load?hours=24"), "load", changes);
   const [chosen, choose] = useState(null);
   if (!value) return html`<${Pending} error=${error} what="The schedule" />`;
-  const { load: { starts: counts, slot_seconds: slot, from, truncated } } = value;
+  const { starts, slot_seconds: slot, from, truncated } = value;
   const begin = Date.parse(from);
-  const within = (one, index) => Math.floor((Date.parse(one.at) - begin) / 1000 / slot) === index;
-  const shown = chosen === null ? value.starts.slice(0, NEXT) : value.starts.filter((one) => within(one, chosen));
-  const total = counts.reduce((sum, one) => sum + one, 0);
+  const total = starts.reduce((sum, one) => sum + one, 0);
+  const time = chosen === null ? null : begin + chosen * slot * 1000;
   return html`<div class="title"><h1 class="grow">Schedule</h1></div>
-    <${Section} title="The next 24 hours" many=${count(total, "start") + (truncated ? " or more" : "")} aside=${html`<${Legend} most=${Math.max(1, ...counts)} />`}>
-      <${Heat} counts=${counts} slot=${slot} begin=${begin} chosen=${chosen} choose=${choose} />
+    <${Section} title="The next 24 hours" many=${count(total, "start") + (truncated ? " or more" : "")} aside=${html`<${Legend} most=${Math.max(1, ...starts)} />`}>
+      <${Heat} counts=${starts} slot=${slot} begin=${begin} chosen=${chosen} choose=${choose} />
     </${Section}>
-    <${Section} title=${chosen === null ? "Next starts" : "Starts from " + clock(begin + chosen * slot * 1000)} aside=${chosen !== null && html`<button class="link small" onclick=${() => choose(null)}>Show the next ones</button>`}>
-      ${shown.length === 0 ? html`<${Empty} title="Nothing is due">Projects that are synced by hand, or after a pause, show only once their time is known.</${Empty}>`
-        : html`<table class="rows"><tbody>${shown.map((one) => html`<tr key=${one.project + one.at}><td><${Link} to=${["project", one.project]}>${one.project}</${Link}></td>
-          <td><${When} time=${one.at} /></td><td class="soft small wide">${clock(one.at)}</td></tr>`)}</tbody></table>`}
+    <${Section} title=${time === null ? "Next starts" : "Starts from " + clock(time)} aside=${time !== null && html`<button class="link small" onclick=${() => choose(null)}>Show the next ones</button>`}>
+      <${Starts} from=${time} slot=${slot} />
     </${Section}>`;
+}
+
+/** What starts within a field of the map, or next. */
+function Starts({ from, slot }) {
+  const iso = (time) => new Date(time).toISOString();
+  const query = from === null ? "?limit=" + NEXT : "?from=" + iso(from) + "&until=" + iso(from + slot * 1000 - 1) + "&limit=" + MOST;
+  const { value, error } = useData(() => get("/schedule" + query), query, changes);
+  if (!value) return html`<${Pending} error=${error} what="The list of starts" />`;
+  if (value.items.length === 0) return html`<${Empty} title="Nothing is due">Projects that are synced by hand, or after a pause, show only once their time is known.</${Empty}>`;
+  return html`<table class="rows"><tbody>${value.items.map((one) => html`<tr key=${one.project + one.at}><td><${Link} to=${["project", one.project]}>${one.project}</${Link}></td>
+    <td><${When} time=${one.begins} /></td><td class="soft small wide">${clock(one.begins)}</td></tr>`)}</tbody></table>`;
 }
 
 const level = (value, most) => (value === 0 ? 0 : Math.ceil((value / most) * 4));

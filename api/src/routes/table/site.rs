@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 
 use super::{LIMIT, PROJECT};
-use crate::routes::{Access, Answer, Query, Route, events, row, site, store};
+use crate::routes::{Access, Answer, Query, Route, events, row, schedule, site, store};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -41,15 +41,20 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             query: &[
                 Query {
+                    name: "from",
+                    kind: "string",
+                    about: "what begins at or after this time (RFC 3339); now unless given",
+                },
+                Query {
                     name: "until",
                     kind: "string",
-                    about: "up to this time (RFC 3339); a day ahead unless given",
+                    about: "up to this time (RFC 3339); a day after `from` unless given",
                 },
                 LIMIT,
             ],
             answer: (200, Answer::Page("ScheduleItem")),
             errors: &[400],
-            ..row("get", "/api/v1/schedule", "what will fire when", || get(site::schedule))
+            ..row("get", "/api/v1/schedule", "what will fire when", || get(schedule::schedule))
         },
         Route {
             query: &[
@@ -74,7 +79,7 @@ pub(super) fn rows() -> Vec<Route> {
             answer: (200, Answer::Json("Load")),
             errors: &[400],
             ..row("get", "/api/v1/schedule/load", "how many runs start in each ten minutes", || {
-                get(site::load)
+                get(schedule::load)
             })
         },
     ];
