@@ -65,7 +65,7 @@ pub(crate) fn client() -> reqwest::blocking::Client {
 
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    fixtures::ports::free(std::net::Ipv4Addr::LOCALHOST.into())
 }
 
 /// The command lines of all processes that mention `text`, with their pids.

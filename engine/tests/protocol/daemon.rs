@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use engine::Source;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -76,7 +76,7 @@ impl Config {
         fs::set_permissions(&log, Permissions::from_mode(0o666)).unwrap();
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            let address = free(ip).await;
+            let address = SocketAddr::new(ip, fixtures::ports::free(ip));
             let mut child = spawn(&config, address);
             loop {
                 if TcpStream::connect(address).await.is_ok() {
@@ -90,11 +90,6 @@ impl Config {
             }
         }
     }
-}
-
-/// A port that is free now; rsync takes 0 for 873.
-async fn free(ip: IpAddr) -> SocketAddr {
-    TcpListener::bind((ip, 0)).await.unwrap().local_addr().unwrap()
 }
 
 fn spawn(config: &Path, address: SocketAddr) -> Child {
