@@ -116,6 +116,24 @@ fn an_upstream_that_moves_on_behind_the_plan_is_looked_at_whole() {
     looked_at_whole(&Server::start(""), &upstream_that_then("rm -rf d01"));
 }
 
+#[test]
+fn a_folder_goes_though_a_file_that_the_project_leaves_out_has_its_name() {
+    let (server, upstream) = (Server::start(""), Upstream::start(60));
+    let defaults = ["-aH", "--include=*/", "--exclude=d01"];
+    let settings = json!({
+        "options": {"defaults": defaults}, "freshness": {"marker": "none"}, "guard": {"max_delete_percent": 100},
+    });
+    let dest = server.project("p", &upstream.url("data"), &settings);
+    assert_eq!(synced(&server).0["state"], "succeeded");
+    assert!(dest.join("d01/file-1").exists());
+    fs::remove_dir_all(upstream.tree().join("d01")).unwrap();
+    fs::write(upstream.tree().join("d01"), "no folder").unwrap();
+    let (run, text) = synced(&server);
+    assert_eq!(run["state"], "succeeded", "{text}");
+    assert!(text.contains("\"d01\" is still there; the whole tree is looked at"), "{text}");
+    assert!(!dest.join("d01").exists(), "{text}");
+}
+
 /// How many rounds a history has.
 const ROUNDS: usize = 25;
 

@@ -13,6 +13,7 @@ mod prepare;
 mod sync;
 mod upstream;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{Attempt, Stats, Verdict};
@@ -59,6 +60,8 @@ struct Rehearsed {
     attempt: Attempt,
     /// The tree as the rehearsal saw it.
     tree: Stats,
+    /// Paths below the destination at which nothing will be left.
+    goes: Vec<PathBuf>,
 }
 
 /// What a step gives the next one, or how the story ends there.

@@ -25,7 +25,7 @@ use crate::guard::Amount;
 use crate::lists::Lists;
 use crate::run::{Counts, Ending, Plan};
 use draft::Draft;
-use named::Named;
+use named::{Listed, Named};
 
 /// The attempt that may go on, or how the story ends before it.
 pub(super) async fn plan(work: &mut Work<'_>, mut attempt: Attempt) -> Next<Attempt> {
@@ -58,13 +58,13 @@ fn rehearsed(work: &Work<'_>, attempt: &Attempt, report: &AttemptReport, named: 
     let plain = work.start.number == 1 && attempt.unclean_since.is_none();
     let tree =
         report.stats.filter(|_| plain && report.judgement.verdict == Verdict::Done && report.all_told)?;
-    let (list, paths) = named.list(tree.files)?;
+    let Listed { list, paths, goes } = named.list(tree.files)?;
     let lists = Lists::new(&work.shared.settings().data_dir);
     // Where it cannot be written, the whole tree is looked at.
     let list = lists.only(&work.start.project.id, &attempt.source, &list).ok()?;
     let attempt = attempt.rehearsed(list, report.changes.deleted > 0)?;
     work.journal.say(&format!("plan: {paths} paths differ, and only they are looked at now"));
-    Some(Rehearsed { attempt, tree })
+    Some(Rehearsed { attempt, tree, goes })
 }
 
 /// A run that was held and could not be looked at stays held: whatever went wrong has changed nothing.

@@ -1,6 +1,7 @@
 //! rsync itself: started, watched by everyone who watches, and its end put into words.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress, Verdict};
@@ -33,19 +34,24 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
 async fn by_list(work: &Work<'_>, whole: &Attempt, rehearsed: Rehearsed) -> (AttemptEnd, bool) {
     let (began, at) = (Instant::now(), SystemTime::now());
     let (end, clean) = once(work, &rehearsed.attempt).await;
-    if end.verdict == Verdict::Done {
-        let stats = end.stats.map(|stats| stats.of_rehearsed(&rehearsed.tree));
-        return (AttemptEnd { stats, whole: true, ..end }, clean);
-    }
-    let refused = match end.verdict {
-        Verdict::Partial | Verdict::ConfigError => true,
-        Verdict::RetrySoon => end.changes.total() == 0 && matches!(end.exit, AttemptExit::Code(_)),
-        _ => false,
+    let why = match end.verdict {
+        Verdict::Done => match left(&whole.dest, rehearsed.goes).await {
+            Some(path) => format!("{path:?} is still there"),
+            None => {
+                let stats = end.stats.map(|stats| stats.of_rehearsed(&rehearsed.tree));
+                return (AttemptEnd { stats, whole: true, ..end }, clean);
+            }
+        },
+        Verdict::Partial | Verdict::ConfigError => format!("{}: {}", end.class, end.reason),
+        Verdict::RetrySoon if end.changes.total() == 0 && matches!(end.exit, AttemptExit::Code(_)) => {
+            format!("{}: {}", end.class, end.reason)
+        }
+        _ => return (end, clean),
     };
-    if !refused || work.cancel.is_cancelled() {
+    if work.cancel.is_cancelled() {
         return (end, clean);
     }
-    work.journal.say(&format!("{}: {}; the whole tree is looked at", end.class, end.reason));
+    work.journal.say(&format!("{why}; the whole tree is looked at"));
     let mut whole = whole.clone();
     whole.time_limit = whole.time_limit.map(|limit| limit.saturating_sub(began.elapsed()));
     if !clean {
@@ -59,6 +65,14 @@ async fn by_list(work: &Work<'_>, whole: &Attempt, rehearsed: Rehearsed) -> (Att
     };
     let (duration, all_told) = (began.elapsed(), end.all_told && second.all_told);
     (AttemptEnd { duration, changes, all_told, ..second }, clean)
+}
+
+/// The first of these paths at which there is something, though it was to go: rsync deletes by a list what the upstream has
+/// not, and lets what it has under the same name stand in for it, also where the project's options leave that out.
+async fn left(dest: &Path, goes: Vec<PathBuf>) -> Option<PathBuf> {
+    let dest = dest.to_owned();
+    let there = move || goes.into_iter().find(|path| dest.join(path).symlink_metadata().is_ok());
+    tokio::task::spawn_blocking(there).await.unwrap_or_default()
 }
 
 /// One rsync, or two in stages.

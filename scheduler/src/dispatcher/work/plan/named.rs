@@ -3,12 +3,36 @@
 //! They are kept in memory, for trees in which little has changed; where much has, a look at the whole tree costs not much
 //! more than a long list. A list is given only where nothing can be missing from it.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use engine::{Change, ChangeKind, EntryKind};
 
 use crate::lists;
+
+/// What a rehearsal has left to do.
+pub(super) struct Listed {
+    /// Paths as `--files-from` takes them.
+    pub(super) list: Vec<u8>,
+    /// How many.
+    pub(super) paths: u64,
+    /// Those of them at which nothing will be left.
+    pub(super) goes: Vec<PathBuf>,
+}
+
+/// What will be at a path. Of what gives way to something else both are named, and the greater one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// Nothing.
+    Goes,
+    /// Something that is no folder.
+    File,
+    /// A folder.
+    Folder,
+}
 
 /// Bytes of paths that are kept at most.
 const LONGEST: usize = 16 << 20;
@@ -19,8 +43,7 @@ pub(super) struct Named(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// Each path, and whether a folder will be there.
-    paths: BTreeMap<Vec<u8>, bool>,
+    paths: BTreeMap<Vec<u8>, Fate>,
     bytes: usize,
     /// Whether there were too many, or one that can be read in two ways.
     unclear: bool,
@@ -32,9 +55,8 @@ impl Named {
         self.inner().note(change);
     }
 
-    /// The list for rsync and how many paths it holds; none where it would be no list of everything, or longer than half of
-    /// `entries`.
-    pub(super) fn list(&self, entries: u64) -> Option<(Vec<u8>, u64)> {
+    /// The list for rsync; none where it would be no list of everything, or longer than half of `entries`.
+    pub(super) fn list(&self, entries: u64) -> Option<Listed> {
         self.inner().list(entries)
     }
 
@@ -52,47 +74,52 @@ impl Inner {
             // Nobody knows where the name ends.
             Some(None) => self.unclear = true,
             // What a hard link is linked to belongs to it: rsync links what is in its list.
-            Some(Some(other)) if change.entry != EntryKind::Symlink => self.add(other, false),
+            Some(Some(other)) if change.entry != EntryKind::Symlink => self.add(other, Fate::File),
             _ => {}
         }
-        let folder = change.entry == EntryKind::Directory && change.kind != ChangeKind::Deleted;
-        self.add(change.path(), folder);
+        let fate = match (change.kind, change.entry) {
+            (ChangeKind::Deleted, _) => Fate::Goes,
+            (_, EntryKind::Directory) => Fate::Folder,
+            _ => Fate::File,
+        };
+        self.add(change.path(), fate);
     }
 
-    fn add(&mut self, path: Vec<u8>, folder: bool) {
+    fn add(&mut self, path: Vec<u8>, fate: Fate) {
         self.bytes += path.len() + 3;
-        match self.paths.entry(path) {
-            btree_map::Entry::Vacant(place) => _ = place.insert(folder),
-            // Of what gives way to something else, both are named.
-            btree_map::Entry::Occupied(mut place) => *place.get_mut() |= folder,
-        }
+        let known = self.paths.entry(path).or_insert(fate);
+        *known = fate.max(*known);
         if self.bytes > LONGEST {
             (self.unclear, self.paths) = (true, BTreeMap::new());
         }
     }
 
-    fn list(&self, entries: u64) -> Option<(Vec<u8>, u64)> {
+    fn list(&self, entries: u64) -> Option<Listed> {
         if self.unclear {
             return None;
         }
-        let (mut list, mut paths) = (Vec::with_capacity(self.bytes), 0);
+        let (mut list, mut paths, mut goes) = (Vec::with_capacity(self.bytes), 0, Vec::new());
         // What comes and goes in the tree's own folder gives it a new time, which was named only where it had another before.
         // Other folders go with what is named in them.
         if !self.paths.contains_key(&b"."[..]) {
             lists::push(&mut list, b".");
         }
         // What a folder held goes with it; rsync takes a missing parent for an error.
-        for path in self.paths.keys().filter(|path| !self.is_below_what_goes(path)) {
+        for (path, fate) in self.paths.iter().filter(|(path, _)| !self.is_below_what_goes(path)) {
             lists::push(&mut list, path);
             paths += 1;
+            if *fate == Fate::Goes {
+                goes.push(OsString::from_vec(path.clone()).into());
+            }
         }
-        (paths <= entries / 2).then_some((list, paths))
+        (paths <= entries / 2).then_some(Listed { list, paths, goes })
     }
 
     /// Whether something on the way to a path will be no folder any more.
     fn is_below_what_goes(&self, path: &[u8]) -> bool {
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        ends.filter_map(|end| path.get(..end)).any(|parent| self.paths.get(parent) == Some(&false))
+        ends.filter_map(|end| path.get(..end))
+            .any(|parent| self.paths.get(parent).is_some_and(|fate| *fate != Fate::Folder))
     }
 }
 
@@ -100,12 +127,16 @@ impl Inner {
 mod tests {
     use super::*;
 
-    fn list(lines: &[&str], entries: u64) -> Option<Vec<String>> {
+    fn listed(lines: &[&str], entries: u64) -> Option<Listed> {
         let named = Named::default();
         for line in lines {
             named.note(&Change::parse(format!("@F|{line}").as_bytes()).unwrap());
         }
-        let list = String::from_utf8(named.list(entries)?.0).unwrap();
+        named.list(entries)
+    }
+
+    fn list(lines: &[&str], entries: u64) -> Option<Vec<String>> {
+        let list = String::from_utf8(listed(lines, entries)?.list).unwrap();
         Some(list.split_terminator('\0').map(str::to_owned).collect())
     }
 
@@ -139,6 +170,7 @@ mod tests {
             "./kept/s",
         ];
         assert_eq!(list(&lines, 1000).unwrap(), expected);
+        assert_eq!(listed(&lines, 1000).unwrap().goes, ["gone", "kept/old"].map(PathBuf::from));
     }
 
     #[test]
