@@ -56,7 +56,7 @@ impl config::Host for Host {
 
 fn main() {
     let mut settings = Config::new();
-    settings.epoch_interruption(true);
+    settings.epoch_interruption(true).memory_reservation(64 * 1024 * 1024);
     let engine = Engine::new(&settings).unwrap();
     println!("| guest | fresh p50 | fresh p99 | warm p50 | warm p99 |\n|---|---:|---:|---:|---:|");
     let guests = [("adaptive-schedule", Host(None)), ("quiet-hours", Host(Some(("quiet", "01:00-02:00"))))];

@@ -21,6 +21,9 @@ pub(crate) use ticker::{Ticker, Ticking};
 const STACK: usize = 512 * 1024;
 /// The stack of a fiber, host functions included.
 const FIBER: usize = 1024 * 1024;
+/// The address space of a guest's memory in bytes, twice what it may use unless the configuration says otherwise: the
+/// engine's own 4 GiB save a comparison with each access, and cost each call more than that to map and to unmap.
+const RESERVED: u64 = 64 * 1024 * 1024;
 /// How much compiled code is kept, in bytes and files; the oldest goes first.
 const CACHE_BYTES: u64 = 1024 * 1024 * 1024;
 const CACHE_FILES: u64 = 4096;
@@ -61,7 +64,11 @@ impl Runtime {
     pub(crate) fn start(cache: Option<&Path>) -> Result<Self, RuntimeError> {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let mut config = Config::new();
-        config.epoch_interruption(true).max_wasm_stack(STACK).async_stack_size(FIBER);
+        config
+            .epoch_interruption(true)
+            .max_wasm_stack(STACK)
+            .async_stack_size(FIBER)
+            .memory_reservation(RESERVED);
         if let Some(folder) = cache {
             config.cache(Some(open_cache(folder)?));
         }

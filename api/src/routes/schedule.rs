@@ -132,7 +132,7 @@ fn starts(
     });
     let within = each.take_while(move |(at, _)| *at <= until).filter_map(move |(at, entry)| {
         let begins = begins(entry, at, now);
-        (from..=until).contains(&begins).then(|| (at, begins, entry))
+        (from..=until).contains(&begins).then_some((at, begins, entry))
     });
     within.map(|(at, begins, entry)| ScheduleView {
         project: entry.project.id.to_string(),

@@ -64,6 +64,23 @@ async fn a_memory_hog_is_stopped_at_its_limit() {
 }
 
 #[tokio::test]
+async fn memory_beyond_what_is_reserved_can_be_used_up_to_its_limit() {
+    let place = Place::new();
+    let last = "(i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4))";
+    let body = format!(
+        "(loop (drop (memory.grow (i32.const 16))) (i32.store {last} (i32.const 1)) (br 0)) (unreachable)"
+    );
+    let mut plugin = place.plugin("large", &pre("", "", &body));
+    plugin.limits.memory_mib = 200;
+    plugin.limits.cpu = Duration::from_mins(1);
+    plugin.limits.wall = Duration::from_mins(5);
+    assert_eq!(
+        failure(&place, plugin).await,
+        "it was stopped when it wanted more than its 200 MiB of memory"
+    );
+}
+
+#[tokio::test]
 async fn a_flood_of_lines_is_cut_and_ends_with_the_time() {
     let place = Place::new();
     let body = format!("(loop {} (br 0)) (unreachable)", log("hello"));
