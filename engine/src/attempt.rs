@@ -43,6 +43,8 @@ use stall::Watchdog;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long output may still come after the last process has ended.
 const DRAIN: Duration = Duration::from_secs(2);
+/// Time in which a guardian must answer an order to stop. One that does not answer is itself stopped or stuck.
+const OBEY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts rsyncs. One per server.
 #[derive(Debug)]
@@ -200,14 +202,7 @@ impl Engine {
         }
         let scan = attempt.command.as_ref().map(Scan::new);
         let mut reader = Reader::new(monitor, attempt.options.is_rehearsal(), scan);
-        let exit = match Guarded::spawn(&self.guardian, &self.spec(attempt)).await {
-            Ok((guarded, Some(stdout), Some(stderr))) => match Pipes::read_both(stdout, stderr) {
-                Ok(pipes) => self.supervise(attempt, guarded, pipes, &mut reader, cancel).await,
-                Err(error) => Exit::NotStarted(format!("rsync's output cannot be read: {error}")),
-            },
-            Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
-            Err(error) => Exit::NotStarted(error.to_string()),
-        };
+        let exit = self.run(attempt, &mut reader, cancel).await;
         let stage = stages::first(attempt).map(|_| reader.started().max(1));
         let whole = is_whole(attempt, &reader);
         let Found { stats, changes, findings, scan } = reader.finish();
@@ -289,6 +284,31 @@ impl Engine {
         }
     }
 
+    /// Starts a guardian with its rsync, and returns how that ended.
+    async fn run(&self, attempt: &Attempt, reader: &mut Reader<'_>, cancel: &CancellationToken) -> Exit {
+        let deadline = attempt.time_limit.map(|limit| Instant::now() + limit);
+        let spec = self.spec(attempt);
+
+        // A guardian starts nothing before it has the whole specification, so one that does not read can be dropped.
+        let spawned = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Exit::Cancelled,
+            () = sleep_until(deadline.unwrap_or_else(far)) => return Exit::TimedOut,
+            spawned = Guarded::spawn(&self.guardian, &spec) => spawned,
+        };
+        match spawned {
+            Ok((guarded, Some(stdout), Some(stderr))) => match Pipes::read_both(stdout, stderr) {
+                Ok(pipes) => {
+                    let stop = StopTriggers { cancel, deadline };
+                    self.supervise(attempt, guarded, pipes, reader, stop).await
+                }
+                Err(error) => Exit::NotStarted(format!("rsync's output cannot be read: {error}")),
+            },
+            Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
+            Err(error) => Exit::NotStarted(error.to_string()),
+        }
+    }
+
     /// Listens to the guardian and both pipes until everything has ended.
     async fn supervise(
         &self,
@@ -296,25 +316,34 @@ impl Engine {
         mut guarded: Guarded,
         mut pipes: Pipes,
         reader: &mut Reader<'_>,
-        cancel: &CancellationToken,
+        stop: StopTriggers<'_>,
     ) -> Exit {
-        let deadline = attempt.time_limit.map(|limit| Instant::now() + limit);
         let mut watchdog = Watchdog::new(attempt.stall);
         let mut ours: Option<Exit> = None;
+        let mut obey_until: Option<Instant> = None;
         let exit = loop {
-            let wake = watchdog.next_look().min(deadline.unwrap_or_else(far));
+            let wake = watchdog.next_look().min(stop.deadline.unwrap_or_else(far));
             let reason = tokio::select! {
-                said = guarded.said() => match heard(said, reader, &mut watchdog) {
-                    Some(exit) => break exit,
-                    None => None,
-                },
+                said = guarded.said() => {
+                    // Only an order that was heard is known to be carried out.
+                    obey_until = obey_until.filter(|_| said != Said::Stopping);
+                    match heard(said, reader, &mut watchdog) {
+                        Some(exit) => break exit,
+                        None => None,
+                    }
+                }
                 piece = pipes.next(), if pipes.is_open() => {
                     watchdog.moved(piece.map_or(0, |piece| reader.take(&piece)));
                     None
                 }
-                () = cancel.cancelled(), if ours.is_none() => Some(Exit::Cancelled),
+                () = sleep_until(obey_until.unwrap_or_else(far)), if obey_until.is_some() => {
+                    obey_until = None;
+                    guarded.kill();
+                    None
+                }
+                () = stop.cancel.cancelled(), if ours.is_none() => Some(Exit::Cancelled),
                 () = sleep_until(wake), if ours.is_none() => {
-                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    if stop.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                         Some(Exit::TimedOut)
                     } else {
                         watchdog.is_stalled().then_some(Exit::Stalled)
@@ -323,6 +352,7 @@ impl Engine {
             };
             if let Some(reason) = reason {
                 ours = Some(reason);
+                obey_until = Some(Instant::now() + OBEY_WITHIN);
                 guarded.stop().await;
             }
         };
@@ -360,6 +390,13 @@ impl Engine {
             Err(error) => tracing::error!("the guardian was killed; looking for its rsync failed: {error}"),
         }
     }
+}
+
+/// Reasons to end an attempt from outside.
+#[derive(Debug, Clone, Copy)]
+struct StopTriggers<'a> {
+    cancel: &'a CancellationToken,
+    deadline: Option<Instant>,
 }
 
 /// Takes what the guardian says; gives rsync's end when it is over.

@@ -63,11 +63,13 @@ fn guard() -> io::Result<()> {
     let spec: Spec = serde_json::from_str(&line)?;
     prepare()?;
     let pipes = spec.then.as_ref().map(|_| Pipes::keep()).transpose()?;
-    let (rsync, _lock) = match start(&spec) {
+    // Whatever fails from here on, dropping `rsync` ends it and everything below it.
+    let (_lock, rsync) = match start(&spec) {
         Ok(started) => started,
         Err(report) => return tell(&control, &report),
     };
     release_pipes()?;
+    control.set_nonblocking(true)?;
     // An order that came together with the specification was read together with it.
     let ordered = !orders.buffer().is_empty();
     let (status, stopped) = see_out(&control, &rsync, &spec, ordered)?;
@@ -90,10 +92,10 @@ fn see_out(
     spec: &Spec,
     ordered: bool,
 ) -> io::Result<(WaitStatus, bool)> {
-    tell(control, &Report::Started { pid: rsync.pid() })?;
+    // A supervisor that cannot be told is gone; `watch` then ends rsync in order.
+    let _ = tell(control, &Report::Started { pid: rsync.pid() });
     let ended = watch(control, rsync, Duration::from_millis(spec.grace_ms), ordered)?;
     rsync.reap_rest(LINGER, LOOK)?;
-    leftovers::remove(rsync.unfinished());
     Ok(ended)
 }
 
@@ -108,14 +110,14 @@ fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-fn start(spec: &Spec) -> Result<(Rsync, Option<DestinationLock>), Report> {
+fn start(spec: &Spec) -> Result<(Option<DestinationLock>, Rsync), Report> {
     let failed = |why: String| Report::Failed { why };
     let lock = match (&spec.locks, &spec.dest) {
         (Some(locks), Some(dest)) => Some(lock(locks, dest)?),
         _ => None,
     };
     let rsync = Rsync::spawn(spec, &spec.args, None).map_err(|error| failed(error.to_string()))?;
-    Ok((rsync, lock))
+    Ok((lock, rsync))
 }
 
 fn lock(locks: &Path, dest: &Path) -> Result<DestinationLock, Report> {
@@ -144,7 +146,6 @@ fn watch(
     grace: Duration,
     mut ordered: bool,
 ) -> io::Result<(WaitStatus, bool)> {
-    control.set_nonblocking(true)?;
     let mut stopping: Option<Instant> = None;
     let mut killed = false;
     loop {
@@ -162,7 +163,6 @@ fn watch(
         }
         if stopping.is_some_and(|since| since.elapsed() >= grace) && !killed {
             killed = true;
-            rsync.note_unfinished();
             rsync.kill_group();
             let _ = tell(control, &Report::Killed);
         }

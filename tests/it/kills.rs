@@ -67,6 +67,9 @@ fn kills_at_random_moments_lose_no_acknowledged_write_and_leave_nothing_stuck() 
         dice ^= dice << 17;
         std::thread::park_timeout(Duration::from_millis(dice % 120));
         server.kill();
+        // By itself, and not only because the next start ends what is left.
+        let mirrors = server.path("mirrors").display().to_string();
+        wait_for("every rsync to be gone", || processes_with(&mirrors).is_empty().then_some(()));
         server.launch();
         let known = server.get("/api/v1/projects?limit=1000").json();
         let known: Vec<&str> = known["items"]

@@ -106,6 +106,12 @@ impl Guarded {
         let _ = self.speak.write_all(Order::Stop.line()).await;
     }
 
+    /// Kills a guardian that does not listen. What it guards is then found by its lock.
+    pub(crate) fn kill(&mut self) {
+        // One that has ended by itself is what was wanted.
+        let _ = self.child.start_kill();
+    }
+
     /// Waits until the guardian itself has ended.
     pub(crate) async fn wait(mut self) {
         // Its own exit code says nothing that it has not said.

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod deaths;
+mod faults;
 mod kit;
 mod locks;
 mod secrets;

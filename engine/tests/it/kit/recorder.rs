@@ -44,8 +44,13 @@ impl Recorder {
 
     /// Waits until data flows, so that both of rsync's processes are there; gives the guardian and them.
     pub(crate) async fn flowing(&self) -> Running {
-        let pid = self.wait("data", |seen| seen.progress.bytes > 0).await.pid.unwrap();
+        let pid = self.data().await.pid.unwrap();
         Running::below(pid)
+    }
+
+    /// Waits until data flows.
+    pub(crate) async fn data(&self) -> Seen {
+        self.wait("data", |seen| seen.progress.bytes > 0).await
     }
 }
 
