@@ -262,6 +262,7 @@ impl Engine {
             locks: Some(self.locks.clone()),
             dest: Some(attempt.dest.clone()),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
+            memory_max: None,
         }
     }
 
@@ -281,6 +282,7 @@ impl Engine {
             locks: Some(self.locks.clone()),
             dest: Some(attempt.dest.clone()),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
+            memory_max: None,
         }
     }
 

@@ -10,8 +10,11 @@
 //! the receiver lingering in one of five cases), and after a grace KILL to the whole group (KILL to the main process
 //! alone leaves a receiver that goes on writing).
 
+mod child;
+mod family;
+mod init;
 mod leftovers;
-mod process;
+mod namespace;
 mod supervisor;
 mod wire;
 
@@ -31,11 +34,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, WaitStatus, set_child_subreaper, setrlimit};
 
 use crate::lock::{DestinationLock, LockError};
-use process::{Pipes, Rsync};
+use child::GuardedChild;
+use family::Pipes;
 use wire::Report;
 
 /// The word that makes our binary a guardian, as its first argument.
 pub const WORD: &str = "guardian";
+/// The word behind it that makes our binary the init of a PID namespace.
+const INIT_WORD: &str = "init";
 /// How long the receiver may linger after rsync's main process has ended.
 const LINGER: Duration = Duration::from_secs(5);
 /// Exits of a first rsync after which the second one follows: what went away meanwhile is not missed.
@@ -44,58 +50,65 @@ const VANISHED: i32 = 24;
 /// How often the remaining processes are looked for, when there is no event to wait for.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The guardian's whole life. Call it first thing in `main`, before any thread exists.
+/// The whole life of a guardian, or of an init below one. Call it first thing in `main`, before any thread exists.
 #[must_use]
 pub fn main() -> ExitCode {
-    match guard() {
+    let is_init = std::env::args_os().nth(2).is_some_and(|word| word == INIT_WORD);
+    let end = if is_init { init::serve() } else { guard() };
+    match end {
         Ok(()) => ExitCode::SUCCESS,
-        // The supervisor hears it as a closed socket; there is nobody else to tell.
+        // Whoever started it hears it as a closed socket; there is nobody else to tell.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
 fn guard() -> io::Result<()> {
-    // Standard input is the control socket; as a file of our own it closes with us and is not inherited.
-    let control = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
-    let mut orders = BufReader::new(control.try_clone()?);
-    let mut line = String::new();
-    orders.read_line(&mut line)?;
-    let spec: Spec = serde_json::from_str(&line)?;
+    let (control, spec, ordered) = read_spec()?;
     prepare()?;
+    bound_memory(&spec)?;
     let pipes = spec.then.as_ref().map(|_| Pipes::keep()).transpose()?;
-    // Whatever fails from here on, dropping `rsync` ends it and everything below it.
-    let (_lock, rsync) = match start(&spec) {
+
+    // Whatever fails from here on, dropping `first` ends it and everything below it.
+    let (_lock, first) = match start(&spec) {
         Ok(started) => started,
         Err(report) => return tell(&control, &report),
     };
     release_pipes()?;
     control.set_nonblocking(true)?;
-    // An order that came together with the specification was read together with it.
-    let ordered = !orders.buffer().is_empty();
-    let (status, stopped) = see_out(&control, &rsync, &spec, ordered)?;
-    let ended_well = matches!(status.exit_status(), Some(DONE | VANISHED));
+    let (report, stopped) = see_out(&control, &first, &spec, ordered)?;
+
+    let ended_well = matches!(report, Report::Ended { code: Some(DONE | VANISHED), .. });
     let (Some(args), Some(pipes), true, false) = (&spec.then, pipes, ended_well, stopped) else {
-        return tell(&control, &Report::from(status));
+        return tell(&control, &report);
     };
-    let second = match Rsync::spawn(&spec, args, Some(pipes)) {
+    let second = match GuardedChild::start(&spec, args, Some(pipes)) {
         Ok(second) => second,
         Err(error) => return tell(&control, &Report::Failed { why: error.to_string() }),
     };
-    let (status, _) = see_out(&control, &second, &spec, false)?;
-    tell(&control, &Report::from(status))
+    let (report, _) = see_out(&control, &second, &spec, false)?;
+    tell(&control, &report)
 }
 
-/// Watches an rsync to its end, and leaves nothing of it. Also says whether it was asked to end.
+/// Reads the specification from the control socket, which is standard input. Returns true beside it if an order came
+/// together with it.
+fn read_spec() -> io::Result<(UnixStream, Spec, bool)> {
+    // As a file of our own the socket closes with us and is not inherited.
+    let control = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    let mut orders = BufReader::new(control.try_clone()?);
+    let mut line = String::new();
+    orders.read_line(&mut line)?;
+    Ok((control, serde_json::from_str(&line)?, !orders.buffer().is_empty()))
+}
+
+/// Watches a program to its end, and leaves nothing of it. Returns how it ended, and true if it was asked to end.
 fn see_out(
     control: &UnixStream,
-    rsync: &Rsync,
+    child: &GuardedChild,
     spec: &Spec,
     ordered: bool,
-) -> io::Result<(WaitStatus, bool)> {
-    // A supervisor that cannot be told is gone; `watch` then ends rsync in order.
-    let _ = tell(control, &Report::Started { pid: rsync.pid() });
-    let ended = watch(control, rsync, Duration::from_millis(spec.grace_ms), ordered)?;
-    rsync.reap_rest(LINGER, LOOK)?;
+) -> io::Result<(Report, bool)> {
+    let ended = watch(control, child, Duration::from_millis(spec.grace_ms), ordered)?;
+    child.reap_rest(LINGER, LOOK)?;
     Ok(ended)
 }
 
@@ -110,14 +123,23 @@ fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-fn start(spec: &Spec) -> Result<(Option<DestinationLock>, Rsync), Report> {
+/// Bounds the memory of the program that is started next, each process of it for itself (`RLIMIT_DATA`,
+/// `getrlimit(2)`): an upstream whose list has no end then ends its rsync, and not the server.
+fn bound_memory(spec: &Spec) -> io::Result<()> {
+    if let Some(bytes) = spec.memory_max {
+        setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
+    }
+    Ok(())
+}
+
+fn start(spec: &Spec) -> Result<(Option<DestinationLock>, GuardedChild), Report> {
     let failed = |why: String| Report::Failed { why };
     let lock = match (&spec.locks, &spec.dest) {
         (Some(locks), Some(dest)) => Some(lock(locks, dest)?),
         _ => None,
     };
-    let rsync = Rsync::spawn(spec, &spec.args, None).map_err(|error| failed(error.to_string()))?;
-    Ok((lock, rsync))
+    let child = GuardedChild::start(spec, &spec.args, None).map_err(|error| failed(error.to_string()))?;
+    Ok((lock, child))
 }
 
 fn lock(locks: &Path, dest: &Path) -> Result<DestinationLock, Report> {
@@ -139,43 +161,51 @@ fn release_pipes() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for rsync's end, ending it when the supervisor says so, has said so, or is gone.
+/// Waits for the end of a program, ending it when the supervisor says so, has said so, or is gone. Returns how it ended,
+/// or why it did not start.
 fn watch(
     control: &UnixStream,
-    rsync: &Rsync,
+    child: &GuardedChild,
     grace: Duration,
     mut ordered: bool,
-) -> io::Result<(WaitStatus, bool)> {
+) -> io::Result<(Report, bool)> {
     let mut stopping: Option<Instant> = None;
     let mut killed = false;
     loop {
-        if let Some(status) = rsync.try_wait()? {
-            return Ok((status, stopping.is_some()));
+        match child.next_report()? {
+            Some(started @ Report::Started { .. }) => {
+                // A supervisor that cannot be told is gone; its closed socket then ends the program in order.
+                let _ = tell(control, &started);
+                continue;
+            }
+            Some(over) => return Ok((over, stopping.is_some())),
+            None => {}
         }
+
         let listen = stopping.is_none().then(|| control.as_fd());
         let wait = stopping.map(|since| grace.saturating_sub(since.elapsed()).max(LOOK));
-        if ordered || (poll_either(rsync.handle(), listen, wait)? && ordered_to_stop(control)) {
+        if ordered || (poll_either(child.handle(), listen, wait)? && ordered_to_stop(control)) {
             ordered = false;
             stopping = Some(Instant::now());
-            rsync.ask_to_end();
+            child.ask_to_end();
             // Whoever is left to hear it is told.
             let _ = tell(control, &Report::Stopping);
         }
         if stopping.is_some_and(|since| since.elapsed() >= grace) && !killed {
             killed = true;
-            rsync.kill_group();
+            child.kill();
             let _ = tell(control, &Report::Killed);
         }
     }
 }
 
-/// Waits for rsync's end or a word of the supervisor; true when the supervisor has something to say.
+/// Waits for news of a program or a word of who has started us; true when the latter has something to say.
 fn poll_either(
-    rsync: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
     control: Option<BorrowedFd<'_>>,
     wait: Option<Duration>,
 ) -> io::Result<bool> {
-    let mut fds = vec![PollFd::from_borrowed_fd(rsync, PollFlags::IN)];
+    let mut fds = vec![PollFd::from_borrowed_fd(program, PollFlags::IN)];
     fds.extend(control.map(|control| PollFd::from_borrowed_fd(control, PollFlags::IN)));
     let wait = wait.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
     match poll(&mut fds, wait.as_ref()) {

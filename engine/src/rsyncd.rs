@@ -179,6 +179,7 @@ fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Sp
         locks: None,
         dest: None,
         grace_ms: 2000,
+        memory_max: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
-use super::process::below;
+use super::child::below;
 
 /// How many characters rsync adds behind the last dot (`mkstemp(3)`).
 const SUFFIX: usize = 6;

@@ -30,6 +30,8 @@ pub(crate) struct Spec {
     pub(crate) dest: Option<PathBuf>,
     /// How long it gets to end by itself, in milliseconds.
     pub(crate) grace_ms: u64,
+    /// Most bytes of data that each of its processes may have; none: no bound.
+    pub(crate) memory_max: Option<u64>,
 }
 
 impl fmt::Debug for Spec {

@@ -268,6 +268,7 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
         locks: Some(launch.locks.clone()),
         dest: Some(folder.to_owned()),
         grace_ms: 2000,
+        memory_max: None,
     }
 }
 

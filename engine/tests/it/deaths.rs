@@ -1,5 +1,6 @@
 //! Supervisors and guardians that die, however they die: no rsync outlives them, or it is found again.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -18,8 +19,19 @@ struct Supervisor {
 
 impl Supervisor {
     fn start(site: &Site) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_engine-supervisor"))
-            .arg(env!("CARGO_BIN_EXE_engine-guardian"))
+        let program = env!("CARGO_BIN_EXE_engine-supervisor");
+        Self::spawn(site, &[program.into()], env!("CARGO_BIN_EXE_engine-guardian").into())
+    }
+
+    fn start_unprivileged(site: &Site) -> Self {
+        let program = site.unprivileged(env!("CARGO_BIN_EXE_engine-supervisor"));
+        Self::spawn(site, &program, site.copied(env!("CARGO_BIN_EXE_engine-guardian")))
+    }
+
+    fn spawn(site: &Site, program: &[OsString], guardian: OsString) -> Self {
+        let child = Command::new(&program[0])
+            .args(&program[1..])
+            .arg(guardian)
             .args([site.path("state"), site.path("dest")])
             .args([site.source(None, "big").to_string(), SLOWLY_KIB.to_string()])
             .stdin(Stdio::null())
@@ -77,6 +89,16 @@ async fn a_supervisor_that_is_killed_leaves_no_rsync() {
 }
 
 #[tokio::test]
+async fn without_privileges_a_supervisor_that_is_killed_leaves_no_rsync() {
+    let site = Site::new().await;
+    let mut supervisor = Supervisor::start_unprivileged(&site);
+    let running = supervisor.flowing();
+    supervisor.process.signal(Signal::KILL);
+    running.assert_rsync_ends();
+    assert!(running.guardian.ends(), "the guardian runs on");
+}
+
+#[tokio::test]
 async fn a_guardian_that_is_killed_is_noticed_and_its_rsync_ended() {
     let site = Site::new().await;
     let (attempt, recorder, cancel) = (site.slow(), Recorder::default(), CancellationToken::new());
@@ -91,9 +113,27 @@ async fn a_guardian_that_is_killed_is_noticed_and_its_rsync_ended() {
 }
 
 #[tokio::test]
-async fn an_rsync_that_lost_its_guardian_and_its_supervisor_is_found_and_ended() {
+async fn a_guardian_and_a_supervisor_that_are_killed_at_once_leave_nothing() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: PID namespaces take root");
+        return;
+    }
     let site = Site::new().await;
     let mut supervisor = Supervisor::start(&site);
+    let running = supervisor.flowing();
+    // Stopped, it cannot notice that the guardian dies first.
+    supervisor.process.signal(Signal::STOP);
+    running.guardian.signal(Signal::KILL);
+    supervisor.process.signal(Signal::KILL);
+    running.assert_rsync_ends();
+    let (report, _) = site.run(&site.attempt("small")).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+}
+
+#[tokio::test]
+async fn without_privileges_an_rsync_that_lost_both_is_found_and_ended() {
+    let site = Site::new().await;
+    let mut supervisor = Supervisor::start_unprivileged(&site);
     let running = supervisor.flowing();
     // Stopped, it cannot notice that the guardian dies first.
     supervisor.process.signal(Signal::STOP);

@@ -9,6 +9,7 @@ pub(crate) use recorder::{Recorder, Running, Seen};
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,6 +102,34 @@ impl Site {
 /// What starts a guardian.
 pub(crate) fn guardian() -> Vec<OsString> {
     vec![env!("CARGO_BIN_EXE_engine-guardian").into()]
+}
+
+/// User and group without any right.
+const NOBODY: u32 = 65_534;
+
+impl Site {
+    /// Starts a program of these tests without the privileges for a PID namespace, as a package's service user runs it.
+    pub(crate) fn unprivileged(&self, program: &str) -> Vec<OsString> {
+        if !rustix::process::geteuid().is_root() {
+            return vec![program.into()];
+        }
+        for folder in ["", "state", "state/locks", "state/home"] {
+            chown(self.path(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let ids = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".to_owned()];
+        // By its path: who starts a guardian has no `PATH`.
+        let words = ["/usr/bin/setpriv".into()].into_iter().chain(ids.map(OsString::from));
+        words.chain([self.copied(program)]).collect()
+    }
+
+    /// Copies a program to where every user can reach it.
+    pub(crate) fn copied(&self, program: &str) -> OsString {
+        let copy = self.path(&Path::new(program).file_name().unwrap().to_string_lossy());
+        if !copy.exists() {
+            fs::copy(program, &copy).unwrap();
+        }
+        copy.into()
+    }
 }
 
 /// Three files, two folders, one link.

@@ -4,7 +4,7 @@ use engine::{Change, ChangeKind, Monitor, Phase, Progress};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{PATIENCE, Process, children, parent};
+use super::{PATIENCE, Process, children, holding, parent};
 
 /// What an attempt has told so far.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,8 @@ impl Recorder {
 /// The processes of an attempt in the middle of a transfer.
 pub(crate) struct Running {
     pub(crate) guardian: Process,
+    /// The first process of its PID namespace, with the privileges for one.
+    pub(crate) init: Option<Process>,
     pub(crate) main: Process,
     pub(crate) receiver: Process,
 }
@@ -66,7 +68,15 @@ impl Running {
     pub(crate) fn below(main: u32) -> Self {
         let [receiver] = children(main)[..] else { panic!("rsync has {} children", children(main).len()) };
         let open = |pid| Process::open(pid).unwrap();
-        Self { guardian: open(parent(main).unwrap()), main: open(main), receiver: open(receiver) }
+        let above = parent(main).unwrap();
+        let is_init = holding("cmdline", "\0init\0").contains(&above);
+        let guardian = if is_init { parent(above).unwrap() } else { above };
+        Self {
+            guardian: open(guardian),
+            init: is_init.then(|| open(above)),
+            main: open(main),
+            receiver: open(receiver),
+        }
     }
 
     pub(crate) fn assert_rsync_ends(&self) {

@@ -1,0 +1,185 @@
+//! The guardian's child: rsync itself or, with the privileges for it, the init of a PID namespace with rsync below it.
+//!
+//! Both are heard in the same way, report by report, and without waiting.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+
+use super::family::{ChildFamily, Pipes};
+use super::wire::{Order, Report, Spec};
+use super::{INIT_WORD, WORD, leftovers, namespace};
+
+/// Pause between two kills of what has left the group.
+const STRAYS: Duration = Duration::from_millis(200);
+/// Longest report of an init: a sentence about a program that could not be started.
+const LONGEST_REPORT: usize = 64 << 10;
+
+/// A program under guard. Dropping it kills and reaps everything below it.
+#[derive(Debug)]
+pub(super) struct GuardedChild {
+    family: ChildFamily,
+    link: ChildLink,
+    /// Process group of the program, as this process numbers it.
+    group: Cell<Option<Pid>>,
+    dest: Option<PathBuf>,
+    unfinished: RefCell<Vec<PathBuf>>,
+}
+
+/// The way in which the end of the program is heard.
+#[derive(Debug)]
+enum ChildLink {
+    /// It is our own child.
+    Direct { handle: OwnedFd, ask_group: bool },
+    /// The init of its namespace says so.
+    Init { socket: UnixStream, heard: RefCell<Vec<u8>> },
+}
+
+impl GuardedChild {
+    /// Starts the program of a specification with these arguments, in a PID namespace of its own where that is allowed.
+    pub(super) fn start(spec: &Spec, args: &[Vec<u8>], pipes: Option<Pipes>) -> io::Result<Self> {
+        if namespace::enter_with_next_child() {
+            return Self::start_init(spec, args, pipes);
+        }
+        let family = ChildFamily::spawn(spec, args, pipes)?;
+        let handle = pidfd_open(family.leader(), PidfdFlags::empty())?;
+        Ok(Self::new(family, ChildLink::Direct { handle, ask_group: spec.ask_group }, spec))
+    }
+
+    /// Starts an init, and hands the specification on to it.
+    fn start_init(spec: &Spec, args: &[Vec<u8>], pipes: Option<Pipes>) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut command = Command::new("/proc/self/exe");
+        command.args([WORD, INIT_WORD]).env_clear().stdin(Stdio::from(OwnedFd::from(theirs)));
+        if let Some(pipes) = pipes {
+            pipes.give_to(&mut command);
+        }
+        let family = ChildFamily::of(&command.spawn()?);
+        // The command holds the other end; an init that dies must be heard.
+        drop(command);
+
+        let handed_on = Spec { args: args.to_vec(), then: None, locks: None, ..spec.clone() };
+        let mut line = serde_json::to_vec(&handed_on)?;
+        line.push(b'\n');
+        (&ours).write_all(&line)?;
+        ours.set_nonblocking(true)?;
+        Ok(Self::new(family, ChildLink::Init { socket: ours, heard: RefCell::default() }, spec))
+    }
+
+    fn new(family: ChildFamily, link: ChildLink, spec: &Spec) -> Self {
+        let (group, unfinished) = (Cell::new(None), RefCell::default());
+        Self { family, link, group, dest: spec.dest.clone(), unfinished }
+    }
+
+    /// Readable when [`GuardedChild::next_report`] has something to say.
+    pub(super) fn handle(&self) -> BorrowedFd<'_> {
+        match &self.link {
+            ChildLink::Direct { handle, .. } => handle.as_fd(),
+            ChildLink::Init { socket, .. } => socket.as_fd(),
+        }
+    }
+
+    /// Returns the next of: started, failed, ended. Returns `None` while there is nothing new.
+    pub(super) fn next_report(&self) -> io::Result<Option<Report>> {
+        let report = match &self.link {
+            ChildLink::Direct { .. } if self.group.get().is_none() => {
+                Some(Report::Started { pid: number(self.family.leader()) })
+            }
+            ChildLink::Direct { .. } => {
+                self.family.reap()?;
+                self.family.leader_status().map(Report::from)
+            }
+            ChildLink::Init { socket, heard } => hear(socket, &mut heard.borrow_mut())?,
+        };
+        if let Some(Report::Started { pid }) = &report {
+            self.group.set(i32::try_from(*pid).ok().and_then(Pid::from_raw));
+        }
+        Ok(report)
+    }
+
+    /// Asks the program to end in order.
+    pub(super) fn ask_to_end(&self) {
+        match &self.link {
+            ChildLink::Direct { ask_group, .. } => self.family.ask_to_end(*ask_group),
+            // One that is gone needs no asking; one that does not listen is killed after the grace.
+            ChildLink::Init { socket, .. } => drop((&*socket).write_all(Order::Stop.line())),
+        }
+    }
+
+    /// Kills everything, and remembers the files that a kill leaves unfinished.
+    pub(super) fn kill(&self) {
+        self.note_unfinished();
+        self.family.kill();
+    }
+
+    fn note_unfinished(&self) {
+        if let (Some(group), Some(dest)) = (self.group.get(), &self.dest) {
+            let open = leftovers::open_by_group(group, dest);
+            self.unfinished.borrow_mut().extend(open);
+        }
+    }
+
+    /// Waits for everything that the program has left, kills what lingers, and removes its unfinished files.
+    pub(super) fn reap_rest(&self, linger: Duration, look: Duration) -> io::Result<()> {
+        let since = Instant::now();
+        let mut next_kill = since + linger;
+
+        while !self.family.reap()? {
+            if next_kill <= Instant::now() {
+                // Again and again: what has left the group becomes our child only once its parents are gone.
+                self.kill();
+                next_kill = Instant::now() + STRAYS;
+            }
+            std::thread::park_timeout(look);
+        }
+        leftovers::remove(self.unfinished.take());
+        Ok(())
+    }
+}
+
+impl Drop for GuardedChild {
+    /// Ends what an error has left, and removes the unfinished files that a kill leaves behind.
+    fn drop(&mut self) {
+        if !self.family.is_gone() {
+            self.note_unfinished();
+            self.family.end();
+        }
+        leftovers::remove(self.unfinished.take());
+    }
+}
+
+/// Reads the next report of an init. One that is gone without a last word was killed, and the kernel has killed
+/// everything below it.
+fn hear(mut socket: &UnixStream, heard: &mut Vec<u8>) -> io::Result<Option<Report>> {
+    let mut piece = [0; 4096];
+    loop {
+        if let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = heard.drain(..=end).collect();
+            return Ok(Some(serde_json::from_slice(&line)?));
+        }
+        match socket.read(&mut piece) {
+            Ok(0) => return Ok(Some(Report::Ended { code: None, signal: Some(Signal::KILL.as_raw()) })),
+            Ok(read) if heard.len() + read <= LONGEST_REPORT => heard.extend_from_slice(&piece[..read]),
+            Ok(_) => return Err(io::ErrorKind::InvalidData.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Number of a process, as it travels.
+pub(super) fn number(pid: Pid) -> u32 {
+    u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default()
+}
+
+/// Returns true if a path is below another.
+pub(super) fn below(path: &Path, root: &Path) -> bool {
+    path != root && path.starts_with(root)
+}
