@@ -51,6 +51,8 @@ const GREETED_FOR: Duration = Duration::from_mins(1);
 const GREETINGS: usize = 1024;
 /// How often it is looked whether slaves that wait for each other have waited long enough.
 const DEADLINES: Duration = Duration::from_secs(1);
+/// Pause before the daemon's files are written again after a failure.
+const WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// How long a slave counts as being there after it was heard.
 pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(75);
 
@@ -346,7 +348,8 @@ impl Nodes {
         let serve = async {
             if let Some(daemon) = &self.daemon {
                 let needed = || self.enrolment.is_some() || !self.known().members.is_empty();
-                daemon.run(locks, needed, self.offer.subscribe(), stop).await;
+                let run = daemon.run(locks, needed, self.offer.subscribe(), stop);
+                tokio::join!(run, self.write_again(daemon, stop));
             }
         };
         let lag = self.watch_lag(scheduler, accounts, stop);
@@ -358,12 +361,17 @@ impl Nodes {
     pub fn look(&self, scheduler: &Scheduler) {
         let offer =
             Offer::of(&scheduler.board().projects(), &self.place, |entry| self.released(scheduler, entry));
-        if self.offer.borrow().tag() != offer.tag() {
-            // The daemon must serve what slaves are about to be offered.
-            self.known().shares = offer.shares().to_vec();
-            self.write_files();
-            self.offer.send_replace(Arc::new(offer));
+        let current = self.offer.borrow().clone();
+
+        // A project that moved is offered as before, but must be served from its new place.
+        if current.tag() == offer.tag() && current.shares() == offer.shares() {
+            return;
         }
+
+        // The daemon must serve what slaves are about to be offered.
+        self.known().shares = offer.shares().to_vec();
+        self.write_files();
+        self.offer.send_replace(Arc::new(offer));
     }
 
     async fn watch(&self, scheduler: &Scheduler, stop: &tokio_util::sync::CancellationToken) {
@@ -378,6 +386,20 @@ impl Nodes {
                 Ok(()) = reported.changed() => {}
                 () = tokio::time::sleep(DEADLINES), if waits => {}
             }
+        }
+    }
+
+    /// Writes the daemon's files again after each write that failed, until the end.
+    async fn write_again(&self, daemon: &Daemon, stop: &tokio_util::sync::CancellationToken) {
+        loop {
+            let failed = async {
+                daemon.failed().await;
+                tokio::time::sleep(WRITE_AGAIN).await;
+            };
+            if stop.run_until_cancelled(failed).await.is_none() {
+                return;
+            }
+            self.write_files();
         }
     }
 

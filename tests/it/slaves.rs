@@ -3,6 +3,7 @@
 mod by_change;
 mod daemon;
 mod lag;
+mod moves;
 mod of_2014;
 mod private_ca;
 mod sample;

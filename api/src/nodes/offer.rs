@@ -87,12 +87,14 @@ impl Offer {
         offer.shares.extend(place.together(entries));
         // Plain texts and numbers always have a JSON form.
         offer.projects = serde_json::value::to_raw_value(&items).unwrap_or_default();
-        let digest = Sha256::digest(offer.projects.get());
+        let address = serde_json::to_vec(&place.address()).unwrap_or_default();
+        let digest = Sha256::new().chain_update(offer.projects.get()).chain_update(address).finalize();
         offer.tag = URL_SAFE_NO_PAD.encode(digest);
         offer
     }
 
-    /// Names this offer; another offer has another name. Empty before the first.
+    /// Names all that slaves are told of this offer; [`Self::shares`] can change under the same tag. Empty before the
+    /// first.
     pub(crate) fn tag(&self) -> &str {
         &self.tag
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::Secret;
 use engine::rsyncd::service::{Files, Launch, Offer as Served, Service, Share};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,8 @@ pub(super) struct Daemon {
     program: std::path::PathBuf,
     files: Files,
     written: Mutex<Option<Served>>,
+    /// Notified after each write that failed.
+    failed: Notify,
     cuts: mpsc::Sender<oneshot::Sender<()>>,
     cut: tokio::sync::Mutex<mpsc::Receiver<oneshot::Sender<()>>>,
 }
@@ -42,6 +44,7 @@ impl Daemon {
             program: crate::serve::found(program),
             files,
             written: Mutex::new(None),
+            failed: Notify::new(),
             cuts,
             cut: tokio::sync::Mutex::new(cut),
         };
@@ -68,8 +71,14 @@ impl Daemon {
             }
             Err(error) => {
                 tracing::error!("the rsync daemon's files cannot be written, the old ones stay: {error}");
+                self.failed.notify_one();
             }
         }
+    }
+
+    /// Waits for a write that failed.
+    pub(super) async fn failed(&self) {
+        self.failed.notified().await;
     }
 
     /// Ends every connection, and waits until that is done. Where no daemon runs there is none.
