@@ -11,6 +11,7 @@
 mod accounts;
 mod backup;
 mod check;
+mod folder;
 mod keys;
 mod mark;
 mod notes;
@@ -33,6 +34,7 @@ use crate::core::Write;
 use crate::project::{Project, ProjectId, Standing};
 use crate::record::{self, RecordError};
 use crate::run::{Run, RunId};
+use folder::{StoreLock, StorePaths};
 use keys::Table;
 use mark::Mark;
 use tables::Tables;
@@ -54,6 +56,8 @@ pub struct Store {
 struct Open {
     tables: RwLock<Option<Tables>>,
     writable: AtomicBool,
+    /// Dropped after the tables.
+    _lock: StoreLock,
 }
 
 /// Everything that a start needs to know.
@@ -98,6 +102,17 @@ pub enum StoreError {
         /// The file that remembers.
         mark: PathBuf,
     },
+    /// A file of it is missing or wrong.
+    #[error(
+        "the store is damaged: {file}: {fault}. Nothing was changed. Put that file back, or put a backup in the place of \
+         the store with `heliostat store restore`"
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// The fault.
+        fault: String,
+    },
     /// The database could not be opened, read or written.
     #[error("the store at {path} failed while {doing}: {why}")]
     Failed {
@@ -131,6 +146,10 @@ impl Store {
     /// When another process has it, when it was written by a newer program, when it has lost commits, or when the
     /// system refuses.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let paths = StorePaths::new(folder);
+        let lock = paths.lock()?;
+        paths.prepare()?;
+
         let tables = Tables::open(folder)?;
         let commit = tables.newest_commit()?;
         let mark = Mark::open(folder).map_err(|error| StoreError::Failed {
@@ -146,7 +165,13 @@ impl Store {
                 mark: mark.path().to_owned(),
             });
         }
-        let open = Arc::new(Open { tables: RwLock::new(Some(tables)), writable: AtomicBool::new(true) });
+        paths.clear();
+
+        let open = Arc::new(Open {
+            tables: RwLock::new(Some(tables)),
+            writable: AtomicBool::new(true),
+            _lock: lock,
+        });
         let writer = Writer::start(Arc::clone(&open), folder.to_owned(), mark, commit)?;
         Ok(Self { open, writer, rekeying: Arc::default() })
     }

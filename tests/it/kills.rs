@@ -47,6 +47,22 @@ fn a_kill_during_eight_syncs_leaves_no_rsync_and_every_project_syncs_by_itself_a
 }
 
 #[test]
+fn a_first_start_that_is_killed_at_any_moment_is_followed_by_one_that_comes_up() {
+    let mut dice = 0x9E37_79B9_7F4A_7C15_u64;
+    for round in 0..rounds() {
+        let mut server = Server::start_with("", |config, _| config);
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        std::thread::park_timeout(Duration::from_millis(dice % 600));
+        server.kill();
+
+        server.launch();
+        server.project(&format!("p{round}"), "rsync://h/m", &json!({}));
+    }
+}
+
+#[test]
 fn kills_at_random_moments_lose_no_acknowledged_write_and_leave_nothing_stuck() {
     let mut server = Server::start("concurrent: 4, per_host: 4");
     let upstream = Upstream::start(60);

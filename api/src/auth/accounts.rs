@@ -6,9 +6,7 @@ mod nodes;
 mod stamp;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +23,7 @@ use subtle::ConstantTimeEq;
 use ulid::Ulid;
 
 use super::password::{LONGEST, Passwords};
+use crate::files::replace;
 
 /// How long a login that was proved is taken without working out the hash again.
 const PROVED_FOR: Duration = Duration::from_mins(5);
@@ -429,10 +428,7 @@ fn root_password(path: &Path) -> io::Result<(Secret, PasswordFrom)> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => {
             let password = Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>()));
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-            writeln!(file, "{}", password.expose())?;
-            file.sync_all()?;
+            replace(path, format!("{}\n", password.expose()).as_bytes())?;
             Ok((password.clone(), PasswordFrom::Made(password, path.to_owned())))
         }
     }

@@ -2,9 +2,7 @@
 //! file, replaced in one piece.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -12,6 +10,7 @@ use scheduler::{Outcome, ProjectId, Run, RunId, RunState};
 use serde::{Deserialize, Serialize};
 
 use super::SlaveError;
+use crate::files::replace;
 
 /// What one sync is to bring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,19 +236,6 @@ impl Held {
 
     fn item(&mut self, project: &ProjectId) -> &mut Item {
         self.items.entry(project.to_string()).or_default()
-    }
-}
-
-/// Writes a private file in one piece, and waits until the disk has it.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }
 

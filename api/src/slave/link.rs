@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use super::held::{Report, replace};
+use super::held::Report;
 use super::master::{self, Login, News, Remote};
 use super::{SlaveError, http};
 use crate::config;
+use crate::files::replace;
 use crate::nodes::proof::{Meeting, Nonce, SHORTEST, same};
 use crate::nodes::sample::Sample;
 use crate::view::time;

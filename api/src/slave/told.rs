@@ -21,10 +21,10 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::held::replace;
 use super::master::{differs, plain};
 use super::{ASKER, LOOK, SlaveError, heir, http};
 use crate::config;
+use crate::files::replace;
 
 /// How long the master's answer may take.
 const ANSWER: Duration = Duration::from_secs(20);

@@ -15,6 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::folder::{StorePaths, sync_folder};
 use super::keys::{Entry, Table};
 use super::mark::Mark;
 use super::tables::Tables;
@@ -165,27 +166,18 @@ pub fn restore(backup: &Path, folder: &Path, now: DateTime<Utc>) -> Result<Resto
     };
     // Read to its end before anything is touched.
     let (head, records) = read(&from, |_| Ok(()))?;
-    let in_use = folder.exists() && matches!(Tables::open(folder), Err(StoreError::Locked(_)));
-    if in_use {
-        return Err(StoreError::Locked(folder.to_owned()).into());
-    }
-    let fresh = folder.with_extension("restoring");
-    if fresh.exists() {
-        fs::remove_dir_all(&fresh).map_err(failed(&fresh))?;
-    }
-    super::private_folder(&fresh).map_err(failed(&fresh))?;
-    fill(&fresh, &from, head.commit)?;
-    let set_aside = folder.exists().then(|| {
-        let stamp = now.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-");
-        folder.with_extension(format!("before-{stamp}"))
-    });
-    if let Some(aside) = &set_aside {
-        fs::rename(folder, aside).map_err(failed(aside))?;
-    }
-    fs::rename(&fresh, folder).map_err(failed(folder))?;
-    if let Some(parent) = folder.parent() {
-        sync_folder(parent).map_err(failed(parent))?;
-    }
+    let paths = StorePaths::new(folder);
+    let _lock = paths.lock()?;
+    paths.finish_exchange().map_err(failed(folder))?;
+
+    paths.begin()?;
+    fill(&paths.making, &from, head.commit)?;
+    paths.finish()?;
+
+    let stamp = now.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-");
+    let aside = paths.folder.with_extension(format!("before-{stamp}"));
+    paths.exchange(&aside)?;
+    let set_aside = aside.exists().then_some(aside);
     Ok(Restored { from, made: head.made, records, set_aside })
 }
 
@@ -203,7 +195,7 @@ fn fill(folder: &Path, backup: &Path, commit: u64) -> Result<(), BackupError> {
     })?;
     tables.write(commit, &waiting)?;
     tables.flush();
-    let mark = Mark::open(folder).and_then(|mut mark| mark.raise(commit));
+    let mark = Mark::open(folder).and_then(|mut mark| mark.raise(commit).and_then(|()| mark.sync()));
     mark.map_err(|source| BackupError::File { path: folder.to_owned(), source })
 }
 
@@ -277,9 +269,4 @@ impl Summed {
 
 fn hex(sum: Sha256) -> String {
     sum.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-/// Makes a renamed file's name durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -8,6 +8,9 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Name of the file, in the folder of the store.
+pub(super) const FILE: &str = "high-water";
+
 /// The file, open for as long as the store is.
 #[derive(Debug)]
 pub(super) struct Mark {
@@ -19,7 +22,7 @@ pub(super) struct Mark {
 impl Mark {
     /// Opens the mark beside the database in `folder`; a missing one stands at zero.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let path = folder.join("high-water");
+        let path = folder.join(FILE);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let mut bytes = [0; 8];
@@ -46,5 +49,10 @@ impl Mark {
         self.file.write_all_at(&value.to_be_bytes(), 0)?;
         self.value = value;
         Ok(())
+    }
+
+    /// Waits until the disk has it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
     }
 }
