@@ -327,7 +327,7 @@ fn words(class: Class) -> &'static str {
         Class::Partial => {
             "some entries did not come, mostly because the upstream cannot read them itself; the others came"
         }
-        Class::Network => "the upstream could not be reached, or the line broke; it is tried again",
+        Class::Network => "the upstream could not be reached, or the line broke",
         Class::UpstreamBusy => {
             "the upstream serves as many connections as it wants to; it is left alone for a while"
         }
@@ -348,18 +348,16 @@ fn words(class: Class) -> &'static str {
             "the upstream lost more files than the guard allows, and deleting was stopped: look at the upstream, and \
              raise `guard` if that is meant"
         }
-        Class::Timeout => "it took longer than it may; it is tried again and goes on where it stopped",
-        Class::Stalled => "nothing moved for longer than `stall` allows; it is tried again",
-        Class::Protocol => "the two rsyncs lost each other in the middle; it is tried again",
-        Class::Resources => "this machine has no memory, processes or descriptors left; it is tried again",
-        Class::Killed => "somebody's signal ended it; it is tried again",
-        Class::DestinationBusy => "another rsync still writes to the destination; it is tried again",
+        Class::Timeout => "it took longer than it may; the next attempt goes on where it stopped",
+        Class::Stalled => "nothing moved for longer than `stall` allows",
+        Class::Protocol => "the two rsyncs lost each other in the middle",
+        Class::Resources => "this machine has no memory, processes or descriptors left",
+        Class::Killed => "somebody's signal ended it",
+        Class::DestinationBusy => "another rsync still writes to the destination",
         Class::Cancelled => "it was cancelled",
-        Class::Incomplete => {
-            "rsync ended without its final statistics, so nothing proves that all came; it is tried again"
-        }
-        Class::Command => "the command failed; it is tried again",
-        Class::Unknown => "rsync ended in a way that it does not document; it is tried again",
+        Class::Incomplete => "rsync ended without its final statistics, so nothing proves that all came",
+        Class::Command => "the command failed",
+        Class::Unknown => "rsync ended in a way that it does not document",
     }
 }
 
