@@ -161,6 +161,9 @@ enum ClientCommand {
         /// Watch it to its end
         #[arg(long)]
         follow: bool,
+        /// Look at everything: forget the marker of the last good run, and what the upstream refused
+        #[arg(long)]
+        whole: bool,
     },
     /// Stop a run, waiting or running
     #[command(after_help = "Example: heliostat cancel 01KAT6Y2V4Q8X0M5C3N7B9D1FH")]
@@ -275,7 +278,7 @@ fn client(connection: &Connection, command: ClientCommand) -> Result<(), Failure
             ClientCommand::Store(command) => store::run(&client, command).await,
             ClientCommand::Probe(arguments) => probe::run(&client, &arguments).await,
             ClientCommand::Project(command) => project::run(&client, command).await,
-            ClientCommand::Sync { id, follow } => runs::sync(&client, &id, follow).await,
+            ClientCommand::Sync { id, follow, whole } => runs::sync(&client, &id, follow, whole).await,
             ClientCommand::Cancel { run } => runs::cancel(&client, &run).await,
             ClientCommand::Approve { run, yes } => {
                 hold::decide(&client, &run, hold::Decision::Approve, yes).await

@@ -60,6 +60,8 @@ pub(crate) struct ProbeView {
     problem: Option<String>,
     connect_ms: Option<f64>,
     greeting_ms: Option<f64>,
+    /// Number of projects that had remembered a refusal, where it was asked to forget them.
+    pub(crate) forgotten: Option<usize>,
 }
 
 /// A module that the upstream lists.
@@ -187,6 +189,7 @@ fn of_module(source: &Source, found: Probe) -> ProbeView {
         problem,
         connect_ms: Some(millis(found.connect_took)),
         greeting_ms: Some(millis(found.greeting_took)),
+        forgotten: None,
     }
 }
 

@@ -281,7 +281,7 @@ impl Slave {
         // What failed before is not tried in the same way again.
         let whole = (overdue && !stage) || entry.standing.failures > 0 || self.held().tried(id, &target);
         self.narrow(id, &target, whole).await;
-        let command = Command::Sync { id: id.clone(), by: ASKER.to_owned() };
+        let command = Command::Sync { id: id.clone(), by: ASKER.to_owned(), whole: false };
         if let Some(Answer::Run(run)) = self.ask(command).await {
             self.held().aim(id, run.id, target);
             self.save();

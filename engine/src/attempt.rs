@@ -28,6 +28,7 @@ use crate::monitor::{Monitor, Phase};
 use crate::rsync::args::{Limits, shown};
 use crate::rsync::edits::{self, Edit, EditError};
 use crate::rsync::exit::{Exit, Verdict, judge};
+use crate::rsync::filters::ListFilters;
 use crate::rsync::options::Options;
 use crate::rsync::stages::{self, Stages};
 use crate::rsync::version::{NotRsync, Version};
@@ -101,6 +102,14 @@ impl Attempt {
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
         stages::last(self)
+    }
+
+    /// The filter rules by which the upstream lists the tree of this attempt.
+    ///
+    /// # Errors
+    /// The option that stands in the way of a list; see [`ListFilters::read`].
+    pub fn list_filters(&self) -> Result<ListFilters, String> {
+        ListFilters::read(&self.arguments())
     }
 
     /// Changes this attempt as hooks ask.

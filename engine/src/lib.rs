@@ -36,6 +36,7 @@ pub use retry::RetryPolicy;
 pub use rsync::args::Limits;
 pub use rsync::edits::{Edit, EditError};
 pub use rsync::exit::{Class, Exit, Judgement, Verdict};
+pub use rsync::filters::ListFilters;
 pub use rsync::options::{DeleteMode, Options, OptionsError};
 pub use rsync::output::{Change, ChangeKind, EntryKind, Progress};
 pub use rsync::stages::Stages;

@@ -6,6 +6,7 @@
 pub mod args;
 pub mod edits;
 pub mod exit;
+pub mod filters;
 pub mod messages;
 pub mod options;
 pub mod output;

@@ -89,7 +89,7 @@ impl Clockwork {
             let project = project(number, crowd);
             let id = project.id.clone();
             clockwork.ask(Command::Create(Box::new(project)));
-            clockwork.ask(Command::Sync { id, by: "ann".to_owned() });
+            clockwork.ask(Command::Sync { id, by: "ann".to_owned(), whole: false });
         }
         clockwork
     }
@@ -108,17 +108,8 @@ impl Clockwork {
     fn turn(&mut self) {
         self.now += TimeDelta::milliseconds(1);
         let (run, id) = self.going.swap_remove(0);
-        self.input(Input::AttemptEnded {
-            run,
-            told: Box::new(Told {
-                ending: Ending::ran(end()),
-                decisions: Vec::new(),
-                clean: true,
-                seen: None,
-                sighted: None,
-            }),
-        });
-        self.ask(Command::Sync { id, by: "ann".to_owned() });
+        self.input(Input::AttemptEnded { run, told: Box::new(Told::new(Ending::ran(end()))) });
+        self.ask(Command::Sync { id, by: "ann".to_owned(), whole: false });
     }
 
     fn input(&mut self, input: Input) {

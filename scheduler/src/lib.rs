@@ -39,6 +39,7 @@ pub mod publish;
 pub mod queue;
 pub mod record;
 pub mod recovery;
+pub mod refusal;
 pub mod relocation;
 pub mod retention;
 pub mod run;

@@ -23,6 +23,7 @@ pub use stages::Repository;
 use crate::core::Commands;
 use crate::freshness::{Freshness, Seen, Sighting};
 use crate::publish::Publish;
+use crate::refusal::RehearsalRefusal;
 use crate::relocation::Relocation;
 use crate::run::{Outcome, RunId};
 use crate::schedule::Schedule;
@@ -212,6 +213,8 @@ pub struct Standing {
     pub seen: Option<Seen>,
     /// What the upstream has shown of its age when it was asked last.
     pub sighting: Option<Sighting>,
+    /// Upstreams that refused a rehearsal, one entry each.
+    pub refusals: Vec<RehearsalRefusal>,
 }
 
 /// A next time that a policy has set in place of the schedule's.

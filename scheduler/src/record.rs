@@ -13,6 +13,7 @@ mod hold;
 mod member;
 mod project;
 mod project_hook;
+mod refusal;
 mod run;
 mod schedule;
 

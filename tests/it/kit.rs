@@ -3,6 +3,7 @@
 mod authority;
 mod browser;
 mod history;
+mod middlebox;
 mod receiver;
 mod server;
 mod smtp;
@@ -12,6 +13,7 @@ mod upstream;
 pub(crate) use authority::authority;
 pub(crate) use browser::Browser;
 pub(crate) use history::{Dice, change, missing};
+pub(crate) use middlebox::Middlebox;
 pub(crate) use receiver::{Receiver, Taken};
 pub(crate) use server::{Answer, PASSWORD, Server};
 pub(crate) use smtp::Smtp;

@@ -34,6 +34,7 @@ mod plugins;
 mod projects;
 mod promtool;
 mod published;
+mod rehearsals;
 mod secrets;
 mod slaves;
 mod stages;

@@ -22,11 +22,17 @@ pub(super) struct ProbeArguments {
     /// Read the upstream's password from the first line of this file; - is the standard input
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Forget that this daemon refused `--dry-run`, so that the next runs rehearse again
+    #[arg(long)]
+    forget: bool,
 }
 
 pub(super) async fn run(client: &Client, arguments: &ProbeArguments) -> Result<(), Failure> {
     let password = arguments.password_file.as_deref().map(first_line).transpose()?;
-    let body = json!({ "source": arguments.source, "password": password });
+    let mut body = json!({ "source": arguments.source, "password": password });
+    if arguments.forget {
+        body["forget"] = json!(true);
+    }
     let found = client.submit(Method::POST, "/api/v1/probe", &body).await?;
     match client.output {
         Output::Json => document(&found)?,
@@ -89,6 +95,9 @@ fn shown(source: &str, found: &Value) -> String {
     if found["module"] != "found" && !modules.is_empty() {
         let rows = modules.iter().map(|module| vec![text(&module["name"]), text(&module["comment"])]);
         lines.push(table(&["MODULE", "COMMENT"], rows));
+    }
+    if let Some(projects) = found["forgotten"].as_u64() {
+        lines.push(format!("forgotten {projects} projects remembered that it refused --dry-run"));
     }
     lines.join("\n")
 }

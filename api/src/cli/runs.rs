@@ -12,8 +12,9 @@ use super::terminal::{plain, say, state, write};
 /// The states in which a run that was followed is a failure for a script.
 const BAD: [&str; 4] = ["failed", "cancelled", "interrupted", "held"];
 
-pub(super) async fn sync(client: &Client, id: &str, follow: bool) -> Result<(), Failure> {
-    let run = client.post(&format!("/api/v1/projects/{}/sync", segment(id))).await?;
+pub(super) async fn sync(client: &Client, id: &str, follow: bool, whole: bool) -> Result<(), Failure> {
+    let query = if whole { "?whole=true" } else { "" };
+    let run = client.post(&format!("/api/v1/projects/{}/sync{query}", segment(id))).await?;
     let run_id = run["id"].as_str().unwrap_or_default();
     let json = client.output == Output::Json;
     if !follow {

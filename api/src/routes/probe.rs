@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use engine::Secret;
+use scheduler::Command;
 use serde_json::Value;
 
 use super::input::json;
@@ -18,20 +19,37 @@ const LONGEST_PASSWORD: usize = 1024;
 
 pub(super) async fn ask(State(app): State<App>, input: Body) -> Result<Json<ProbeView>, Problem> {
     let input = json(&body(input, app.max_body).await?)?;
-    let (target, password) = read(&input)?;
-    probe::ask(&target, password.as_ref()).await.map(Json)
+    let ProbeRequest { target, password, forget } = read(&input)?;
+    let mut found = probe::ask(&target, password.as_ref()).await?;
+    if forget {
+        let (Target::Module(source) | Target::Host(source)) = target;
+        let command = Command::ForgetUpstream { source: Box::new(source) };
+        if let scheduler::Answer::Forgotten(projects) = app.scheduler.ask(command).await? {
+            found.forgotten = Some(projects);
+        }
+    }
+    Ok(Json(found))
 }
 
-fn read(input: &Value) -> Result<(Target, Option<Secret>), Problem> {
+/// Request for a probe.
+struct ProbeRequest {
+    target: Target,
+    password: Option<Secret>,
+    /// Set to forget what the upstream refused before.
+    forget: bool,
+}
+
+fn read(input: &Value) -> Result<ProbeRequest, Problem> {
     let host = input["source"].as_str().and_then(host_alone);
     let mut fields = Fields::root(input);
+    let forget = fields.bool("forget").unwrap_or_default();
     let password = fields.text("password", LONGEST_PASSWORD).filter(|password| !password.is_empty());
     let password = password.map(|password| Secret::new(password.as_str()));
     if let Some(source) = host {
         fields.pass_over(&["source"]);
         let errors = fields.finish();
         return if errors.is_empty() {
-            Ok((Target::Host(source), None))
+            Ok(ProbeRequest { target: Target::Host(source), password: None, forget })
         } else {
             Err(Problem::invalid(errors))
         };
@@ -42,7 +60,10 @@ fn read(input: &Value) -> Result<(Target, Option<Secret>), Problem> {
     }
     let errors = fields.finish();
     match source {
-        Some(source) if errors.is_empty() => Ok((Target::Module(source), password.or(inner))),
+        Some(source) if errors.is_empty() => {
+            let password = password.or(inner);
+            Ok(ProbeRequest { target: Target::Module(source), password, forget })
+        }
         _ => Err(Problem::invalid(errors)),
     }
 }

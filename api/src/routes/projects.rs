@@ -244,13 +244,23 @@ pub(super) async fn set_enabled(
     stored(app, &id, StatusCode::OK)
 }
 
+/// Query parameters of a sync; unknown keys are rejected.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SyncQuery {
+    #[serde(default)]
+    whole: bool,
+}
+
 pub(super) async fn sync(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
     InPath(id): InPath<ProjectId>,
+    Asked(query): Asked<SyncQuery>,
 ) -> Result<Response, Problem> {
     let line = audit::line(&actor, "project.sync", id.as_str(), None, None);
-    match noted(&app, Command::Sync { id, by: actor.name }, line).await? {
+    let command = Command::Sync { id, by: actor.name, whole: query.whole };
+    match noted(&app, command, line).await? {
         Answer::Run(run) => {
             let mut response = (StatusCode::ACCEPTED, run_answer(&app, &run)).into_response();
             if let Ok(location) = format!("/api/v1/runs/{}", run.id).parse() {

@@ -22,6 +22,11 @@ const PROBE: Query = Query {
     kind: "boolean",
     about: "ask the upstream first, and take nothing when its module or its login is not right",
 };
+const WHOLE: Query = Query {
+    name: "whole",
+    kind: "boolean",
+    about: "forget the marker of the last good run and what the upstream refused before, and look at everything",
+};
 const STATE: Query = Query { name: "state", kind: "string", about: "only those in this state" };
 const PROJECT: Query = Query { name: "project", kind: "string", about: "only of this project" };
 

@@ -133,7 +133,7 @@ impl ToldSlave {
             }
             Some(_) => {}
         }
-        let sync = Command::Sync { id: id.clone(), by: ASKER.to_owned() };
+        let sync = Command::Sync { id: id.clone(), by: ASKER.to_owned(), whole: false };
         let Answer::Run(run) = self.scheduler.ask(sync).await? else {
             return Err(ToldError::Wrong("the scheduler did not answer with a run".to_owned()));
         };

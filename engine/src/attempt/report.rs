@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rsync::exit::{Exit, Judgement, judge};
+use crate::rsync::exit::{Exit, Judgement, Verdict, judge};
 use crate::rsync::messages::Findings;
 use crate::rsync::stats::Stats;
 
@@ -29,7 +29,24 @@ pub struct AttemptReport {
     pub stage: Option<u8>,
 }
 
+/// Lines of standard error that say that no connection came about.
+const NOT_CONNECTED: [&str; 3] = ["failed to connect", "getaddrinfo", "name resolution"];
+
 impl AttemptReport {
+    /// Returns true if the upstream said that it does not take `--dry-run`.
+    #[must_use]
+    pub fn is_rehearsal_refused(&self) -> bool {
+        self.stderr_tail.iter().any(|line| line.contains("refuse") && line.contains("dry-run"))
+    }
+
+    /// Returns true if a connection came about and broke off, or fell silent, before rsync was done.
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        let never = |line: &String| NOT_CONNECTED.iter().any(|said| line.contains(said));
+        let cut = matches!(self.exit, Exit::Code(10 | 12 | 30) | Exit::Stalled);
+        cut && self.judgement.verdict == Verdict::RetrySoon && !self.stderr_tail.iter().any(never)
+    }
+
     pub(super) fn unknown_command(name: &str) -> Self {
         let why = format!(
             "the configuration has no command `{name}` any more: name it there under `commands`, or give the project \

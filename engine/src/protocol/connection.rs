@@ -18,6 +18,7 @@ use super::entries::Malformed;
 use super::error::{ProtocolError, Refusal, RefusalKind, Step};
 use super::wire::Wire;
 use super::{NEWEST_PROTOCOL, OLDEST_PROTOCOL, Timeouts};
+use crate::rsync::filters::ListFilters;
 use crate::rsync::messages::escaped;
 use crate::secret::Secret;
 use crate::source::Source;
@@ -89,6 +90,8 @@ pub struct Session {
     pub(super) wire: Wire,
     pub(super) source: Source,
     pub(super) timeouts: Timeouts,
+    /// The filter rules of a list, as they are sent.
+    pub(super) filters: Vec<u8>,
     /// The protocol that is spoken.
     pub(super) protocol: u32,
     /// How it was entered.
@@ -173,7 +176,8 @@ impl Connection {
     ) -> Result<Session, ProtocolError> {
         let login = self.knock(source, password).await?;
         let (motd, source, protocol) = (self.text.motd(), source.clone(), self.greeting.spoken());
-        Ok(Session { login, motd, protocol, wire: self.wire, source, timeouts: self.timeouts })
+        let filters = ListFilters::default().to_wire();
+        Ok(Session { login, motd, protocol, wire: self.wire, source, timeouts: self.timeouts, filters })
     }
 
     /// Like [`Connection::enter`], and what the daemon says besides can be read from [`Connection::motd`] however it
@@ -259,6 +263,12 @@ impl Greeting {
             return Err(ProtocolError::TooOld { offered: protocol });
         }
         Ok(greeting)
+    }
+
+    /// The greeting as a daemon sends it, without its first word: enough to notice another version.
+    #[must_use]
+    pub fn as_line(&self) -> String {
+        format!("{}.{} {}", self.protocol, self.subprotocol, self.digests.join(" "))
     }
 
     /// The protocol that is spoken with this daemon: the newest that both know. Of one that is still in the making the

@@ -12,6 +12,7 @@ use super::frames::Messages;
 use super::request::{What, arguments};
 use super::stream::{ListStream, Next};
 use super::wire::Wire;
+use crate::rsync::filters::ListFilters;
 use crate::rsync::output::EntryKind;
 use crate::secret::Secret;
 use crate::source::Source;
@@ -152,6 +153,12 @@ pub async fn list(
 }
 
 impl Session {
+    /// Has the upstream leave out of a list of the whole tree what these rules exclude.
+    #[must_use]
+    pub fn with_filters(self, filters: &ListFilters) -> Self {
+        Self { filters: filters.to_wire(), ..self }
+    }
+
     /// Asks for a list of what lies below the source's path.
     ///
     /// # Errors
@@ -164,7 +171,7 @@ impl Session {
         // The seed of checksums that are never made.
         self.wire.array::<4>().await?;
         // Not sooner: what we send acknowledges the seed, which the daemon's system waits for before it sends more.
-        self.wire.send(&framed(self.protocol, &[0; 4])).await?;
+        self.wire.send(&framed(self.protocol, &self.filters)).await?;
         Ok(FileList {
             wire: self.wire,
             protocol: self.protocol,

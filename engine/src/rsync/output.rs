@@ -250,6 +250,23 @@ impl<'a> Change<'a> {
     }
 }
 
+/// A name as rsync escapes it in its output, for [`Change::name`].
+#[must_use]
+pub fn escape(name: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(name.len());
+
+    for (at, byte) in name.iter().enumerate() {
+        // A backslash is escaped only where it would be read as the beginning of an escape.
+        let looks_escaped = *byte == b'\\' && name.get(at..at + 5).and_then(octal).is_some();
+        if byte.is_ascii_graphic() && !looks_escaped || matches!(byte, b' ' | b'\t') {
+            text.push(*byte);
+        } else {
+            text.extend_from_slice(format!("\\#{byte:03o}").as_bytes());
+        }
+    }
+    text
+}
+
 /// Cuts a link's name from what it leads to. A name that holds the arrow itself is cut at the last one.
 fn split_at<'a>(name: &'a [u8], arrow: &[u8]) -> (&'a [u8], Option<&'a [u8]>) {
     match memchr::memmem::rfind(name, arrow) {

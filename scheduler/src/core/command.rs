@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use engine::Source;
+
 use super::rename::Rename;
 use super::{Core, Effect, Entry, Step, Write};
 use crate::account::AuditEntry;
@@ -62,6 +64,13 @@ pub enum Command {
         id: ProjectId,
         /// Who asks.
         by: String,
+        /// Set to look at everything: neither an earlier marker nor a remembered refusal counts.
+        whole: bool,
+    },
+    /// Forgets in every project that the daemon of this upstream refuses rehearsals.
+    ForgetUpstream {
+        /// A tree of that daemon.
+        source: Box<Source>,
     },
     /// Let a held run delete what it plans to.
     Approve {
@@ -97,6 +106,8 @@ pub enum Answer {
     Deleted,
     /// The run is like this now.
     Run(Arc<Run>),
+    /// Number of projects that remembered what is forgotten now.
+    Forgotten(usize),
 }
 
 /// Why nothing was done.
@@ -192,7 +203,13 @@ impl Core {
                 self.replace(now, project, None, step)
             }
             Command::Delete { id, if_version } => self.delete(now, &id, if_version, step),
-            Command::Sync { id, by } => self.sync(now, &id, &by, step),
+            Command::Sync { id, by, whole } => {
+                if whole {
+                    self.forget_shortcuts(&id, step);
+                }
+                self.sync(now, &id, &by, step)
+            }
+            Command::ForgetUpstream { source } => Ok(self.forget_upstream(&source, step)),
             Command::Approve { run, by, plan } => self.approve(now, run, &by, plan.as_deref(), step),
             Command::Reject { run, by } => self.reject(now, run, &by, step),
             Command::Cancel { run, by } => self.cancel(now, run, &by, step),

@@ -142,14 +142,18 @@ impl Core {
     }
 
     pub(super) fn attempt_ended(&mut self, now: DateTime<Utc>, id: RunId, told: Told, step: &mut Step) {
-        let Told { ending, decisions, clean, seen, sighted } = told;
+        let Told { ending, decisions, clean, seen, sighted, rehearsal, withheld, command } = told;
         self.hear_of_host(now, id, &ending);
         self.queue.finish(id);
         self.departing.remove(&id);
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.note(decisions);
+        if let (Some(command), Some(attempt)) = (command, run.attempts.last_mut()) {
+            attempt.command = command;
+        }
         let project = run.project.clone();
         self.note_sighting(&project, sighted, step);
+        self.note_rehearsal(&project, rehearsal, step);
         let Some(run) = self.runs.get_mut(&id) else { return };
         // Every attempt makes a move that is left; that it was made is noted like that of any other.
         let moving = self.entries.get(&run.project).and_then(|entry| entry.standing.moving.clone());
@@ -160,8 +164,10 @@ impl Core {
         match ending {
             Ending::Ran { end, again_after } => {
                 self.healed(now, id, step);
+                // A tree that still holds what is gone upstream is looked at again.
+                let seen = if withheld.is_some() { None } else { seen };
                 self.note_seen(id, end.verdict, seen);
-                self.rsync_ended(now, id, &end, again_after, step);
+                self.rsync_ended(now, id, &end, again_after, withheld, step);
             }
             other => self.no_rsync(now, id, other, step),
         }
@@ -174,6 +180,7 @@ impl Core {
         id: RunId,
         end: &AttemptEnd,
         again_after: Option<Duration>,
+        withheld: Option<String>,
         step: &mut Step,
     ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
@@ -186,8 +193,11 @@ impl Core {
         let elsewhere = self.note_upstream(now, id, end);
         self.note_class(now, &project, &class, step);
         match (verdict, by) {
-            (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, None, step),
-            (Verdict::Partial, _) => self.end(now, id, Outcome::Partial, Some(reason), step),
+            (Verdict::Done, _) => self.end(now, id, Outcome::Succeeded, withheld, step),
+            (Verdict::Partial, _) => {
+                let reason = withheld.map_or(reason.clone(), |why| format!("{reason}; {why}"));
+                self.end(now, id, Outcome::Partial, Some(reason), step);
+            }
             (_, Some(by)) => self.end(now, id, Outcome::Cancelled, Some(format!("cancelled by {by}")), step),
             _ if self.stopping => self.interrupt(now, id, "the server was stopped", step),
             _ if elsewhere => self.try_elsewhere(now, id, step),

@@ -160,7 +160,7 @@ impl Bench {
     }
 
     fn sync(&mut self, id: &str) -> RunId {
-        match self.ask(Command::Sync { id: id.parse().unwrap(), by: "ann".to_owned() }) {
+        match self.ask(Command::Sync { id: id.parse().unwrap(), by: "ann".to_owned(), whole: false }) {
             Ok(Answer::Run(run)) => run.id,
             other => panic!("{other:?}"),
         }
@@ -193,13 +193,7 @@ impl Bench {
         };
         self.input(Input::AttemptEnded {
             run,
-            told: Box::new(Told {
-                ending: Ending::ran(end),
-                decisions: Vec::new(),
-                clean: verdict == Verdict::Done,
-                seen: None,
-                sighted: None,
-            }),
+            told: Box::new(Told { clean: verdict == Verdict::Done, ..Told::new(Ending::ran(end)) }),
         });
     }
 
@@ -380,7 +374,7 @@ fn a_stop_ends_what_runs_and_the_next_start_goes_on() {
     assert_eq!(bench.outcome(run), Some(Outcome::Interrupted));
     assert_eq!(bench.started.len(), 1, "nothing starts any more");
     assert!(matches!(
-        bench.ask(Command::Sync { id: "p".parse().unwrap(), by: String::new() }),
+        bench.ask(Command::Sync { id: "p".parse().unwrap(), by: String::new(), whole: false }),
         Err(Refusal::Stopping)
     ));
     bench.crash();

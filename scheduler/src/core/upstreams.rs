@@ -8,10 +8,11 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use engine::Class;
+use engine::{Class, Source};
 
-use super::{Core, Entry, Step, Write};
-use crate::project::{FailedUpstream, Standing, Upstream};
+use super::{Answer, Core, Entry, Step, Write};
+use crate::project::{FailedUpstream, ProjectId, Standing, Upstream};
+use crate::refusal::RehearsalNews;
 use crate::run::{AttemptEnd, Run, RunId};
 
 /// Ends that another upstream may not come to.
@@ -91,6 +92,53 @@ impl Core {
             entry.standing.forget_failure(url);
         }
         self.try_elsewhere(now, id, step);
+    }
+
+    /// Remembers, or forgets, that an upstream refuses rehearsals.
+    pub(super) fn note_rehearsal(&mut self, id: &ProjectId, news: Option<RehearsalNews>, step: &mut Step) {
+        let (Some(entry), Some(news)) = (self.entries.get_mut(id), news) else { return };
+        let standing = &mut entry.standing;
+        let changed = match news {
+            RehearsalNews::Accepted(upstream) => standing.forget_refusal(&upstream),
+            RehearsalNews::Refused(refusal) => {
+                // Those of upstreams that the project no longer has go with it.
+                let project = &entry.project;
+                standing.refusals.retain(|known| {
+                    known.upstream != refusal.upstream
+                        && project.sources().any(|(source, _)| source.to_string() == known.upstream)
+                });
+                standing.refusals.push(refusal);
+                true
+            }
+        };
+        if changed {
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        }
+    }
+
+    /// Forgets in every project that the daemon of this upstream refuses rehearsals.
+    pub(super) fn forget_upstream(&mut self, source: &Source, step: &mut Step) -> Answer {
+        let mut projects = 0;
+
+        for (id, entry) in &mut self.entries {
+            let refusals = &mut entry.standing.refusals;
+            let before = refusals.len();
+            refusals.retain(|refusal| !refusal.is_of_daemon(source));
+            if refusals.len() < before {
+                projects += 1;
+                step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            }
+        }
+        Answer::Forgotten(projects)
+    }
+
+    /// Forgets what would let the next run of a project look at less than everything.
+    pub(super) fn forget_shortcuts(&mut self, id: &ProjectId, step: &mut Step) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let standing = &mut entry.standing;
+        if standing.seen.take().is_some() | !std::mem::take(&mut standing.refusals).is_empty() {
+            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        }
     }
 }
 

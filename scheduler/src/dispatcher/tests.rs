@@ -67,7 +67,7 @@ fn is_moving(scheduler: &Scheduler) -> bool {
 }
 
 async fn synced(scheduler: &Scheduler) -> Run {
-    let command = Command::Sync { id: "new".parse().unwrap(), by: "ann".to_owned() };
+    let command = Command::Sync { id: "new".parse().unwrap(), by: "ann".to_owned(), whole: false };
     let Ok(Answer::Run(run)) = scheduler.ask(command).await else { panic!("the sync was refused") };
     let stored = || scheduler.store().run(run.id).unwrap().unwrap();
     wait_for("the first attempt to end", || stored().attempts.iter().any(|attempt| attempt.end.is_some()))

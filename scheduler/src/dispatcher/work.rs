@@ -26,6 +26,7 @@ use crate::event::EventKind;
 use crate::freshness::Seen;
 use crate::hooks::RunContext;
 use crate::journal::Journal;
+use crate::refusal::RehearsalNews;
 use crate::run::{Ending, HookDecision, RunId, RunPhase, Told};
 
 /// What an attempt tells, on its way to the dispatcher.
@@ -53,6 +54,12 @@ struct Work<'a> {
     sighted: Option<Seen>,
     /// What a rehearsal has left to do; none: there was none, or the whole tree is to be looked at.
     rehearsed: Option<Rehearsed>,
+    /// News of the upstream's willingness to rehearse.
+    rehearsal: Option<RehearsalNews>,
+    /// Reason for a run without deletions of a project that deletes.
+    withheld: Option<String>,
+    /// The command that failed, where it was not the attempt's own.
+    command: Option<String>,
 }
 
 /// An attempt at what a rehearsal has named.
@@ -90,6 +97,9 @@ pub(super) async fn attempt(
         seen: None,
         sighted: None,
         rehearsed: None,
+        rehearsal: None,
+        withheld: None,
+        command: None,
     };
     let told = work.tell().await;
     let (class, reason) = told.ending.in_words();
@@ -110,7 +120,16 @@ impl Work<'_> {
             Err(ending) => (plan::still_held(self.start, ending), true),
         };
         let ending = finish::finish(&mut self, ending).await;
-        Told { ending, decisions: self.decisions, clean, seen: self.seen, sighted: self.sighted }
+        Told {
+            ending,
+            decisions: self.decisions,
+            clean,
+            seen: self.seen,
+            sighted: self.sighted,
+            rehearsal: self.rehearsal,
+            withheld: self.withheld,
+            command: self.command,
+        }
     }
 
     /// What rsync is to do, as far as hooks and the guard let it.
@@ -158,6 +177,6 @@ impl Drop for Promise {
     fn drop(&mut self) {
         let reason = "an error in heliostat itself ended the attempt: please report the server's log";
         let ending = Ending::not_started("internal", Verdict::ConfigError, reason.to_owned());
-        self.keep(Told { ending, decisions: Vec::new(), clean: false, seen: None, sighted: None });
+        self.keep(Told { clean: false, ..Told::new(ending) });
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::freshness::{FreshnessRecord, SeenRecord, SightingRecord};
 use super::project_hook::HookRecord;
+use super::refusal::RefusalRecord;
 use super::schedule::ScheduleRecord;
 use super::{RecordError, parse};
 use crate::project::{FailedUpstream, Guard, LastRun, Planned, Project, Repository, Standing, Upstream};
@@ -144,6 +145,8 @@ pub(super) struct StandingRecord {
     seen: Option<SeenRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sighting: Option<SightingRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refusals: Vec<RefusalRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -349,6 +352,7 @@ impl From<&Standing> for StandingRecord {
             planned: standing.planned.clone().map(|Planned { at, by }| PlannedRecord { at, by }),
             seen: standing.seen.as_ref().map(SeenRecord::from),
             sighting: standing.sighting.as_ref().map(SightingRecord::from),
+            refusals: standing.refusals.iter().map(RefusalRecord::from).collect(),
             unclean_since: standing.unclean_since,
             moving: standing
                 .moving
@@ -386,6 +390,7 @@ impl TryFrom<StandingRecord> for Standing {
             planned: record.planned.map(|PlannedRecord { at, by }| Planned { at, by }),
             seen: record.seen.map(Into::into),
             sighting: record.sighting.map(Into::into),
+            refusals: record.refusals.into_iter().map(Into::into).collect(),
             unclean_since: record.unclean_since,
             failed_upstreams: record.failed_upstreams.into_iter().map(FailedUpstream::from).collect(),
             moving: record.moving.map(|RelocationRecord { from, to }| Relocation { from, to }),

@@ -8,6 +8,7 @@ use engine::Verdict;
 use super::{AttemptEnd, AttemptExit, Counts, Plan};
 use crate::freshness::Seen;
 use crate::hooks::When;
+use crate::refusal::RehearsalNews;
 
 /// What the task of an attempt reports.
 #[derive(Debug, Clone)]
@@ -22,6 +23,29 @@ pub struct Told {
     pub seen: Option<Seen>,
     /// What the upstream showed of its marker; none: it was not asked, or did not answer.
     pub sighted: Option<Seen>,
+    /// News of the upstream's willingness to rehearse.
+    pub rehearsal: Option<RehearsalNews>,
+    /// Reason for a run without deletions of a project that deletes.
+    pub withheld: Option<String>,
+    /// The command that failed, where it was not the attempt's own.
+    pub command: Option<String>,
+}
+
+impl Told {
+    /// An end of which nothing else is known, and which left nothing behind.
+    #[must_use]
+    pub fn new(ending: Ending) -> Self {
+        Self {
+            ending,
+            decisions: Vec::new(),
+            clean: true,
+            seen: None,
+            sighted: None,
+            rehearsal: None,
+            withheld: None,
+            command: None,
+        }
+    }
 }
 
 /// How an attempt ended.

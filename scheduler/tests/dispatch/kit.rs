@@ -144,7 +144,7 @@ impl Site {
 
     /// Asks for a sync of `p`.
     pub(crate) async fn sync(&self) -> RunId {
-        let command = Command::Sync { id: "p".parse().unwrap(), by: "ann".to_owned() };
+        let command = Command::Sync { id: "p".parse().unwrap(), by: "ann".to_owned(), whole: false };
         let Ok(Answer::Run(run)) = self.scheduler.ask(command).await else { panic!("the sync was refused") };
         run.id
     }

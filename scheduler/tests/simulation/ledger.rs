@@ -39,7 +39,7 @@ impl Wish {
             Command::Cancel { run, .. } | Command::Reject { run, .. } => Self::Cancel(*run),
             Command::Approve { run, .. } => Self::Approve(*run),
             Command::Noted { command, .. } => Self::of(command),
-            Command::Sync { .. } | Command::Check { .. } | Command::Rename(_) => Self::Sync,
+            _ => Self::Sync,
         }
     }
 

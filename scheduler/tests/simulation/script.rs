@@ -49,18 +49,18 @@ pub(crate) fn command(random: &mut SmallRng, live: &[RunId]) -> Command {
         25..40 => Command::Replace { project: Box::new(project(random)), if_version: None },
         40..48 => Command::Enable { id: id(random), enabled: random.random_bool(0.7) },
         48..56 => Command::Delete { id: id(random), if_version: None },
-        56..85 => Command::Sync { id: id(random), by: by() },
+        56..85 => Command::Sync { id: id(random), by: by(), whole: false },
         85..91 => match live.choose(random) {
             Some(run) => Command::Approve { run: *run, by: by(), plan: None },
-            None => Command::Sync { id: id(random), by: by() },
+            None => Command::Sync { id: id(random), by: by(), whole: false },
         },
         91..93 => match live.choose(random) {
             Some(run) => Command::Reject { run: *run, by: by() },
-            None => Command::Sync { id: id(random), by: by() },
+            None => Command::Sync { id: id(random), by: by(), whole: false },
         },
         _ => match live.choose(random) {
             Some(run) => Command::Cancel { run: *run, by: by() },
-            None => Command::Sync { id: id(random), by: by() },
+            None => Command::Sync { id: id(random), by: by(), whole: false },
         },
     }
 }
@@ -192,10 +192,7 @@ pub(crate) fn ended(run: RunId, how: How, created: u64, now: DateTime<Utc>) -> I
         })),
     };
     let clean = !matches!(how, How::Ran(verdict) if verdict != Verdict::Done);
-    Input::AttemptEnded {
-        run,
-        told: Box::new(Told { ending, decisions: Vec::new(), clean, seen: None, sighted: None }),
-    }
+    Input::AttemptEnded { run, told: Box::new(Told { clean, ..Told::new(ending) }) }
 }
 
 /// How far the clock moves until something is done next; `wake` is when there is something to do.

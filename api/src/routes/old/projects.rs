@@ -151,7 +151,7 @@ pub(super) async fn sync(
     };
     own(&app, &actor, &id)?;
     let line = audit::line(&actor, "project.sync", id.as_str(), None, None);
-    match noted(&app, Command::Sync { id: id.clone(), by: actor.name }, line).await? {
+    match noted(&app, Command::Sync { id: id.clone(), by: actor.name, whole: false }, line).await? {
         Answer::Run(_) => Ok(Json(json!({
             "method": "syncup_project", "success": true, "project_id": id.as_str(), "note": "sync initiated",
         }))),

@@ -2,7 +2,7 @@
 
 use axum::routing::{delete, get, patch, post, put};
 
-use super::{CURSOR, DRY_RUN, LIMIT, PROBE, STATE};
+use super::{CURSOR, DRY_RUN, LIMIT, PROBE, STATE, WHOLE};
 use crate::routes::{Access, Answer, Query, Route, generations, plugins, probe, projects, row, runs};
 
 /// Every row.
@@ -36,7 +36,7 @@ pub(super) fn rows() -> Vec<Route> {
             access: Access::Create,
             body: Some("ProbeInput"),
             answer: (200, Answer::Json("Probe")),
-            errors: &[400, 408, 413, 422, 503],
+            errors: &[400, 408, 413, 422, 503, 507],
             ..row("post", "/api/v1/probe", "ask an upstream what it has, and whether it lets us in", || {
                 post(probe::ask)
             })
@@ -94,8 +94,9 @@ fn deed_rows() -> Vec<Route> {
         },
         Route {
             access: Access::Start,
+            query: &[WHOLE],
             answer: (202, Answer::Json("Run")),
-            errors: &[404, 503, 507],
+            errors: &[400, 404, 503, 507],
             ..row("post", "/api/v1/projects/{id}/sync", "bring it up to date now", || post(projects::sync))
         },
         Route {

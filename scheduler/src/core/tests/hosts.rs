@@ -49,9 +49,7 @@ impl Bench {
             stderr: Vec::new(),
             stage: None,
         };
-        let told =
-            Told { ending: Ending::ran(end), decisions: Vec::new(), clean: true, seen: None, sighted: None };
-        self.input(Input::AttemptEnded { run, told: Box::new(told) });
+        self.input(Input::AttemptEnded { run, told: Box::new(Told::new(Ending::ran(end))) });
     }
 
     fn going(&self) -> Vec<RunId> {

@@ -25,7 +25,7 @@ impl Bench {
 
     fn back(&mut self, run: RunId, upstream: &str) {
         let ending = Ending::Returns { upstream: upstream.to_owned() };
-        let told = Told { ending, decisions: Vec::new(), clean: true, seen: None, sighted: None };
+        let told = Told::new(ending);
         self.input(Input::AttemptEnded { run, told: Box::new(told) });
     }
 }

@@ -89,7 +89,7 @@ fn a_failed_commit_forgets_neither_places_nor_shares_of_removed_projects() {
     bench.create(project("q", "h", "/d/q"));
     let (gone, going) = (bench.sync("p"), bench.sync("q"));
     bench.delete("p");
-    let wish = Command::Sync { id: "q".parse().unwrap(), by: "ann".to_owned() };
+    let wish = Command::Sync { id: "q".parse().unwrap(), by: "ann".to_owned(), whole: false };
     bench.fail_to_commit(Input::Command { ticket: 0, command: wish }, &[gone, going]);
     assert_eq!(bench.core.queue.going(), 2);
     let inside = project("r", "h", "/d/p/inside");

@@ -4,52 +4,89 @@
 //! has, and where it finds no change at all, it was the run: an upstream without changes pays once. What cannot delete
 //! anything is not rehearsed: no delete mode, an empty destination, a list of paths that a master has approved.
 //!
+//! An upstream that refuses `--dry-run`, or breaks off twice when it reads it, gets no rehearsal: the
+//! plan is made from its file list ([`listing`]), and where there is none, the run deletes nothing.
+//!
 //! A plan that is too large ends the attempt as held, with the list of its deletions beside the run's log. An approved
 //! run goes on when it would delete exactly what was approved, or what is left of it, with `--max-delete` as its count.
 
+mod compare;
 mod draft;
+mod listing;
 mod local;
 mod named;
+mod rehearsal;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::Utc;
-use engine::{Attempt, AttemptReport, Exit, Verdict};
+use engine::{Attempt, AttemptReport, Changes, Exit, Verdict};
 
 use super::sync::ended;
 use super::{Next, Rehearsed, Work};
 use crate::core::Start;
 use crate::guard::Amount;
 use crate::lists::Lists;
-use crate::run::{Counts, Ending, Plan};
+use crate::run::{AttemptEnd, Counts, Ending, Plan};
 use draft::Draft;
 use named::{Listed, Named};
+use rehearsal::{Rehearsal, RehearsalMade};
 
 /// The attempt that may go on, or how the story ends before it.
 pub(super) async fn plan(work: &mut Work<'_>, mut attempt: Attempt) -> Next<Attempt> {
     if !is_needed(work.start, &attempt).await {
         return Ok(attempt);
     }
-    let began = Instant::now();
-    let rehearsal = Attempt { options: attempt.options.clone().rehearsal(), ..attempt.clone() };
-    work.journal.say(&format!("plan: {}", work.shared.engine.command(&rehearsal)));
-    let (draft, named) = (Arc::new(Draft::new(&work.shared.journals, work.start)), Named::default());
-    let watch = draft.watched_by(&named, work.journal);
-    let report = work.shared.engine.attempt(&rehearsal, &watch, work.cancel).await;
-    attempt.time_limit = attempt.time_limit.map(|limit| limit.saturating_sub(began.elapsed()));
+    let RehearsalMade { report, draft, named, command } =
+        match Box::pin(rehearsal::rehearse(work, &mut attempt)).await? {
+            Rehearsal::Made(made) => *made,
+            Rehearsal::Impossible(unrehearsed) => {
+                return Box::pin(listing::plan(work, attempt, unrehearsed)).await;
+            }
+        };
     let follows = report.judgement.verdict;
     let nothing = report.changes.created + report.changes.updated + report.changes.deleted == 0;
     let needless = follows == Verdict::Done && nothing && attempt.unclean_since.is_none();
-    if needless || !matches!(follows, Verdict::Done | Verdict::Partial) {
-        let mut end = ended(report);
-        end.changes = Counts::default();
-        return Err(Ending::ran(end));
+    if needless {
+        return Err(Ending::ran(AttemptEnd { changes: Counts::default(), ..ended(report) }));
     }
-    let attempt = judged(work, attempt, &report, draft).await?;
+    if !matches!(follows, Verdict::Done | Verdict::Partial) {
+        work.command = Some(command);
+        return Err(Ending::ran(failed(report)));
+    }
+    let planned = PlannedChanges::rehearsed(&report);
+    let attempt = judged(work, attempt, &planned, draft).await?;
     work.rehearsed = rehearsed(work, &attempt, &report, &named);
     Ok(attempt)
+}
+
+/// Counts of a plan.
+struct PlannedChanges {
+    created: u64,
+    updated: u64,
+    deleted: u64,
+    /// Set if the upstream has no files any more.
+    is_upstream_empty: bool,
+}
+
+impl PlannedChanges {
+    fn rehearsed(report: &AttemptReport) -> Self {
+        let stats = report.stats.unwrap_or_default();
+        let Changes { created, updated, deleted } = report.changes;
+        let is_upstream_empty = stats.files <= stats.files_dirs && report.exit == Exit::Code(0);
+        Self { created, updated, deleted, is_upstream_empty }
+    }
+}
+
+/// The end of a rehearsal that failed: it has changed nothing, and says that it was one.
+fn failed(report: AttemptReport) -> AttemptEnd {
+    let end = ended(report);
+    let reason = match end.verdict {
+        Verdict::Cancelled => end.reason,
+        _ => format!("the rehearsal (--dry-run) failed: {}", end.reason),
+    };
+    AttemptEnd { reason, changes: Counts::default(), ..end }
 }
 
 /// What is left to do, where the rehearsal has named all of it and nothing speaks for another look at the whole tree.
@@ -100,13 +137,11 @@ async fn is_needed(start: &Start, attempt: &Attempt) -> bool {
 async fn judged(
     work: &Work<'_>,
     mut attempt: Attempt,
-    report: &AttemptReport,
+    planned: &PlannedChanges,
     draft: Arc<Draft>,
 ) -> Next<Attempt> {
     let guard = work.start.project.guard;
-    let count = report.changes.deleted;
-    let stats = report.stats.unwrap_or_default();
-    let is_empty = stats.files <= stats.files_dirs && report.exit == Exit::Code(0);
+    let (count, is_empty) = (planned.deleted, planned.is_upstream_empty);
     if guard.is_small(count, is_empty) {
         return Ok(attempt);
     }
@@ -136,8 +171,8 @@ async fn judged(
         at: Utc::now(),
         deletions,
         tree,
-        created: report.changes.created,
-        updated: report.changes.updated,
+        created: planned.created,
+        updated: planned.updated,
         reason,
         listed_by: work.start.run,
     })))

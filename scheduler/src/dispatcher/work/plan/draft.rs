@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use engine::{Change, ChangeKind, Monitor, Phase, Progress};
+use engine::rsync::output::escape;
+use engine::{Change, ChangeKind, EntryKind, Monitor, Phase, Progress};
 use sha2::{Digest, Sha256};
 
 use super::named::Named;
@@ -54,6 +55,25 @@ impl Draft {
         Watch { draft: self, named, journal }
     }
 
+    /// Takes a path below the destination that would be deleted.
+    pub(super) fn add_path(&self, path: &[u8], is_folder: bool) {
+        let name = escape(path);
+        self.add(&Change {
+            kind: ChangeKind::Deleted,
+            entry: if is_folder { EntryKind::Directory } else { EntryKind::Unknown },
+            content: false,
+            size: 0,
+            transferred: 0,
+            name: &name,
+            link: None,
+        });
+    }
+
+    /// The number of deletions.
+    pub(super) fn count(&self) -> u64 {
+        self.inner().count
+    }
+
     /// A digest of all deletions.
     pub(super) fn digest(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.inner().digest.clone().finalize())
@@ -61,7 +81,7 @@ impl Draft {
 
     /// Counts the deletions and the bytes in their files, and writes the sizes into the list.
     pub(super) fn weigh(&self, dest: &Path) -> Amount {
-        let mut amount = Amount { entries: self.inner().count, bytes: 0 };
+        let mut amount = Amount { entries: self.count(), bytes: 0 };
         let weighed = self.fresh.with_extension("plan-weighed");
         let written = self.each(&weighed, |change| {
             let path = dest.join(OsStr::from_bytes(&change.path()));
@@ -162,7 +182,7 @@ impl Drop for Draft {
 
 /// A line as rsync prints them, so that a plan is read as a change list is.
 fn write_line(out: &mut impl Write, change: &Change<'_>, size: u64) -> io::Result<()> {
-    let slash = if change.entry == engine::EntryKind::Directory { "/" } else { "" };
+    let slash = if change.entry == EntryKind::Directory { "/" } else { "" };
     write!(out, "@F|*deleting  |{size}|0|")?;
     out.write_all(change.name)?;
     writeln!(out, "{slash}")
