@@ -1,6 +1,7 @@
 //! The dashboard in a real browser, driven as a person would.
 
 mod figures;
+mod form;
 mod phone;
 mod pictures;
 

@@ -1,4 +1,5 @@
-// Adding a project, and changing one. The server says what is wrong, field by field; nothing is decided here.
+// Adding a project, and changing one. The server says what is wrong, field by field; what this page cannot read is
+// said at its field too, and never sent.
 
 import { ask, at, post, versioned } from "./api.js";
 import { html, useEffect, useState } from "./html.js";
@@ -33,39 +34,74 @@ function values(one) {
   };
 }
 
-function labels(text) {
-  return Object.fromEntries(text.split(",").map((part) => part.trim()).filter(Boolean).map((part) => {
-    const [key, ...value] = part.split("=");
-    return [key.trim(), value.join("=").trim()];
-  }));
+/** A whole number as people write it, `1 000` and `3%` included; null where a text is none. */
+function wholeNumber(text, percent) {
+  const digits = percent ? text.replace(/\s*%\s*$/, "") : text;
+  if (!/^\s*-?(\d+|\d{1,3}(\s\d{3})+)\s*$/.test(digits)) return null;
+  const number = Number(digits.replace(/\s/g, ""));
+  return Number.isSafeInteger(number) ? number : null;
 }
 
-function schedule(form) {
+/** The pairs of a text; what cannot be read is added to `wrong`. */
+function labels(text, wrong) {
+  const read = {};
+  for (const part of text.split(",").map((part) => part.trim()).filter(Boolean)) {
+    const [key, ...rest] = part.split("=").map((one) => one.trim());
+    if (Object.hasOwn(read, key)) wrong.push({ field: "labels", message: "gives `" + key + "` twice: keep one of them" });
+    if (rest.length === 0) wrong.push({ field: "labels", message: "`" + part + "` has no value: write key=value" });
+    read[key] = rest.join("=");
+  }
+  return read;
+}
+
+function schedule(form, old) {
   const set = SCHEDULES.find(([name]) => name === form.schedule)?.[2];
-  const timezone = form.timezone ? { timezone: form.timezone } : {};
+  // A merge patch keeps the zone that stands there unless it is named.
+  const timezone = form.timezone ? { timezone: form.timezone } : old?.timezone ? { timezone: null } : {};
   if (set) return { ...set, ...timezone };
-  return form.schedule === "cron" ? { cron: form.cron, ...timezone } : { every: Number(form.every) || form.every };
+  // A text, so that the server refuses a pause without a unit: a number would be seconds.
+  return form.schedule === "cron" ? { cron: form.cron, ...timezone } : { every: form.every };
 }
 
-/** The document for the API: whole for a new project, and what differs for a known one. */
+/** The numbers of a form, and the fields of the API that take them. */
+const NUMBERS = [["priority", "priority"], ["max_delete", "guard.max_delete"], ["max_delete_percent", "guard.max_delete_percent"]];
+
+/** The numbers that were given or changed, by name; what cannot be read is added to `wrong`. */
+function numbers(form, old, wrong) {
+  const read = {};
+  for (const [name, field] of NUMBERS) {
+    const given = old ? form[name] !== old[name] : form[name].trim() !== "";
+    if (!given) continue;
+    read[name] = wholeNumber(form[name], name === "max_delete_percent");
+    if (read[name] === null) {
+      const said = form[name].trim() === "" ? "is empty" : "`" + form[name].trim() + "` is not a whole number";
+      wrong.push({ field, message: said + ": write it in digits, such as 10" });
+    }
+  }
+  return read;
+}
+
+/** The document for the API, whole for a new project, and what differs for a known one; and the fields that cannot be read. */
 function document(form, old) {
   const changed = (name) => !old || form[name] !== old[name];
   const one = {};
+  const wrong = [];
   if (!old) one.id = form.id;
-  if (form.name && changed("name")) one.name = form.name;
+  // Without a name the id is the name, and `null` takes a name away.
+  if (changed("name") && (old || form.name)) one.name = form.name || null;
   if (changed("source")) one.source = form.source;
   // The whole address again, with what only the form of an object can hold.
   if (form.password) one.source = { ...parts(form.source), password: form.password };
   if (changed("upstreams") && (old || form.upstreams)) one.upstreams = form.upstreams.split(/\s+/).filter(Boolean);
   if (changed("dest")) one.dest = form.dest;
-  if (form.schedule !== "same" && ["schedule", "cron", "every", "timezone"].some(changed)) one.schedule = schedule(form);
-  if (changed("labels") && (old || form.labels)) one.labels = replaced(labels(form.labels), old && labels(old.labels));
+  if (form.schedule !== "same" && ["schedule", "cron", "every", "timezone"].some(changed)) one.schedule = schedule(form, old);
+  if (changed("labels") && (old || form.labels)) one.labels = replaced(labels(form.labels, wrong), old && labels(old.labels, []));
   if (changed("basic") && (old || form.basic)) one.options = { basic: form.basic.split(/\s+/).filter(Boolean) };
-  if (changed("priority") && (old || form.priority !== "0")) one.priority = Number(form.priority);
-  const guard = ["max_delete", "max_delete_percent"].filter((name) => changed(name) && form[name] !== "");
-  if (guard.length > 0) one.guard = Object.fromEntries(guard.map((name) => [name, Number(form[name])]));
+  const { priority, ...guard } = numbers(form, old, wrong);
+  if (priority !== undefined) one.priority = priority;
+  if (Object.keys(guard).length > 0) one.guard = guard;
   if (!old && !form.enabled) one.enabled = false;
-  return one;
+  return { one, wrong };
 }
 
 /** A merge patch takes away only what it names. */
@@ -98,10 +134,15 @@ function Form({ id, known: { old, version } }) {
   const set = (name) => (event) => setForm({ ...form, [name]: event.target.type === "checkbox" ? event.target.checked : event.target.value });
   const submit = async (event) => {
     event.preventDefault();
+    const { one, wrong } = document(form, old);
+    if (wrong.length > 0) {
+      setErrors(wrong);
+      return;
+    }
     setBusy(true);
     try {
-      if (id) await ask("PATCH", at("projects", id), document(form, old), { "If-Match": version });
-      else await post("/projects", document(form, null));
+      if (id) await ask("PATCH", at("projects", id), one, { "If-Match": version });
+      else await post("/projects", one);
       note(id ? "Changed." : "Added. Its first sync comes with its schedule, or now by hand.");
       location.hash = "#/project/" + encodeURIComponent(id ?? form.id);
     } catch (failure) {
@@ -148,13 +189,15 @@ function Field({ form, set, errors, name, at: place = name, label, hint, full, m
 function When({ form, set, errors, id }) {
   const choices = SCHEDULES.map(([name, words]) => [name, words]);
   if (form.schedule === "same" || id) choices.unshift(["same", "as it is"]);
-  const wrong = errors.filter((one) => one.field.startsWith("schedule"));
+  // What is wrong with a field that shows is said there, and the rest at the choice.
+  const own = ["schedule." + form.schedule, "schedule.timezone"];
+  const wrong = errors.filter(({ field }) => field.startsWith("schedule") && !own.some((name) => field === name || field.startsWith(name + ".")));
   return html`<label class="field"><span>Schedule</span><select name="schedule" value=${form.schedule} onchange=${set("schedule")}>
       ${choices.map(([name, words]) => html`<option key=${name} value=${name}>${words}</option>`)}</select>
       ${wrong.map((one) => html`<span class="wrong" role="alert">${one.message}</span>`)}</label>
-    ${form.schedule === "cron" && html`<${Field} form=${form} set=${set} errors=${[]} name="cron" label="Cron text" hint="minute hour day month day_of_week; H for a value made from the id" required mono />`}
-    ${form.schedule === "every" && html`<${Field} form=${form} set=${set} errors=${[]} name="every" label="Pause" hint="Such as 30m or 6h" required />`}
-    ${!["manual", "every", "same"].includes(form.schedule) && html`<${Field} form=${form} set=${set} errors=${[]} name="timezone" label="Time zone" hint="Such as Europe/Berlin; UTC unless given" />`}`;
+    ${form.schedule === "cron" && html`<${Field} form=${form} set=${set} errors=${errors} name="cron" at="schedule.cron" label="Cron text" hint="minute hour day month day_of_week; H for a value made from the id" required mono />`}
+    ${form.schedule === "every" && html`<${Field} form=${form} set=${set} errors=${errors} name="every" at="schedule.every" label="Pause" hint="With its unit, such as 30m or 6h" required />`}
+    ${!["manual", "every", "same"].includes(form.schedule) && html`<${Field} form=${form} set=${set} errors=${errors} name="timezone" at="schedule.timezone" label="Time zone" hint="Such as Europe/Berlin; UTC unless given" />`}`;
 }
 
 /** Asks the upstream before anything depends on it. */

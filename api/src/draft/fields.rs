@@ -130,7 +130,10 @@ impl<'a> Fields<'a> {
         let value = self.given(key)?;
         let duration = duration(value).filter(|duration| SECONDS.contains(&duration.as_secs_f64()));
         if duration.is_none() {
-            self.error(key, "must be seconds or a text such as \"30m\", from one second to a year");
+            self.error(
+                key,
+                "must be seconds, or a text with its unit such as \"30m\", from one second to a year",
+            );
         }
         duration
     }

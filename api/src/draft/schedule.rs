@@ -117,7 +117,7 @@ fn rule(parts: &mut Fields<'_>, seed: &str) -> Option<Rule> {
         (None, Some(every), false) => {
             let pause = duration(every).filter(|pause| *pause >= SHORTEST_PAUSE);
             if pause.is_none() {
-                parts.error("every", "must be a pause of at least a second, such as \"30m\"");
+                parts.error("every", "must be a pause of at least a second with its unit, such as \"30m\"");
             }
             pause.map(Rule::Every)
         }
