@@ -41,5 +41,5 @@ pub use rsync::options::{DeleteMode, Options, OptionsError};
 pub use rsync::output::{Change, ChangeKind, EntryKind, Progress};
 pub use rsync::stages::Stages;
 pub use rsync::stats::Stats;
-pub use secret::Secret;
+pub use secret::{PasswordError, Secret};
 pub use source::{Source, SourceError};

@@ -6,6 +6,8 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::secret::LONGEST_PASSWORD;
+use engine::{PasswordError, Secret};
 use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
@@ -343,14 +345,26 @@ fn filled(map: Map<String, Value>) -> Option<Value> {
 
 /// The first line of a file, which is where a password is safe from `ps`.
 pub(super) fn first_line(file: &std::path::Path) -> Result<String, Failure> {
-    let mut text = String::new();
+    let wrong = |why: String| Failure::Usage(format!("--password-file {}: {why}", file.display()));
+    // The longest password, its line end, and one byte that shows that a line is longer.
+    let most = LONGEST_PASSWORD as u64 + 3;
+    let mut bytes = Vec::new();
     let read = match file.to_str() {
-        Some("-") => std::io::stdin().read_to_string(&mut text),
-        _ => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+        Some("-") => std::io::stdin().take(most).read_to_end(&mut bytes),
+        _ => std::fs::File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes)),
     };
-    read.map_err(|error| Failure::Usage(format!("--password-file {}: {error}", file.display())))?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(line.to_owned()),
-        None => Err(Failure::Usage(format!("--password-file {}: its first line is empty", file.display()))),
+    read.map_err(|error| wrong(error.to_string()))?;
+
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > LONGEST_PASSWORD {
+        return Err(wrong(format!("its first line {}", PasswordError::TooLong)));
     }
+    let line = std::str::from_utf8(line);
+    let line = line.map_err(|_| wrong("its first line is not UTF-8 text".to_owned()))?;
+    if line.is_empty() {
+        return Err(wrong("its first line is empty".to_owned()));
+    }
+    let password = Secret::password(line).map_err(|error| wrong(format!("its first line {error}")))?;
+    Ok(password.expose().to_owned())
 }

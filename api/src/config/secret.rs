@@ -3,7 +3,7 @@
 //! A secret is fetched when it is needed, not when the configuration is read, so that `config check` works on a
 //! machine that does not hold it. Neither `Debug` nor `config show` prints an inline secret.
 
-use engine::Secret;
+use engine::{PasswordError, Secret};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -51,6 +51,14 @@ pub enum SecretError {
     /// The file or variable is there and holds nothing.
     #[error("the secret in {0} is empty; write one into it")]
     Empty(String),
+    /// It is no password.
+    #[error("the password in {origin} {source}")]
+    Password {
+        /// The file, the variable, or the configuration.
+        origin: String,
+        /// What is wrong with it.
+        source: PasswordError,
+    },
     /// The variable is not set, or not UTF-8.
     #[error("environment variable {0} is not set; set it or use File(\"path\")")]
     NotSet(String),
@@ -59,6 +67,18 @@ pub enum SecretError {
 impl SecretSource {
     /// Fetches the secret.
     pub fn resolve(&self) -> Result<Secret, SecretError> {
+        self.fetch().map(|(secret, _)| secret)
+    }
+
+    /// Fetches the secret where it is a password, which is one line of bounded length.
+    pub fn resolve_password(&self) -> Result<Secret, SecretError> {
+        let (password, origin) = self.fetch()?;
+        password.check_password().map_err(|source| SecretError::Password { origin, source })?;
+        Ok(password)
+    }
+
+    /// The secret, and where it comes from in words.
+    fn fetch(&self) -> Result<(Secret, String), SecretError> {
         let (text, origin) = match self {
             Self::File(path) => (read(path)?, path.display().to_string()),
             Self::Env(name) => {
@@ -67,7 +87,7 @@ impl SecretSource {
             Self::Inline(secret) => (secret.expose().to_owned(), "the configuration".to_owned()),
         };
         let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() { Err(SecretError::Empty(origin)) } else { Ok(Secret::new(text)) }
+        if text.is_empty() { Err(SecretError::Empty(origin)) } else { Ok((Secret::new(text), origin)) }
     }
 }
 
@@ -136,6 +156,17 @@ mod tests {
         assert!(matches!(SecretSource::File("/".into()).resolve(), Err(SecretError::NotAFile(_))));
         let unset = SecretSource::Env("HELIOSTAT_TEST_NEVER_SET".into()).resolve().unwrap_err().to_string();
         assert!(unset.contains("HELIOSTAT_TEST_NEVER_SET is not set"), "{unset}");
+    }
+
+    #[test]
+    fn a_password_is_one_line_and_a_secret_may_be_more() {
+        let (_folder, path) = file(b"one\ntwo\n", 0o600);
+        let source = SecretSource::File(path.clone());
+        assert_eq!(source.resolve().unwrap().expose(), "one\ntwo");
+        let error = source.resolve_password().unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && error.contains("line break"), "{error}");
+        assert!(SecretSource::Inline(Secret::new("x".repeat(1025))).resolve_password().is_err());
+        assert_eq!(SecretSource::Inline(Secret::new("x")).resolve_password().unwrap().expose(), "x");
     }
 
     #[test]

@@ -108,7 +108,9 @@ fn one<'a>(
     let given = parts.take("password");
     let mentioned = given.is_some();
     let password = match given {
-        Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.as_str())),
+        Some(Value::String(text)) if !text.is_empty() => {
+            Secret::password(text.as_str()).map_err(|error| parts.error("password", error.to_string())).ok()
+        }
         Some(Value::Null | Value::String(_)) => None,
         Some(_) => {
             parts.error("password", "must be a text");

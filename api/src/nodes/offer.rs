@@ -200,7 +200,7 @@ impl Place {
                     .url
                     .parse()
                     .map_err(|error: engine::source::SourceErrors| NodesError::Url(error.to_string()))?;
-                let password = external.password.as_ref().map(SecretSource::resolve).transpose();
+                let password = external.password.as_ref().map(SecretSource::resolve_password).transpose();
                 let password =
                     password.map_err(|source| NodesError::Secret { key: "rsyncd.password", source })?;
                 let user = external.user.as_deref();

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use engine::Secret;
+use engine::secret::LONGEST_PASSWORD;
 use scheduler::Command;
 use serde_json::Value;
 
@@ -13,9 +14,6 @@ use crate::draft::{self, fields::Fields};
 use crate::http::body;
 use crate::probe::{self, ProbeView, Target};
 use crate::problem::Problem;
-
-/// The longest password that is read.
-const LONGEST_PASSWORD: usize = 1024;
 
 pub(super) async fn ask(State(app): State<App>, input: Body) -> Result<Json<ProbeView>, Problem> {
     let input = json(&body(input, app.max_body).await?)?;

@@ -70,7 +70,10 @@ pub(super) fn project(
     let Address { host, port, user, password } = &news.rsync;
     let host = host.as_deref().unwrap_or(login.host);
     let (user, password) = match (user, password) {
-        (Some(user), password) => (Some(user.as_str()), password.as_ref().map(Secret::new)),
+        (Some(user), password) => {
+            let password = password.as_ref().map(Secret::password).transpose();
+            (Some(user.as_str()), password.map_err(|error| format!("its password {error}"))?)
+        }
         // A daemon that somebody else runs may ask for nothing; ours always asks.
         (None, _) => (Some(login.user), Some(login.password.clone())),
     };

@@ -105,3 +105,24 @@ async fn nothing_is_fetched_while_a_tree_cannot_move() {
     assert!(root.join("new/file").exists() && !root.join("old").exists());
     scheduler.stop().await;
 }
+
+#[tokio::test]
+async fn a_password_from_before_the_rule_ends_the_run_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let settings = killed_before_the_move(&root).await;
+    let store = Store::open(&settings.data_dir.join("store")).unwrap();
+    let (stored, _) = store.load().unwrap().projects.remove(0);
+    let password = Some(engine::Secret::new("hunter2\nits second line"));
+    store.commit(vec![Write::Project(Arc::new(Project { password, ..stored }))]).await.unwrap();
+    store.close();
+    drop(store);
+
+    let scheduler = start(settings).await;
+    let run = synced(&scheduler).await;
+    let RunState::Ended { reason: Some(reason), .. } = &run.state else { panic!("{run:?}") };
+    assert!(reason.contains("password contains a line break") && !reason.contains("hunter2"), "{reason}");
+    let end = run.attempts[0].end.as_ref().unwrap();
+    assert_eq!(end.class, "config", "{end:?}");
+    scheduler.stop().await;
+}

@@ -81,6 +81,7 @@ async fn transport(mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, St
         .timeout(Some(mail.timeout));
     if let (Some(user), Some(password)) = (&mail.user, &mail.password) {
         let password = secret(password).await?;
+        password.check_password().map_err(|error| format!("its `password` {error}"))?;
         builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
     }
     Ok(builder.build())

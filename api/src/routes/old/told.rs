@@ -64,12 +64,13 @@ fn message(given: &Given) -> Result<Message, Problem> {
         let words: Vec<String> = errors.iter().map(|error| format!("rsync_{error}")).collect();
         Problem::bad_request(words.join("; "))
     })?;
+    let password = text(given, "rsync_password")?.map(Secret::password).transpose();
     let slave_id = given.get("slave_id").filter(|id| id.is_u64() || id.is_string()).cloned();
     Ok(Message {
         project,
         host,
         port: port.or(named).unwrap_or(DEFAULT_PORT),
-        password: text(given, "rsync_password")?.map(Secret::new),
+        password: password.map_err(|error| wrong("rsync_password")(error.to_string()))?,
         options,
         slave_id: slave_id.ok_or_else(|| Problem::bad_request("slave_id: must be a number"))?,
     })

@@ -15,7 +15,7 @@ use crate::run::Ending;
 pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
     let elsewhere = match not_moved(work.start).await {
         Some(why) => Some(why),
-        None => moved(work.shared, work.start),
+        None => moved(work.shared, work.start).or_else(|| wrong_password(work.start)),
     };
     if let Some(why) = elsewhere {
         return refused(why);
@@ -87,6 +87,12 @@ fn moved(shared: &Shared, start: &Start) -> Option<String> {
         )),
         Err(error) => Some(format!("`dest` {error}")),
     }
+}
+
+/// A password that was stored before there was a rule for passwords: rsync would read its first line only.
+fn wrong_password(start: &Start) -> Option<String> {
+    let error = start.attempt.password.as_ref()?.check_password().err()?;
+    Some(format!("the upstream's password {error}; give the project another one as `source.password`"))
 }
 
 /// The attempt, which looks at one file only.
