@@ -5,8 +5,9 @@
 //! routes. A page has a session instead ([`sessions`]). The accounts themselves, with their rules, are in [`accounts`].
 
 pub mod accounts;
-mod failures;
+mod attempts;
 mod password;
+mod proofs;
 pub mod sessions;
 
 use std::net::IpAddr;
@@ -17,13 +18,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use engine::Secret;
-use scheduler::account::{Role, Scope};
+use scheduler::account::{Role, Scope, Token};
 use scheduler::member::MemberName;
 use scheduler::{Project, ProjectId};
 
-use accounts::Accounts;
-use failures::Failures;
+use accounts::{Accounts, PasswordLogin};
+use attempts::LoginAttempts;
+use proofs::RunningProofs;
 use sessions::Sessions;
+
+/// Time after which a login is tried again that came while too many others were worked out.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// The environment variable that sets root's password.
 pub const PASSWORD_VARIABLE: &str = "HELIOSTAT_ROOT_PASSWORD";
@@ -35,8 +40,24 @@ pub struct Actor {
     pub name: String,
     /// What they may do.
     pub power: Power,
+    /// How they proved it.
+    pub login: Login,
     /// Where they call from.
     pub from: Option<IpAddr>,
+}
+
+/// Proof that an actor gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// A password of their own, with this request or at the beginning of its session.
+    Password,
+    /// The token of this id.
+    Token {
+        /// Its id.
+        id: String,
+        /// It may do all that its owner may.
+        is_whole: bool,
+    },
 }
 
 /// What an actor may do.
@@ -88,6 +109,21 @@ impl Actor {
         }
     }
 
+    /// The id of the token that they showed, if they did.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        match &self.login {
+            Login::Token { id, .. } => Some(id),
+            Login::Password => None,
+        }
+    }
+
+    /// Whether they have all the power of the user in whose name they act. Accounts are changed by that alone.
+    #[must_use]
+    pub fn has_whole_power(&self) -> bool {
+        !matches!(self.login, Login::Token { is_whole: false, .. })
+    }
+
     /// Whether they may do everything.
     #[must_use]
     pub fn is_root(&self) -> bool {
@@ -111,7 +147,8 @@ pub enum Refused {
 pub struct Gate {
     /// The accounts.
     pub accounts: Accounts,
-    failures: Failures,
+    attempts: LoginAttempts,
+    proofs: RunningProofs,
     sessions: Sessions,
 }
 
@@ -119,7 +156,12 @@ impl Gate {
     /// A gate before these accounts.
     #[must_use]
     pub fn new(accounts: Accounts) -> Self {
-        Self { accounts, failures: Failures::default(), sessions: Sessions::default() }
+        Self {
+            accounts,
+            attempts: LoginAttempts::new(),
+            proofs: RunningProofs::default(),
+            sessions: Sessions::default(),
+        }
     }
 
     /// The one whom a request's `Authorization`, or else its session, proves.
@@ -153,7 +195,7 @@ impl Gate {
         let actor =
             self.check(Credentials::User(name.to_owned(), password.expose().to_owned()), from).await?;
         match (stamp, &actor.power) {
-            (Some((_, stamp)), Power::Role(_)) if actor.name == name => {
+            (Some((_, stamp)), Power::Role(_)) if actor.login == Login::Password => {
                 Ok((actor, self.sessions.open(name, stamp)))
             }
             _ => Err(Refused::Unknown),
@@ -177,51 +219,67 @@ impl Gate {
         if !method.is_safe() && !sessions::is_from_page(headers) {
             return Err(Refused::Forged);
         }
-        Ok(Actor { name, power: Power::Role(role), from })
+        Ok(Actor { name, power: Power::Role(role), login: Login::Password, from })
     }
 
     async fn check(&self, given: Credentials, from: Option<IpAddr>) -> Result<Actor, Refused> {
-        let (token, name) = match &given {
-            Credentials::Token(token) => (token.as_str(), None),
-            Credentials::User(name, _) => (name.as_str(), Some(name.as_str())),
+        let text = match &given {
+            Credentials::Token(text) | Credentials::User(text, _) => text,
         };
-        // Neither a token nor a login that was proved before costs anything, so neither waits behind a flood.
-        if let Some(token) = self.accounts.token(token, Utc::now()) {
-            let power = match token.scope {
-                Scope::Role(role) => Power::Role(role),
-                Scope::Start(project) => Power::Start(project),
-                Scope::Node(name) => Power::Node(name),
-            };
-            return Ok(Actor { name: token.owner.to_string(), power, from });
+        // Nobody guesses 256 random bits, so a token never waits behind those who guess.
+        if let Some(token) = self.accounts.token(text, Utc::now()) {
+            return Ok(self.bearer(token, from));
         }
-        if let Credentials::User(name, password) = &given
-            && let Some(role) = self.accounts.proved(name, password)
-        {
-            return Ok(Actor { name: name.clone(), power: Power::Role(role), from });
-        }
-        if let Credentials::User(name, password) = &given
-            && let Some(node) = self.accounts.node_login(name, password)
-        {
-            return Ok(Actor { name: node.to_string(), power: Power::Node(node), from });
-        }
-        if let Some(wait) = self.failures.wait(from, name) {
-            return Err(Refused::TooMany(wait));
-        }
-        let role = match &given {
-            Credentials::Token(_) => None,
-            Credentials::User(name, password) => self.accounts.prove(name, password).await,
-        };
-        match (given, role) {
-            (Credentials::User(name, _), Some(role)) => Ok(Actor { name, power: Power::Role(role), from }),
-            (given, _) => {
-                let name = match &given {
-                    Credentials::User(name, _) => Some(name.as_str()),
-                    Credentials::Token(_) => None,
-                };
-                self.failures.note(from, name);
+
+        match given {
+            Credentials::Token(_) => {
+                self.attempts.begin(from, None).map_err(Refused::TooMany)?;
                 Err(Refused::Unknown)
             }
+            Credentials::User(name, password) => {
+                let power = self.prove(PasswordLogin { name: &name, password: &password, from }).await?;
+                Ok(Actor { name, power, login: Login::Password, from })
+            }
         }
+    }
+
+    /// Whoever bears a token.
+    fn bearer(&self, token: Token, from: Option<IpAddr>) -> Actor {
+        let owner = token.owner.to_string();
+        let power = match token.scope {
+            Scope::Role(role) => Power::Role(role),
+            Scope::Start(project) => Power::Start(project),
+            Scope::Node(name) => Power::Node(name),
+        };
+        let is_whole = self.accounts.stamp(&owner).is_some_and(|(role, _)| power == Power::Role(role));
+        Actor { name: owner, power, login: Login::Token { id: token.id, is_whole }, from }
+    }
+
+    /// What somebody may by their password.
+    ///
+    /// # Errors
+    /// When it is wrong, or when too much wrong was tried before, from there or for that name.
+    pub async fn prove(&self, login: PasswordLogin<'_>) -> Result<Power, Refused> {
+        // Before anything that tells a right password from a wrong one, what was proved before included.
+        if let Some(wait) = self.attempts.wait(login.from) {
+            return Err(Refused::TooMany(wait));
+        }
+        let digest = self.accounts.login_digest(login);
+        if let Some(power) = self.accounts.proved(&digest) {
+            return Ok(power);
+        }
+        self.proofs.share(digest, self.prove_anew(login, digest)).await
+    }
+
+    async fn prove_anew(&self, login: PasswordLogin<'_>, digest: [u8; 32]) -> Result<Power, Refused> {
+        let attempt = self.attempts.begin(login.from, Some(login.name)).map_err(Refused::TooMany)?;
+        let power = match self.accounts.prove(login, digest).await {
+            Ok(None) => return Err(Refused::Unknown),
+            Ok(Some(power)) => Ok(power),
+            Err(password::QueueFull) => Err(Refused::TooMany(BUSY)),
+        };
+        self.attempts.take_back(attempt);
+        power
     }
 }
 

@@ -71,6 +71,13 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
+    /// 403: somebody is signed in, and does not prove in this field that they may do that.
+    #[must_use]
+    pub fn forbidden_field(field: &str, message: &str) -> Self {
+        let detail = format!("{field} {message}; nothing was changed");
+        Self { errors: vec![FieldError::new(field, message)], ..Self::forbidden(detail) }
+    }
+
     /// 403: a session was used without the header that only our own page sends.
     #[must_use]
     pub fn forged() -> Self {
@@ -84,11 +91,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 429: too much wrong was tried.
+    /// 429: too much wrong was tried, or too much is tried at once.
     #[must_use]
     pub fn too_many(wait: std::time::Duration) -> Self {
         let seconds = wait.as_secs() + 1;
-        let detail = format!("too many wrong logins: try again in {seconds} seconds");
+        let detail = format!("too many wrong logins, or too many at once: try again in {seconds} seconds");
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 

@@ -135,6 +135,8 @@ pub struct Token {
     pub scope: Scope,
     /// Who made it, and in whose name it acts.
     pub owner: UserName,
+    /// The token with which it was made: it ends with that one. None: it was made with a password, or joined.
+    pub parent: Option<String>,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// When it ends to be good; none: never.

@@ -3,34 +3,31 @@
 
 mod members;
 mod nodes;
+mod proof;
 mod stamp;
+mod tokens;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use engine::Secret;
+use engine::secret::LONGEST_PASSWORD;
+use engine::{PasswordError, Secret};
 use scheduler::Store;
-use scheduler::account::{AccountWrite, AuditEntry, Node, Role, Scope, Token, User, UserName};
+use scheduler::account::{AccountWrite, AuditEntry, Node, Role, Token, User, UserName};
 use scheduler::member::MemberName;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-use ulid::Ulid;
 
-use super::password::{LONGEST, Passwords};
+use super::PASSWORD_VARIABLE;
+use super::password::Passwords;
 use crate::files::replace;
+pub use proof::PasswordLogin;
+use proof::ProvedLogin;
+pub use tokens::{TokenRequest, family};
 
-/// How long a login that was proved is taken without working out the hash again.
-const PROVED_FOR: Duration = Duration::from_mins(5);
-/// How many such logins are remembered.
-const PROVED: usize = 10_000;
-/// How exactly the last use of a token is known.
-const USE_KNOWN_TO: chrono::Duration = chrono::Duration::minutes(1);
 /// The shortest password that is taken.
 const SHORTEST: usize = 8;
 /// The most users, and the most tokens.
@@ -57,7 +54,8 @@ struct Known {
     nodes: Vec<Node>,
     /// The passwords of nodes of 2014, by the name of the slave that each is in lists.
     logins: HashMap<String, Secret>,
-    proved: HashMap<[u8; 32], (Instant, Role)>,
+    /// Logins that were proved, by their digest.
+    proved: HashMap<[u8; 32], ProvedLogin>,
     /// Tokens whose last use is not stored yet.
     used: HashSet<String>,
     /// Root's password, unless it was changed: then root is among the users.
@@ -89,14 +87,23 @@ pub enum AccountError {
     #[error("there is no {0}")]
     Unknown(String),
     /// The password cannot be taken.
-    #[error("must be {SHORTEST} to {LONGEST} bytes long")]
-    Password,
+    #[error("must be {SHORTEST} to {LONGEST_PASSWORD} bytes long")]
+    Length,
+    /// The password is not one line of text.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The token that asked has ended meanwhile.
+    #[error("the token has ended")]
+    Ended,
     /// Something that must not be.
     #[error("{0}")]
     Forbidden(&'static str),
     /// It could not be made durable.
     #[error("the change could not be stored ({0}); nothing was changed")]
     Store(#[from] scheduler::StoreError),
+    /// Root's password in the environment cannot be taken.
+    #[error("{PASSWORD_VARIABLE} {0}")]
+    Environment(PasswordError),
     /// A hash could not be worked out.
     #[error("the password could not be hashed")]
     Hash,
@@ -123,10 +130,9 @@ impl Accounts {
             nodes: stored.nodes,
             ..Known::default()
         };
-        let from = match std::env::var(super::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty())
-        {
+        let from = match std::env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()) {
             Some(password) => {
-                known.root = Some(Secret::new(password));
+                known.root = Some(Secret::password(password).map_err(AccountError::Environment)?);
                 known.fixed_root = true;
                 PasswordFrom::Environment
             }
@@ -245,158 +251,11 @@ impl Accounts {
         Ok(())
     }
 
-    /// Every token, the oldest first.
-    #[must_use]
-    pub fn tokens(&self) -> Vec<Token> {
-        let mut tokens: Vec<Token> = self.known().tokens.values().cloned().collect();
-        tokens.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        tokens
-    }
-
-    /// Makes a token, and gives its text: the only time that anyone sees it.
-    ///
-    /// # Errors
-    /// When it cannot be stored, or there are too many.
-    pub async fn make_token(
-        &self,
-        name: String,
-        scope: Scope,
-        owner: UserName,
-        expires: Option<DateTime<Utc>>,
-        line: impl FnOnce(&Token) -> AuditEntry,
-    ) -> Result<(Token, Secret), AccountError> {
-        let _turn = self.changing.lock().await;
-        let now = Utc::now();
-        let stale: Vec<Token> = self.tokens().into_iter().filter(|token| !is_good(token, now)).collect();
-        if self.known().tokens.len() - stale.len() >= MOST {
-            return Err(AccountError::Forbidden("there are too many tokens: revoke some"));
-        }
-        let text = Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-        let token = Token {
-            id: Ulid::generate().to_string(),
-            name,
-            digest: Sha256::digest(text.expose()).into(),
-            scope,
-            owner,
-            created: now,
-            expires,
-            last_used: None,
-        };
-        let mut writes = vec![AccountWrite::Token(token.clone()), AccountWrite::Audit(line(&token))];
-        writes.extend(stale.iter().map(|token| AccountWrite::ForgetToken(token.id.clone())));
-        self.store.commit_accounts(writes).await?;
-        let mut known = self.known();
-        for token in stale {
-            known.tokens.remove(&token.digest);
-        }
-        known.tokens.insert(token.digest, token.clone());
-        Ok((token, text))
-    }
-
-    /// Ends a token.
-    ///
-    /// # Errors
-    /// When there is none of this id.
-    pub async fn revoke(&self, id: &str, line: AuditEntry) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
-        let token = self.tokens().into_iter().find(|token| token.id == id);
-        let token = token.ok_or_else(|| AccountError::Unknown(format!("token `{id}`")))?;
-        let writes = vec![AccountWrite::ForgetToken(token.id), AccountWrite::Audit(line)];
-        self.store.commit_accounts(writes).await?;
-        self.known().tokens.remove(&token.digest);
-        Ok(())
-    }
-
-    /// The token that a text is, if it is a good one. Looked up by its digest, which tells an eavesdropper's clock
-    /// nothing of the token.
-    pub(super) fn token(&self, text: &str, now: DateTime<Utc>) -> Option<Token> {
-        let digest: [u8; 32] = Sha256::digest(text).into();
-        let mut known = self.known();
-        let token = known.tokens.get_mut(&digest).filter(|token| is_good(token, now))?;
-        if token.last_used.is_none_or(|last| now - last >= USE_KNOWN_TO) {
-            token.last_used = Some(now);
-            let id = token.id.clone();
-            let token = token.clone();
-            known.used.insert(id);
-            return Some(token);
-        }
-        Some(token.clone())
-    }
-
-    /// Stores when tokens were used last. Called now and then: no request waits for it.
-    pub async fn store_uses(&self) {
-        let _turn = self.changing.lock().await;
-        let writes: Vec<AccountWrite> = {
-            let mut known = self.known();
-            let used = std::mem::take(&mut known.used);
-            known
-                .tokens
-                .values()
-                .filter(|token| used.contains(&token.id))
-                .cloned()
-                .map(AccountWrite::Token)
-                .collect()
-        };
-        if let Err(error) = self.store.commit_accounts(writes).await {
-            tracing::warn!("the last use of some tokens was not stored: {error}");
-        }
-    }
-
-    /// The role of a user whose login was proved a short time ago.
-    pub(super) fn proved(&self, name: &str, password: &str) -> Option<Role> {
-        let digest = self.digest(name, password);
-        let known = self.known();
-        if name == UserName::ROOT
-            && let Some(root) = &known.root
-        {
-            return bool::from(password.as_bytes().ct_eq(root.expose().as_bytes())).then_some(Role::Root);
-        }
-        known.proved.get(&digest).filter(|(since, _)| since.elapsed() < PROVED_FOR).map(|(_, role)| *role)
-    }
-
-    /// The role of a user whose password this is.
-    pub(super) async fn prove(&self, name: &str, password: &str) -> Option<Role> {
-        let user = {
-            let known = self.known();
-            // Root's plain password was compared already.
-            let is_plain_root = name == UserName::ROOT && known.root.is_some();
-            known.users.get(name).filter(|_| !is_plain_root).cloned()
-        };
-        if password.len() > LONGEST {
-            return None;
-        }
-        let hash = user.as_ref().map(|user| user.hash.clone());
-        let right = self.passwords.verify(Secret::new(password), hash.clone()).await;
-        let user = user.filter(|_| right)?;
-        let mut known = self.known();
-        // While the hash was worked out, the user may have been removed or changed.
-        if known.users.get(name).map(|user| &user.hash) != hash.as_ref() {
-            return None;
-        }
-        if known.proved.len() >= PROVED {
-            known.proved.clear();
-        }
-        let digest = self.digest(name, password);
-        known.proved.insert(digest, (Instant::now(), user.role));
-        Some(user.role)
-    }
-
-    /// What a login is remembered by.
-    fn digest(&self, name: &str, password: &str) -> [u8; 32] {
-        let length = (name.len() as u64).to_le_bytes();
-        Sha256::new()
-            .chain_update(self.salt)
-            .chain_update(length)
-            .chain_update(name)
-            .chain_update(password)
-            .finalize()
-            .into()
-    }
-
     async fn hash(&self, password: Secret) -> Result<Secret, AccountError> {
-        if !(SHORTEST..=LONGEST).contains(&password.expose().len()) {
-            return Err(AccountError::Password);
+        if !(SHORTEST..=LONGEST_PASSWORD).contains(&password.expose().len()) {
+            return Err(AccountError::Length);
         }
+        password.check_password()?;
         self.passwords.hash(password).await.ok_or(AccountError::Hash)
     }
 
@@ -407,10 +266,6 @@ impl Accounts {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_good(token: &Token, now: DateTime<Utc>) -> bool {
-    token.expires.is_none_or(|expires| now < expires)
 }
 
 #[expect(clippy::expect_used, reason = "`root` is a name")]

@@ -1,6 +1,6 @@
 //! `user …` and `token …`: people and machines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
@@ -37,7 +37,7 @@ pub(super) enum UserCommand {
         /// The user's name
         name: String,
     },
-    /// Give a user another password, which is asked for
+    /// Give a user another password, which is asked for; your own: after the old one
     #[command(after_help = "Example: heliostat user passwd jane")]
     Passwd {
         /// The user's name
@@ -117,7 +117,14 @@ pub(super) async fn user(client: &Client, command: UserCommand) -> Result<(), Fa
             told(client, &json!({ "name": name }), &format!("{} is removed", plain(&name)))
         }
         UserCommand::Passwd { name, password_file } => {
-            let body = json!({ "password": password(password_file)? });
+            let session = client.get("/api/v1/session").await?;
+            let mut body = Map::new();
+            // Root sets the passwords of others without theirs.
+            if session["user"] == name.as_str() {
+                let old = old_password(client, password_file.as_deref())?;
+                body.extend(old.map(|old| ("old_password".to_owned(), json!(old))));
+            }
+            body.insert("password".to_owned(), json!(password(password_file)?));
             let path = format!("/api/v1/users/{}/password", segment(&name));
             client.send(client.request(Method::PUT, &path).json(&body)).await?;
             told(client, &json!({ "name": name }), &format!("the password of {} is changed", plain(&name)))
@@ -170,15 +177,24 @@ fn told(client: &Client, answer: &Value, words: &str) -> Result<(), Failure> {
     }
 }
 
+/// The password that somebody has now: typed where somebody is there to type the new one, else the one of this login.
+fn old_password(client: &Client, new: Option<&Path>) -> Result<Option<String>, Failure> {
+    match new {
+        Some(_) => Ok(client.password().map(str::to_owned)),
+        None => ask("Old password: ").map(Some),
+    }
+}
+
+fn ask(prompt: &str) -> Result<String, Failure> {
+    rpassword::prompt_password(prompt)
+        .map_err(|error| Failure::Usage(format!("no password: {error}. Give --password-file FILE")))
+}
+
 /// A password from a file, or typed twice without being seen.
 fn password(file: Option<PathBuf>) -> Result<String, Failure> {
     if let Some(file) = file {
         return first_line(&file);
     }
-    let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt)
-            .map_err(|error| Failure::Usage(format!("no password: {error}. Give --password-file FILE")))
-    };
     let first = ask("New password: ")?;
     match ask("Once more: ")? == first {
         true => Ok(first),

@@ -70,6 +70,14 @@ impl Client {
         Ok(Self { http, server, credentials, output: connection.output })
     }
 
+    /// The password with which it signs in, if it does so with one.
+    pub(super) fn password(&self) -> Option<&str> {
+        match &self.credentials {
+            Credentials::User(_, password) => Some(password),
+            Credentials::Token(_) | Credentials::Nobody => None,
+        }
+    }
+
     /// GET, and the document.
     pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
         document(self.send(self.request(Method::GET, path).timeout(ANSWER)).await?).await

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use engine::Secret;
+use engine::secret::LONGEST_PASSWORD;
 use scheduler::account::{AuditEntry, Role, Scope, Token, UserName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,8 +15,8 @@ use serde_json::{Value, json};
 use super::input::{Asked, TextInPath, cursor, json, page_size};
 use crate::app::App;
 use crate::audit;
-use crate::auth::accounts::AccountError;
-use crate::auth::{Actor, Power};
+use crate::auth::accounts::{AccountError, PasswordLogin, TokenRequest, family};
+use crate::auth::{Actor, Login, Power, Refused};
 use crate::draft::fields::Fields;
 use crate::http::body;
 use crate::problem::{FieldError, Problem};
@@ -75,17 +76,44 @@ pub(super) async fn set_password(
     TextInPath(name): TextInPath,
     input: Body,
 ) -> Result<StatusCode, Problem> {
-    if !actor.is_root() && actor.name != name {
+    let own = actor.name == name;
+    if actor.login != Login::Password {
+        return Err(Problem::forbidden(
+            "a token changes no password: sign in with a user name and a password",
+        ));
+    }
+    if !own && !actor.is_root() {
         return Err(Problem::forbidden("only root may change another user's password"));
     }
+
     let input = json(&body(input, app.max_body).await?)?;
     let mut fields = Fields::root(&input);
     let password = fields.required_text("password").map(Secret::new);
+    let old = fields.text("old_password", LONGEST_PASSWORD).filter(|old| !old.is_empty());
     let errors = fields.finish();
     let (Some(password), true) = (password, errors.is_empty()) else { return Err(Problem::invalid(errors)) };
+    if own {
+        prove_old(&app, &actor, old.map(Secret::new)).await?;
+    }
+
     let line = audit::line(&actor, "user.password", &name, None, None);
     app.gate.accounts.set_password(&name, password, line).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks that whoever changes their own password knows the one that they have: a screen that was left open is not
+/// enough.
+async fn prove_old(app: &App, actor: &Actor, old: Option<Secret>) -> Result<(), Problem> {
+    let refused = |why: &str| Problem::forbidden_field("old_password", why);
+    let Some(old) = old else {
+        return Err(refused("is missing: give the password that you have now"));
+    };
+    let login = PasswordLogin { name: &actor.name, password: old.expose(), from: actor.from };
+    match app.gate.prove(login).await {
+        Ok(_) => Ok(()),
+        Err(Refused::TooMany(wait)) => Err(Problem::too_many(wait)),
+        Err(Refused::Unknown | Refused::Forged) => Err(refused("is not the password that you have now")),
+    }
 }
 
 /// A token as clients see it; its text only where it was made.
@@ -95,6 +123,8 @@ pub(super) struct TokenView {
     name: String,
     scope: Value,
     owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     created: String,
     expires: Option<String>,
     last_used: Option<String>,
@@ -113,6 +143,7 @@ impl TokenView {
                 Scope::Node(name) => json!({ "node": name.as_str() }),
             },
             owner: token.owner.to_string(),
+            parent: token.parent.clone(),
             created: time(token.created),
             expires: token.expires.map(time),
             last_used: token.last_used.map(time),
@@ -125,9 +156,25 @@ pub(super) async fn tokens(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
 ) -> Json<Page<TokenView>> {
-    let tokens = app.gate.accounts.tokens();
-    let own = tokens.iter().filter(|token| actor.is_root() || token.owner.as_str() == actor.name);
-    Json(Page { items: own.map(|token| TokenView::of(token, None)).collect(), next: None })
+    let tokens = reachable(&app, &actor);
+    Json(Page { items: tokens.iter().map(|token| TokenView::of(token, None)).collect(), next: None })
+}
+
+/// The tokens that an actor may see and end. With all the power of a user: those of that user; root's whole power reaches
+/// everybody's, and those of slaves. With less: the actor's own token, and those that were made with it.
+fn reachable(app: &App, actor: &Actor) -> Vec<Token> {
+    let mut tokens = app.gate.accounts.tokens();
+    if actor.is_root() {
+        return tokens;
+    }
+    match actor.token().filter(|_| !actor.has_whole_power()) {
+        Some(id) => family(tokens, id),
+        None => {
+            tokens
+                .retain(|token| token.owner.as_str() == actor.name && !matches!(token.scope, Scope::Node(_)));
+            tokens
+        }
+    }
 }
 
 pub(super) async fn make_token(
@@ -165,7 +212,9 @@ pub(super) async fn make_token(
             serde_json::to_value(TokenView::of(token, None)).ok(),
         )
     };
-    let (token, text) = app.gate.accounts.make_token(name, scope, owner, expires, line).await?;
+    let parent = actor.token().map(str::to_owned);
+    let request = TokenRequest { name, scope, owner, parent, expires };
+    let (token, text) = app.gate.accounts.make_token(request, line).await?;
     let location = format!("/api/v1/tokens/{}", token.id);
     let view = TokenView::of(&token, Some(&text));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
@@ -202,11 +251,15 @@ pub(super) async fn revoke(
     Extension(actor): Extension<Actor>,
     TextInPath(id): TextInPath,
 ) -> Result<StatusCode, Problem> {
-    let token = app.gate.accounts.tokens().into_iter().find(|token| token.id == id);
-    // Another user's token is no business of theirs, not even whether it is there.
-    let own = token.is_some_and(|token| actor.is_root() || token.owner.as_str() == actor.name);
-    if !own {
-        return Err(Problem::not_found(format!("there is no token `{id}`")));
+    if !reachable(&app, &actor).iter().any(|token| token.id == id) {
+        let tokens = app.gate.accounts.tokens();
+        // Another user's token is no business of theirs, not even whether it is there.
+        return Err(match tokens.iter().any(|token| token.id == id && token.owner.as_str() == actor.name) {
+            true => Problem::forbidden(
+                "a token with less power than its owner ends only itself, and those that were made with it",
+            ),
+            false => Problem::not_found(format!("there is no token `{id}`")),
+        });
     }
     app.gate.accounts.revoke(&id, audit::line(&actor, "token.delete", &id, None, None)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -265,9 +318,14 @@ impl From<AccountError> for Problem {
         match &error {
             AccountError::Exists(_) | AccountError::Forbidden(_) => Self::conflict(error.to_string()),
             AccountError::Unknown(_) => Self::not_found(error.to_string()),
-            AccountError::Password => Self::invalid(vec![FieldError::new("password", error.to_string())]),
+            AccountError::Length | AccountError::Password(_) => {
+                Self::invalid(vec![FieldError::new("password", error.to_string())])
+            }
+            AccountError::Ended => Self::unauthorized(),
             AccountError::Store(_) => Self::insufficient_storage(error.to_string()),
-            AccountError::Hash | AccountError::File(_) => Self::internal(&error),
+            AccountError::Hash | AccountError::File(_) | AccountError::Environment(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }

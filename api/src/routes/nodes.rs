@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::input::{Asked, TextInPath, json};
 use crate::app::App;
 use crate::audit;
-use crate::auth::{Actor, Power};
+use crate::auth::{Actor, Login, Power};
 use crate::draft::fields::Fields;
 use crate::http::body;
 use crate::nodes::changes::between;
@@ -66,7 +66,8 @@ pub(super) async fn join(
     };
     let from = peer.map(|Extension(peer)| peer.0.ip());
     let line = |member: &Member| {
-        let actor = Actor { name: member.name.to_string(), power: Power::Node(member.name.clone()), from };
+        let power = Power::Node(member.name.clone());
+        let actor = Actor { name: member.name.to_string(), power, login: Login::Password, from };
         audit::line(&actor, "node.join", member.name.as_str(), None, None)
     };
     let member = nodes(&app)?.join(&app.gate.accounts, nonce, &proof, line).await?;

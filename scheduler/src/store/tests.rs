@@ -212,6 +212,7 @@ async fn accounts_and_the_audit_trail_outlive_a_restart() {
         digest: [7; 32],
         scope: Scope::Start("debian".parse().unwrap()),
         owner: "jane".parse().unwrap(),
+        parent: Some("t0".into()),
         created: at(2),
         expires: Some(at(9)),
         last_used: None,

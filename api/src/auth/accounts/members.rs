@@ -55,6 +55,7 @@ impl Accounts {
         known.tokens.retain(|_, token| token.id != member.token);
         known.nodes.retain(|node| node.member.as_ref() != Some(name));
         known.logins.remove(name.as_str());
+        known.proved.clear();
         Ok(())
     }
 
@@ -98,6 +99,7 @@ pub(super) fn token_of(member: &Member, text: &Secret) -> Result<Token, AccountE
         digest: Sha256::digest(text.expose()).into(),
         scope: Scope::Node(member.name.clone()),
         owner: UserName::ROOT.parse().map_err(|_| AccountError::Hash)?,
+        parent: None,
         created: Utc::now(),
         expires: None,
         last_used: None,

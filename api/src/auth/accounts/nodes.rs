@@ -4,8 +4,7 @@ use chrono::Utc;
 use engine::Secret;
 use scheduler::ProjectId;
 use scheduler::account::{AccountWrite, AuditEntry, Node, Scope, Token};
-use scheduler::member::{Member, MemberName};
-use subtle::ConstantTimeEq;
+use scheduler::member::Member;
 
 use super::members::token_of;
 use super::{AccountError, Accounts, MOST};
@@ -82,18 +81,6 @@ impl Accounts {
         known.nodes.push(node.clone());
         known.nodes.sort_by_key(|node| node.id);
         Ok(())
-    }
-
-    /// The node of 2014 that logs in with its name and its password at the rsync daemon.
-    pub(in crate::auth) fn node_login(&self, name: &str, password: &str) -> Option<MemberName> {
-        let known = self.known();
-        let right = known.logins.get(name)?.expose();
-        let same = bool::from(right.as_bytes().ct_eq(password.as_bytes()));
-        known
-            .nodes
-            .iter()
-            .filter_map(|node| node.member.clone())
-            .find(|member| same && member.as_str() == name)
     }
 
     /// Lets the tokens that start a project start it under its new name, and nobody else's under the old one.

@@ -12,7 +12,7 @@ use super::input::{given, required, text};
 use crate::app::App;
 use crate::audit;
 use crate::auth::Actor;
-use crate::auth::accounts::AccountError;
+use crate::auth::accounts::{AccountError, TokenRequest};
 use crate::problem::Problem;
 use crate::routes::accounts::own_role;
 
@@ -67,12 +67,14 @@ pub(super) async fn token(
         let after = json!({ "name": &token.name, "scope": { "role": role.as_str() } });
         audit::line(&actor, "token.create", &token.id, None, Some(after))
     };
-    let made = app
-        .gate
-        .accounts
-        .make_token("get_token".to_owned(), Scope::Role(role), owner, Some(expires), line)
-        .await;
-    let (_, text) = made?;
+    let request = TokenRequest {
+        name: "get_token".to_owned(),
+        scope: Scope::Role(role),
+        owner,
+        parent: actor.token().map(str::to_owned),
+        expires: Some(expires),
+    };
+    let (_, text) = app.gate.accounts.make_token(request, line).await?;
     Ok(Json(json!({ "token": text.expose() })))
 }
 
