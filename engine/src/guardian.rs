@@ -44,6 +44,8 @@ pub const WORD: &str = "guardian";
 const INIT_WORD: &str = "init";
 /// How long the receiver may linger after rsync's main process has ended.
 const LINGER: Duration = Duration::from_secs(5);
+/// Time to end in order, and to linger, for a program whose supervisor is gone: all of it is over within five seconds.
+const GRACE_OF_ORPHANS: Duration = Duration::from_secs(2);
 /// Exits of a first rsync after which the second one follows: what went away meanwhile is not missed.
 const DONE: i32 = 0;
 const VANISHED: i32 = 24;
@@ -67,6 +69,11 @@ fn guard() -> io::Result<()> {
     prepare()?;
     bound_memory(&spec)?;
     let pipes = spec.then.as_ref().map(|_| Pipes::keep()).transpose()?;
+
+    if is_closed(&control) {
+        // The supervisor died meanwhile, so there is nobody to start anything for.
+        return Ok(());
+    }
 
     // Whatever fails from here on, dropping `first` ends it and everything below it.
     let (_lock, first) = match start(&spec) {
@@ -108,7 +115,7 @@ fn see_out(
     ordered: bool,
 ) -> io::Result<(Report, bool)> {
     let ended = watch(control, child, Duration::from_millis(spec.grace_ms), ordered)?;
-    child.reap_rest(LINGER, LOOK)?;
+    child.reap_rest(|| if is_closed(control) { GRACE_OF_ORPHANS } else { LINGER }, LOOK)?;
     Ok(ended)
 }
 
@@ -161,6 +168,31 @@ fn release_pipes() -> io::Result<()> {
     Ok(())
 }
 
+/// A stop that is under way.
+#[derive(Debug, Clone, Copy)]
+struct PendingStop {
+    since: Instant,
+    grace: Duration,
+    /// Set once the supervisor is gone: there is nobody left to listen to.
+    is_orphan: bool,
+}
+
+impl PendingStop {
+    fn new(grace: Duration) -> Self {
+        Self { since: Instant::now(), grace, is_orphan: false }
+    }
+
+    fn left(&self) -> Duration {
+        self.grace.saturating_sub(self.since.elapsed())
+    }
+
+    /// Shortens the grace of a program whose supervisor is gone.
+    fn orphan(self) -> Self {
+        let grace = self.grace.min(self.since.elapsed() + GRACE_OF_ORPHANS);
+        Self { grace, is_orphan: true, ..self }
+    }
+}
+
 /// Waits for the end of a program, ending it when the supervisor says so, has said so, or is gone. Returns how it ended,
 /// or why it did not start.
 fn watch(
@@ -169,7 +201,7 @@ fn watch(
     grace: Duration,
     mut ordered: bool,
 ) -> io::Result<(Report, bool)> {
-    let mut stopping: Option<Instant> = None;
+    let mut stop: Option<PendingStop> = None;
     let mut killed = false;
     loop {
         match child.next_report()? {
@@ -178,20 +210,27 @@ fn watch(
                 let _ = tell(control, &started);
                 continue;
             }
-            Some(over) => return Ok((over, stopping.is_some())),
+            Some(over) => return Ok((over, stop.is_some())),
             None => {}
         }
 
-        let listen = stopping.is_none().then(|| control.as_fd());
-        let wait = stopping.map(|since| grace.saturating_sub(since.elapsed()).max(LOOK));
-        if ordered || (poll_either(child.handle(), listen, wait)? && ordered_to_stop(control)) {
-            ordered = false;
-            stopping = Some(Instant::now());
+        let listen = stop.is_none_or(|stop| !stop.is_orphan).then(|| control.as_fd());
+        let wait = stop.map(|stop| stop.left().max(LOOK));
+        let spoken = poll_either(child.handle(), listen, if ordered { Some(Duration::ZERO) } else { wait })?;
+        ordered |= spoken && has_order(control);
+        let is_orphan = spoken && is_closed(control);
+        if stop.is_none() && (ordered || is_orphan) {
+            stop = Some(PendingStop::new(grace));
             child.ask_to_end();
             // Whoever is left to hear it is told.
             let _ = tell(control, &Report::Stopping);
         }
-        if stopping.is_some_and(|since| since.elapsed() >= grace) && !killed {
+        if is_orphan {
+            stop = stop.map(PendingStop::orphan);
+        }
+        ordered = false;
+
+        if stop.is_some_and(|stop| stop.left().is_zero()) && !killed {
             killed = true;
             child.kill();
             let _ = tell(control, &Report::Killed);
@@ -215,11 +254,18 @@ fn poll_either(
     }
 }
 
-/// The one order is "stop", and a closed socket means the same.
-fn ordered_to_stop(mut control: &UnixStream) -> bool {
+/// Takes what the supervisor has said. The one order is "stop".
+fn has_order(mut control: &UnixStream) -> bool {
     use io::Read;
-    let mut word = [0; 64];
-    !matches!(control.read(&mut word), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    matches!(control.read(&mut [0; 64]), Ok(1..))
+}
+
+/// Returns true if the other end of the socket is closed.
+fn is_closed(control: &UnixStream) -> bool {
+    let mut fds = [PollFd::new(control, PollFlags::RDHUP)];
+    // A socket that cannot be asked is of no more use.
+    poll(&mut fds, Some(&Timespec::default())).is_err()
+        || fds[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
 }
 
 fn tell(mut control: &UnixStream, report: &Report) -> io::Result<()> {

@@ -125,16 +125,18 @@ impl GuardedChild {
         }
     }
 
-    /// Waits for everything that the program has left, kills what lingers, and removes its unfinished files.
-    pub(super) fn reap_rest(&self, linger: Duration, look: Duration) -> io::Result<()> {
+    /// Waits for everything that the program has left, kills what lingers for longer than it may now, and removes its
+    /// unfinished files.
+    pub(super) fn reap_rest(&self, linger: impl Fn() -> Duration, look: Duration) -> io::Result<()> {
         let since = Instant::now();
-        let mut next_kill = since + linger;
+        let mut killed: Option<Instant> = None;
 
         while !self.family.reap()? {
-            if next_kill <= Instant::now() {
-                // Again and again: what has left the group becomes our child only once its parents are gone.
+            // Again and again: what has left the group becomes our child only once its parents are gone.
+            let is_due = killed.map_or(since.elapsed() >= linger(), |killed| killed.elapsed() >= STRAYS);
+            if is_due {
                 self.kill();
-                next_kill = Instant::now() + STRAYS;
+                killed = Some(Instant::now());
             }
             std::thread::park_timeout(look);
         }

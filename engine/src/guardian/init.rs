@@ -25,7 +25,7 @@ pub(super) fn serve() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
 
     // A guardian that died before that has closed its end, and no specification comes.
-    let (control, spec, _) = read_spec()?;
+    let (control, spec, ordered) = read_spec()?;
     bound_memory(&spec)?;
     let family = match ChildFamily::spawn(&spec, &spec.args, None) {
         Ok(family) => family,
@@ -38,6 +38,10 @@ pub(super) fn serve() -> io::Result<()> {
     // Not reaped yet, so it is listed, with its number outside of the namespace.
     let pid = children().first().copied().ok_or(io::ErrorKind::NotFound)?;
     tell(&control, &Report::Started { pid: number(pid) })?;
+    if ordered {
+        // An order to stop that came together with the specification was read together with it.
+        family.ask_to_end(spec.ask_group);
+    }
     watch(&control, &family, spec.ask_group)
 }
 
