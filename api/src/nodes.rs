@@ -98,8 +98,7 @@ impl Nodes {
             return Err(NodesError::Short);
         }
         let place = Place::of(&master.rsyncd, config)?;
-        let daemon =
-            Daemon::of(&master.rsyncd, &config.rsync.program, data_dir).map_err(NodesError::Folder)?;
+        let daemon = Daemon::of(&master.rsyncd, &config.rsync, data_dir).map_err(NodesError::Folder)?;
         let (members, holdings) = accounts.members()?;
         let old = accounts.nodes();
         let seen = |member: Member| {

@@ -212,7 +212,7 @@ async fn start_scheduler(config: &Config, data_dir: PathBuf, host: &Host) -> any
     let itself = std::env::current_exe().context("cannot find this program's own file")?;
     let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
     let engine = Engine::new(program.clone(), guardian, &data_dir).context("cannot use the data folder")?;
-    let engine = engine.with_grace(config.stop_grace);
+    let engine = engine.with_grace(config.stop_grace).with_memory_max(config.rsync.memory_max.0);
     check_version(&engine, config.rsync.allow_old).await?;
     let mut settings = Settings {
         bounds: Bounds::default(),

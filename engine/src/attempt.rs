@@ -55,6 +55,7 @@ pub struct Engine {
     locks: PathBuf,
     home: PathBuf,
     grace: Duration,
+    memory_max: Option<u64>,
 }
 
 /// What one attempt is to do.
@@ -162,13 +163,27 @@ impl Engine {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             path.canonicalize()
         };
-        Ok(Self { program, guardian, locks: folder("locks")?, home: folder("home")?, grace: GRACE })
+        Ok(Self {
+            program,
+            guardian,
+            locks: folder("locks")?,
+            home: folder("home")?,
+            grace: GRACE,
+            memory_max: None,
+        })
     }
 
     /// Gives rsync so long to end by itself when it is asked to; five seconds unless told.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Bounds the memory of each process of an rsync or a command, in bytes; no bound unless set.
+    #[must_use]
+    pub fn with_memory_max(mut self, bytes: u64) -> Self {
+        self.memory_max = Some(bytes);
         self
     }
 
@@ -271,7 +286,7 @@ impl Engine {
             locks: Some(self.locks.clone()),
             dest: Some(attempt.dest.clone()),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
-            memory_max: None,
+            memory_max: self.memory_max,
         }
     }
 
@@ -291,7 +306,7 @@ impl Engine {
             locks: Some(self.locks.clone()),
             dest: Some(attempt.dest.clone()),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
-            memory_max: None,
+            memory_max: self.memory_max,
         }
     }
 

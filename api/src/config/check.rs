@@ -18,6 +18,8 @@ const MOST_ATTEMPTS: u32 = 100;
 /// The shortest and the longest duration that a project takes.
 const SHORTEST: std::time::Duration = std::time::Duration::from_secs(1);
 const LONGEST: std::time::Duration = std::time::Duration::from_hours(365 * 24);
+/// Least memory of a process that is of use, in bytes.
+const LEAST_MEMORY: u64 = 64 << 20;
 /// The longest time that a child gets to end: the server's own stop must be over within 20 seconds.
 const LONGEST_GRACE: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -138,6 +140,9 @@ impl Checker<'_, '_> {
         self.positive("rsync.per_host", rsync.per_host.into());
         self.need(rsync.bwlimit != Some(0), &["rsync.bwlimit"], || {
             "rsync.bwlimit: 0 would stand still; use None for no limit".to_owned()
+        });
+        self.need(rsync.memory_max.0 >= LEAST_MEMORY, &["rsync.memory_max"], || {
+            "rsync.memory_max: must be 64MiB or more; rsync needs about 100 bytes for each file".to_owned()
         });
     }
 

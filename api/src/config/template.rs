@@ -88,6 +88,8 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //hosts: {},
         // Bandwidth of each rsync in KiB/s; None: no limit.
         //bwlimit: None,
+        // Most memory of each process of an rsync, a command or the daemon for slaves.
+        //memory_max: "2GiB",
         // Accepts an rsync with known security holes.
         //allow_old: false,
     ),
@@ -277,6 +279,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //hosts: {},
         // Bandwidth of each rsync in KiB/s; None: no limit.
         //bwlimit: None,
+        // Most memory of each process of an rsync, a command or the daemon for slaves.
+        //memory_max: "2GiB",
         // Accepts an rsync with known security holes.
         //allow_old: false,
     ),

@@ -98,6 +98,7 @@ fn every_default_is_the_documented_one() {
     assert_eq!((config.rsync.program.to_str(), config.rsync.concurrent), (Some("rsync"), 8));
     assert_eq!((config.rsync.per_host, config.rsync.per_label.len()), (2, 0));
     assert_eq!((config.rsync.bwlimit, config.rsync.allow_old), (None, false));
+    assert_eq!(config.rsync.memory_max, Size(2 << 30));
     assert_eq!(config.allowed_roots.len(), 0);
     assert_eq!((config.history.max_age, config.history.max_runs), (Duration::from_hours(720), 100));
     assert_eq!((config.history.max_log, config.history.max_bytes), (Size(64 << 20), Size(4 << 30)));
@@ -123,7 +124,7 @@ const EVERY_KEY: &str = r#"(
     log: (format: Json, level: "warn,engine=debug"),
     http: (max_body: "2MiB", max_connections: 7, public_metrics: false, public_status: false),
     site: (url: "https://m.example", abbr: "M", name: "Mirror", homepage: "https://example", email: "a@example"),
-    rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, hosts: {"h": ()}, bwlimit: 9, allow_old: true),
+    rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, hosts: {"h": ()}, bwlimit: 9, memory_max: "3GiB", allow_old: true),
     allowed_roots: ["/a", "/b"],
     disk: (reserve: "5%", resume: "20GiB", every: "1m"),
     alerts: (
@@ -302,6 +303,7 @@ fn impossible_values_are_refused_with_what_to_do() {
         (master("rsync: (concurrent: 0)"), "rsync.concurrent: must be 1 or more"),
         (master("rsync: (concurrent: -1)"), "from 0 to 4294967295, found the number -1"),
         (master("rsync: (bwlimit: 0)"), "use None for no limit"),
+        (master("rsync: (memory_max: 1000)"), "must be 64MiB or more"),
         (master("rsync: (per_label: [])"), "a map such as"),
         (master("allowed_roots: [\"/a/../b\"]"), "allowed_roots[0]: must be an absolute path"),
         (master("http: (max_connections: 0)"), "must be 1 or more"),

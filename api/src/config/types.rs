@@ -175,6 +175,8 @@ pub struct Rsync {
     pub hosts: BTreeMap<String, Host>,
     /// Bandwidth of each rsync in KiB/s; `None`: no limit.
     pub bwlimit: Option<u64>,
+    /// Most memory that each process of an rsync, a command or the daemon for slaves may have.
+    pub memory_max: Size,
     /// Accepts an rsync older than the oldest one known to be safe.
     pub allow_old: bool,
 }
@@ -186,6 +188,7 @@ record!(default Rsync {
     per_label = BTreeMap::new(),
     hosts = BTreeMap::new(),
     bwlimit = None,
+    memory_max = Size(2 << 30),
     allow_old = false;
 });
 

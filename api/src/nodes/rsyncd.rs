@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::offer::Offer;
-use crate::config::{Rsyncd, RsyncdManaged};
+use crate::config::{Rsync, Rsyncd, RsyncdManaged};
 
 /// How long to wait before a daemon that ended is started again, the first time.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -25,6 +25,7 @@ const WELL: Duration = Duration::from_mins(1);
 pub(super) struct Daemon {
     config: RsyncdManaged,
     program: std::path::PathBuf,
+    memory_max: u64,
     files: Files,
     written: Mutex<Option<Served>>,
     /// Notified after each write that failed.
@@ -35,13 +36,14 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// The daemon of a configuration; none when somebody else runs it.
-    pub(super) fn of(config: &Rsyncd, program: &Path, data_dir: &Path) -> std::io::Result<Option<Self>> {
+    pub(super) fn of(config: &Rsyncd, rsync: &Rsync, data_dir: &Path) -> std::io::Result<Option<Self>> {
         let Rsyncd::Managed(config) = config else { return Ok(None) };
         let files = Files::new(&data_dir.join("rsyncd"))?;
         let (cuts, cut) = mpsc::channel(16);
         let daemon = Self {
             config: config.clone(),
-            program: crate::serve::found(program),
+            program: crate::serve::found(&rsync.program),
+            memory_max: rsync.memory_max.0,
             files,
             written: Mutex::new(None),
             failed: Notify::new(),
@@ -105,6 +107,7 @@ impl Daemon {
             guardian,
             locks: locks.to_owned(),
             listen: self.config.listen,
+            memory_max: self.memory_max,
         };
         let mut cuts = self.cut.lock().await;
         let mut pause = AGAIN;

@@ -79,8 +79,10 @@ pub enum Class {
     Stalled,
     /// The two rsyncs did not understand each other.
     Protocol,
-    /// The machine has no memory, processes or descriptors left.
+    /// The machine has no processes or descriptors left.
     Resources,
+    /// The program needed more memory than it may have.
+    Memory,
     /// A signal that was not ours ended it.
     Killed,
     /// Another rsync holds the destination.
@@ -115,6 +117,7 @@ impl Class {
             Self::Stalled => "stalled",
             Self::Protocol => "protocol",
             Self::Resources => "resources",
+            Self::Memory => "memory",
             Self::Killed => "killed",
             Self::DestinationBusy => "destination-busy",
             Self::Cancelled => "cancelled",
@@ -135,6 +138,7 @@ impl Class {
             | Self::Stalled
             | Self::Protocol
             | Self::Resources
+            | Self::Memory
             | Self::Killed
             | Self::DestinationBusy
             | Self::Incomplete
@@ -224,6 +228,7 @@ const SAID: &[(Message, Class)] = &[
     (Message::AccessDenied, Class::UpstreamConfig),
     (Message::UpstreamBroken, Class::UpstreamConfig),
     (Message::RefusedOption, Class::Config),
+    (Message::NoMemory, Class::Memory),
     (Message::Exhausted, Class::Resources),
     (Message::LocalDenied, Class::LocalDisk),
     (Message::ConnectionRefused, Class::Network),
@@ -300,7 +305,8 @@ fn by_code(code: i32, stats: Option<&Stats>, findings: &Findings) -> Class {
         1 | 3 | 4 | 6 | 13 | 127 => Class::Config,
         11 => Class::LocalDisk,
         2 | 12 => Class::Protocol,
-        14 | 21 | 22 => Class::Resources,
+        14 | 21 => Class::Resources,
+        22 => Class::Memory,
         15 | 16 | 19 => Class::Killed,
         // 20: a signal; ours would be `Cancelled`, so it was somebody's, or the remote side's.
         20 | 5 | 10 | 35 | 124 | 125 | 126 | 255 => Class::Network,
@@ -351,7 +357,11 @@ fn words(class: Class) -> &'static str {
         Class::Timeout => "it took longer than it may; the next attempt goes on where it stopped",
         Class::Stalled => "nothing moved for longer than `stall` allows",
         Class::Protocol => "the two rsyncs lost each other in the middle",
-        Class::Resources => "this machine has no memory, processes or descriptors left",
+        Class::Resources => "this machine has no processes or descriptors left",
+        Class::Memory => {
+            "rsync needed more memory than it may have: the upstream's list may be without end; if it is only long, \
+             raise `rsync.memory_max`"
+        }
         Class::Killed => "somebody's signal ended it",
         Class::DestinationBusy => "another rsync still writes to the destination",
         Class::Cancelled => "it was cancelled",

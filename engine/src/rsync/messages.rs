@@ -44,8 +44,10 @@ pub enum Message {
     ReadOnly,
     /// We are not allowed to write something of ours.
     LocalDenied,
-    /// We have no more descriptors, processes or memory.
+    /// We have no more descriptors or processes.
     Exhausted,
+    /// Memory could not be had.
+    NoMemory,
     /// More was to be deleted than allowed.
     DeleteLimit,
 }
@@ -63,7 +65,8 @@ pub fn recognise(line: &[u8]) -> Option<Message> {
     match errno(&text) {
         Some(28 | 122) if !sender => return Some(Message::NoSpace),
         Some(30) if !sender => return Some(Message::ReadOnly),
-        Some(11 | 12 | 23 | 24) if !sender && !has("socket") => return Some(Message::Exhausted),
+        Some(12) if !sender => return Some(Message::NoMemory),
+        Some(11 | 23 | 24) if !sender && !has("socket") => return Some(Message::Exhausted),
         Some(111) => return Some(Message::ConnectionRefused),
         Some(2) if sender => return Some(Message::UpstreamMissing),
         Some(_) if sender => return Some(Message::UpstreamUnreadable),
@@ -80,6 +83,7 @@ pub fn recognise(line: &[u8]) -> Option<Message> {
         ("rather than greeting", Message::NotRsync),
         ("file has vanished", Message::Vanished),
         ("directory has vanished", Message::Vanished),
+        ("out of memory", Message::NoMemory),
         ("Deletions stopped due to --max-delete", Message::DeleteLimit),
     ];
     known.into_iter().find(|(part, _)| has(part)).map(|(_, message)| message)
@@ -215,6 +219,7 @@ mod tests {
                 Message::UpstreamMissing,
             ),
             ("file has vanished: \"b\" (in vanish)", Message::Vanished),
+            ("out of memory", Message::NoMemory),
             ("Deletions stopped due to --max-delete limit (5 skipped)", Message::DeleteLimit),
         ] {
             assert_eq!(recognise(line.as_bytes()), Some(message), "{line}");

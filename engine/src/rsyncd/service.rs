@@ -154,6 +154,8 @@ pub struct Launch {
     pub locks: PathBuf,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Most bytes of memory that each of its processes may have.
+    pub memory_max: u64,
 }
 
 /// A running daemon. Dropping it ends it.
@@ -268,7 +270,7 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
         locks: Some(launch.locks.clone()),
         dest: Some(folder.to_owned()),
         grace_ms: 2000,
-        memory_max: None,
+        memory_max: Some(launch.memory_max),
     }
 }
 

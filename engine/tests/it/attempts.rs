@@ -165,3 +165,21 @@ async fn the_rsync_that_runs_says_its_version() {
     let other = Engine::new("true".into(), guardian(), &site.path("other")).unwrap();
     assert!(other.version().await.unwrap_err().to_string().contains("this is not rsync"));
 }
+
+#[tokio::test]
+async fn a_list_that_needs_more_memory_than_allowed_ends_its_rsync() {
+    let site = Site::new().await;
+    let long = "n".repeat(230);
+    for number in 0..20_000 {
+        fs::write(site.path("small").join(format!("{long}{number}")), "").unwrap();
+    }
+    let engine = Engine::new("rsync".into(), guardian(), &site.path("state")).unwrap();
+    let bounded = engine.with_memory_max(6 << 20);
+    let report =
+        bounded.attempt(&site.attempt("small"), &Recorder::default(), &CancellationToken::new()).await;
+    assert_eq!((report.judgement.class, report.judgement.verdict), (Class::Memory, Verdict::RetrySoon));
+    assert!(report.judgement.reason.contains("rsync.memory_max"), "{report:?}");
+
+    let (report, _) = site.run(&site.attempt("small")).await;
+    assert_eq!(report.judgement.class, Class::Done, "{report:?}");
+}
