@@ -22,13 +22,14 @@ pub use condition::Kind;
 pub(crate) use deliver::server;
 pub(crate) use start::could_not_start;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use scheduler::{EventKind, Scheduler, Store};
+use scheduler::pace::rest_after;
+use scheduler::{Event, EventKind, Scheduler, Store};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio_util::task::TaskTracker;
 use ulid::Ulid;
@@ -47,7 +48,7 @@ pub use outbox::Queue;
 const NOTE: &str = "alerts";
 /// How often is looked even if nothing happens: what is stale, or a node that falls silent, makes no event.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-/// What comes within this time is looked at together.
+/// What comes within this time is looked at together; longer where a look itself takes long.
 const TOGETHER: Duration = Duration::from_millis(100);
 /// How long deliveries may go on once the server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -180,7 +181,9 @@ impl Alerts {
         loop {
             let config = app.reloader.config();
             let now = Utc::now();
+            let begun = Instant::now();
             unsaved |= self.look(app, &config, now).await;
+            let rest = rest_after(begun.elapsed(), TOGETHER);
             if unsaved {
                 unsaved = !self.save(&app.scheduler).await;
             }
@@ -191,7 +194,7 @@ impl Alerts {
                 };
                 tasks.spawn(send(channel.clone(), message, site(&config), report.clone()));
             }
-            let wake = self.wake(config.alerts.settle, now);
+            let wake = self.wake(config.alerts.settle, now).max(rest);
             tokio::select! {
                 biased;
                 () = app.stop.cancelled() => break,
@@ -199,7 +202,7 @@ impl Alerts {
                     self.ended(&ended);
                     unsaved = true;
                 }
-                () = news(&mut events) => tokio::time::sleep(TOGETHER).await,
+                () = news(&mut events, rest) => {}
                 () = self.news.notified() => {}
                 () = tokio::time::sleep(wake) => {}
             }
@@ -297,15 +300,31 @@ async fn send(channel: Channel, message: Message, site: String, report: mpsc::Se
     let _ = report.send(Ended { channel: channel.name().to_owned(), message: message.id, result }).await;
 }
 
-/// Waits for an event that can change what is wrong.
-async fn news(events: &mut broadcast::Receiver<std::sync::Arc<scheduler::Event>>) {
+/// Waits for an event that can change what is wrong, and takes what else has happened by the end of the rest with it.
+async fn news(events: &mut broadcast::Receiver<Arc<Event>>, rest: Duration) {
     loop {
         match events.recv().await {
-            Ok(event) if matches!(event.kind, EventKind::RunProgress(..)) => {}
-            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            Ok(event) if !changes_nothing(&event.kind) => break,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => break,
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }
+
+    tokio::time::sleep(rest).await;
+    while let Ok(_) | Err(TryRecvError::Lagged(_)) = events.try_recv() {}
+}
+
+/// Whether nothing can be wrong, or right again, because of this.
+fn changes_nothing(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::RunProgress(..)
+            | EventKind::RunPhase(..)
+            | EventKind::RunQueued(_)
+            | EventKind::RunStarted(_)
+            | EventKind::ScheduleSkipped { .. }
+    )
 }
 
 /// What the site is called in messages.

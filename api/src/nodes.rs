@@ -53,6 +53,10 @@ const GREETINGS: usize = 1024;
 const DEADLINES: Duration = Duration::from_secs(1);
 /// Pause before the daemon's files are written again after a failure.
 const WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// Time of rest for each unit of time that making the offer takes: it takes at most a tenth of a core.
+const REST_PER_LOOK: u32 = 9;
+/// Longest rest, which is how much later slaves hear of something new while much is new.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// How long a slave counts as being there after it was heard.
 pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(75);
 
@@ -69,6 +73,8 @@ pub struct Nodes {
     reported: watch::Sender<()>,
     /// One change at a time.
     changing: tokio::sync::Mutex<()>,
+    /// One offer at a time.
+    looking: Mutex<()>,
 }
 
 struct Greeting {
@@ -120,6 +126,7 @@ impl Nodes {
             lag_limit: master.lag.clone(),
             reported: watch::Sender::new(()),
             changing: tokio::sync::Mutex::new(()),
+            looking: Mutex::default(),
         })
     }
 
@@ -185,6 +192,8 @@ impl Nodes {
         accounts.admit(&member, token, line(&member)).await?;
         self.known().members.insert(member.name.clone(), Seen::new(member.clone()));
         self.write_files();
+        // From now on the offer is kept as the projects are.
+        self.reported.send_replace(());
         tracing::info!(node = %member.name, "a slave joined");
         Ok(member)
     }
@@ -287,7 +296,7 @@ impl Nodes {
     /// Every slave, by name.
     pub(crate) fn shown(&self) -> Vec<Shown> {
         let known = self.known();
-        known.members.values().map(|seen| known.show(seen)).collect()
+        known.show_all()
     }
 
     /// One slave.
@@ -355,9 +364,11 @@ impl Nodes {
         tokio::join!(watch, serve, lag, self.tell(scheduler, accounts, stop));
     }
 
-    /// Makes the offer what the projects are. Done once before anybody is answered: a slave that reports must not hear
-    /// that its project is not there.
+    /// Makes the offer what the projects are. Done before anybody is answered, and before a slave that was let in is: one
+    /// that reports must not hear that its project is not there.
     pub fn look(&self, scheduler: &Scheduler) {
+        // An older offer must not take the place of a newer one.
+        let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let offer =
             Offer::of(&scheduler.board().projects(), &self.place, |entry| self.released(scheduler, entry));
         let current = self.offer.borrow().clone();
@@ -377,7 +388,16 @@ impl Nodes {
         let mut events = scheduler.events().subscribe(None).live;
         let mut reported = self.reported.subscribe();
         loop {
-            self.look(scheduler);
+            // Without a slave nobody reads the offer: it is made again when the first is let in.
+            if self.has_members() {
+                let begun = Instant::now();
+                self.look(scheduler);
+                // The offer names every project, and what changes meanwhile is offered together.
+                let rest = begun.elapsed().saturating_mul(REST_PER_LOOK).min(LONGEST_REST);
+                if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+                    return;
+                }
+            }
             let waits = self.offer.borrow().waits();
             tokio::select! {
                 () = stop.cancelled() => return,

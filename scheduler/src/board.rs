@@ -1,10 +1,11 @@
 //! What readers see: the projects and live runs as of the last commit, and how far each attempt is.
 //!
 //! The dispatcher writes here after each commit, a monitor writes progress; everyone else only looks. Readers take a
-//! read lock for the time of a clone, so that no listing ever waits for a disk.
+//! read lock for the time of a clone, so that no listing ever waits for a disk. The queue is the one thing that is made
+//! on reading ([`crate::Scheduler::refresh_queue`]): its reasons change with every run that starts or ends.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engine::Progress;
@@ -26,6 +27,8 @@ pub struct Board {
     phases: RwLock<HashMap<RunId, RunPhase>>,
     ground: RwLock<Arc<Ground>>,
     version: AtomicU64,
+    /// The queue has changed since it was made.
+    queue_is_old: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -68,10 +71,23 @@ impl Board {
         runs
     }
 
-    /// The first waiting runs in their order, with their reasons.
+    /// The first waiting runs in their order, with their reasons, as of the last [`crate::Scheduler::refresh_queue`].
     #[must_use]
     pub fn queue(&self) -> Arc<Vec<QueueItem>> {
         Arc::clone(&self.picture().queue)
+    }
+
+    /// Whether the queue is to be made again before somebody reads it.
+    pub(crate) fn is_queue_old(&self) -> bool {
+        self.queue_is_old.load(Ordering::Acquire)
+    }
+
+    /// Makes the queue again, if it has changed.
+    pub(crate) fn make_queue(&self, core: &Core) {
+        if self.queue_is_old.swap(false, Ordering::AcqRel) {
+            let queue = Arc::new(core.queue(QUEUE_SHOWN));
+            self.picture_mut().queue = queue;
+        }
     }
 
     /// The file systems below projects, as somebody looked last.
@@ -124,7 +140,7 @@ impl Board {
         };
     }
 
-    /// Copies what a step touched out of the clockwork.
+    /// Copies what a step touched out of the clockwork; the queue is left to whoever reads it.
     pub(crate) fn refresh<'a>(&self, core: &Core, touched: impl Iterator<Item = &'a ProjectId>) {
         let mut picture = self.picture_mut();
         for id in touched {
@@ -139,8 +155,8 @@ impl Board {
             }
             picture.projects.insert(id.clone(), Arc::new(entry.clone()));
         }
-        picture.queue = Arc::new(core.queue(QUEUE_SHOWN));
         drop(picture);
+        self.queue_is_old.store(true, Ordering::Release);
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 

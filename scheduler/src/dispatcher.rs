@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use engine::Engine;
@@ -31,6 +31,7 @@ use crate::event::EventBus;
 use crate::hooks::Hooks;
 use crate::journal::Journals;
 use crate::lists::Lists;
+use crate::pace::rest_after;
 use crate::policy::{Policy, Suggestion};
 use crate::project::ProjectId;
 use crate::queue::Bounds;
@@ -44,6 +45,8 @@ use shell::Shell;
 const WAITING: usize = 1024;
 /// How long leftover processes of an earlier server are given to end.
 const ORPHAN_GRACE: Duration = Duration::from_secs(5);
+/// The longest that a reader of the queue waits for the clockwork, which may be waiting for a disk.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the past is trimmed.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
@@ -119,6 +122,8 @@ pub(crate) enum Ask {
     Planned(ProjectId, RunId, Suggestion),
     /// Somebody asks whether anybody is there.
     Alive(oneshot::Sender<()>),
+    /// Somebody is about to read the queue.
+    Queue(oneshot::Sender<()>),
 }
 
 /// Why the scheduler could not start.
@@ -202,6 +207,19 @@ impl Scheduler {
     #[must_use]
     pub fn board(&self) -> &Board {
         &self.shared.board
+    }
+
+    /// Brings the queue of the board up to date. Where the clockwork does not come round in time, the queue stays as it
+    /// was made last.
+    pub async fn refresh_queue(&self) {
+        if !self.shared.board.is_queue_old() {
+            return;
+        }
+        let (answer, answered) = oneshot::channel();
+        let asked =
+            async { self.shared.asks.send(Ask::Queue(answer)).await.is_ok() && answered.await.is_ok() };
+        // An older queue is better than none.
+        let _ = tokio::time::timeout(READER_PATIENCE, asked).await;
     }
 
     /// The past.
@@ -326,10 +344,16 @@ async fn keep_surveying(shared: Arc<Shared>, mut surveyor: Surveyor) {
         if shared.stop.run_until_cancelled(wait).await.is_none() {
             return;
         }
+        let begun = Instant::now();
         let places = shared.board.projects().iter().map(|entry| entry.project.place.clone()).collect();
         if let Some(survey) = survey(&mut surveyor, places).await {
             // A stopping scheduler has no use for it.
             let _ = shared.asks.send(Ask::Space(survey)).await;
+        }
+        // Every project that is saved asks for a look, and a look is at the places of all of them.
+        let rest = tokio::time::sleep(rest_after(begun.elapsed(), Duration::ZERO));
+        if shared.stop.run_until_cancelled(rest).await.is_none() {
+            return;
         }
     }
 }

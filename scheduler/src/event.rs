@@ -5,7 +5,7 @@
 //! kept is told so, and reads the state afresh.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -34,6 +34,15 @@ pub struct Event {
     pub project: Option<ProjectId>,
     /// What.
     pub kind: EventKind,
+    /// The text for watchers, once one of them has asked for it.
+    text: OnceLock<Box<str>>,
+}
+
+impl Event {
+    /// Returns the text for watchers. `write` makes it for the first of them, and all others are given the same.
+    pub fn text(&self, write: impl FnOnce(&Self) -> String) -> &str {
+        self.text.get_or_init(|| write(self).into_boxed_str())
+    }
 }
 
 /// What happened to a project.
@@ -229,7 +238,7 @@ impl EventBus {
 
     fn tell(&self, project: Option<ProjectId>, kind: EventKind) {
         let mut kept = self.kept();
-        let event = Arc::new(Event { id: kept.next, time: Utc::now(), project, kind });
+        let event = Arc::new(Event { id: kept.next, time: Utc::now(), project, kind, text: OnceLock::new() });
         kept.next += 1;
         if kept.events.len() == KEPT {
             kept.events.pop_front();
@@ -258,6 +267,23 @@ impl EventBus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_written_once_for_all_watchers() {
+        let bus = EventBus::new(Utc::now());
+        let mut watchers: Vec<_> = (0..200).map(|_| bus.subscribe(None).live).collect();
+        bus.publish("p".parse().unwrap(), EventKind::ProjectUpdated);
+        let mut written = 0;
+        for watcher in &mut watchers {
+            let event = watcher.try_recv().unwrap();
+            let text = event.text(|event| {
+                written += 1;
+                format!("{} {}", event.id, event.kind.as_str())
+            });
+            assert!(text.ends_with(" project.updated"), "{text}");
+        }
+        assert_eq!(written, 1);
+    }
 
     #[test]
     fn a_watcher_who_comes_back_gets_what_it_missed_or_is_told_of_the_gap() {

@@ -33,6 +33,7 @@ pub mod hooks;
 pub mod journal;
 pub mod lists;
 pub mod member;
+pub mod pace;
 pub mod policy;
 pub mod project;
 pub mod publish;

@@ -28,7 +28,7 @@ pub(super) fn conditions(
     for run in app.scheduler.board().runs() {
         found.extend(held(app, &run));
     }
-    found.extend(app.nodes.iter().flat_map(|nodes| nodes.shown()).flat_map(|node| lagging(&node.member)));
+    found.extend(app.nodes.iter().flat_map(|nodes| nodes.members()).flat_map(|(member, _)| lagging(&member)));
     for entry in app.scheduler.board().projects() {
         found.extend(failing(&entry));
         found.extend(stale(&entry, config, now));
@@ -129,6 +129,12 @@ fn stale(entry: &Entry, config: &config::Alerts, now: DateTime<Utc>) -> Option<C
         return None;
     }
     let good = entry.standing.last_success.unwrap_or(entry.project.created);
+    let allowed = good + TimeDelta::from_std(config.stale).unwrap_or(TimeDelta::MAX);
+    // Most projects end here: what a schedule says next takes far longer to work out.
+    if allowed >= now {
+        return None;
+    }
+
     let schedule = &entry.project.schedule;
     let second = match &schedule.rule {
         Rule::Manual => return None,
@@ -137,7 +143,7 @@ fn stale(entry: &Entry, config: &config::Alerts, now: DateTime<Utc>) -> Option<C
             schedule.next_after(good).and_then(|first| schedule.next_after(first))?
         }
     };
-    let limit = (good + TimeDelta::from_std(config.stale).unwrap_or(TimeDelta::MAX)).max(second);
+    let limit = allowed.max(second);
     (limit < now).then(|| {
         let reason = match entry.standing.last_success {
             Some(at) => format!("the newest good run ended at {}", crate::view::time(at)),

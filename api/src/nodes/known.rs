@@ -9,7 +9,7 @@ use scheduler::ProjectId;
 use scheduler::account::Node;
 use scheduler::member::{Holding, Member, MemberName};
 
-use super::{HEARD_WITHIN, NodeError};
+use super::{HEARD_WITHIN, NodeError, Nodes};
 
 #[derive(Default)]
 pub(super) struct Known {
@@ -45,6 +45,21 @@ impl Seen {
     pub(super) fn new(member: Member) -> Self {
         Self { member, heard: None, gone: false, following: None, old: None }
     }
+
+    /// Whether it is there at this moment.
+    pub(super) fn is_connected(&self) -> bool {
+        !self.gone && self.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN)
+    }
+
+    fn show(&self, holdings: BTreeMap<ProjectId, Holding>) -> Shown {
+        Shown {
+            member: self.member.clone(),
+            last_heard: self.heard.map(|(_, at)| at),
+            connected: self.is_connected(),
+            address: self.old.as_ref().map(|node| format!("{}:{}", node.hostname, node.port)),
+            holdings,
+        }
+    }
 }
 
 impl Known {
@@ -55,18 +70,35 @@ impl Known {
 
     pub(super) fn show(&self, seen: &Seen) -> Shown {
         let own = self.holdings.iter().filter(|((owner, _), _)| *owner == seen.member.name);
-        Shown {
-            member: seen.member.clone(),
-            last_heard: seen.heard.map(|(_, at)| at),
-            connected: !seen.gone && seen.heard.is_some_and(|(at, _)| at.elapsed() < HEARD_WITHIN),
-            address: seen.old.as_ref().map(|node| format!("{}:{}", node.hostname, node.port)),
-            holdings: own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect(),
+        seen.show(own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect())
+    }
+
+    /// Every slave as lists show it. What all of them hold is gone through once, not once for each.
+    pub(super) fn show_all(&self) -> Vec<Shown> {
+        let mut holdings: HashMap<&MemberName, BTreeMap<ProjectId, Holding>> = HashMap::new();
+        for ((owner, project), holding) in &self.holdings {
+            holdings.entry(owner).or_default().insert(project.clone(), holding.clone());
         }
+        let own = |seen: &Seen| seen.show(holdings.remove(&seen.member.name).unwrap_or_default());
+        self.members.values().map(own).collect()
     }
 
     /// The nodes of 2014.
     pub(super) fn old(&self) -> Vec<(Node, Member)> {
         let old = self.members.values().filter_map(|seen| Some((seen.old.clone()?, seen.member.clone())));
         old.collect()
+    }
+}
+
+impl Nodes {
+    /// Whether there is a slave at all.
+    pub(super) fn has_members(&self) -> bool {
+        !self.known().members.is_empty()
+    }
+
+    /// Every slave with nothing of what it holds, and whether it is there now.
+    pub(crate) fn members(&self) -> Vec<(Member, bool)> {
+        let known = self.known();
+        known.members.values().map(|seen| (seen.member.clone(), seen.is_connected())).collect()
     }
 }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use scheduler::core::Entry;
 use scheduler::event::NodeLag;
 use scheduler::member::{Holding, Member, MemberName};
+use scheduler::pace::rest_after;
 use scheduler::publish::Publish;
 use scheduler::{EventKind, ProjectId, RunState, Scheduler, Store};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,6 @@ use super::Nodes;
 use super::together::ready;
 use crate::auth::accounts::Accounts;
 use crate::config;
-use crate::view::time;
 
 /// How often it is looked at who has fallen behind by time alone.
 const LOOK: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl<'a> Made<'a> {
 
 /// What a slave holds of a project, if it is this project and not an earlier one of the same name.
 pub(crate) fn same<'a>(holding: Option<&'a Holding>, entry: &Entry) -> Option<&'a Holding> {
-    holding.filter(|holding| time(holding.created) == time(entry.project.created))
+    holding.filter(|holding| holding.created == entry.project.created)
 }
 
 /// What watchers are told of a slave and a project.
@@ -114,8 +114,14 @@ impl Nodes {
     ) {
         let (mut offer, mut reported) = (self.offer.subscribe(), self.reported.subscribe());
         loop {
+            let begun = Instant::now();
             for crossing in self.crossings(scheduler).await {
                 self.cross(scheduler, accounts, crossing).await;
+            }
+            // Every slave and project was looked at, so the next look waits in proportion.
+            let rest = tokio::time::sleep(rest_after(begun.elapsed(), Duration::ZERO));
+            if stop.run_until_cancelled(rest).await.is_none() {
+                return;
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -132,6 +138,9 @@ impl Nodes {
             let known = self.known();
             known.members.values().map(|seen| seen.member.clone()).filter(|member| member.follows).collect()
         };
+        if members.is_empty() {
+            return Vec::new();
+        }
         let holdings = self.known().holdings.clone();
         let entries = scheduler.board().projects();
         let (store, limit) = (scheduler.store().clone(), self.lag_limit.clone());

@@ -178,6 +178,7 @@ impl Nodes {
         let seen = Seen { old: Some(node), ..Seen::new(member.clone()) };
         self.known().members.insert(member.name, seen);
         self.write_files();
+        self.reported.send_replace(());
         // Whoever tells them looks who is new.
         self.offer.send_modify(|_| {});
     }

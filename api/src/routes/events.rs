@@ -2,20 +2,28 @@
 //!
 //! A client that comes back with `Last-Event-ID` gets what it missed. Where that is no longer kept, or the client was
 //! too slow, a `resync` event says so: read the state afresh.
+//!
+//! An event is written once, whoever watches, and what happens within a short time reaches a watcher in one piece: with
+//! hundreds of watchers, most of an event's cost would be the waking of their connections.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
-use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use scheduler::{Event, EventKind};
+use scheduler::{Event, EventBus, EventKind};
 use serde::Deserialize;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{
+    self,
+    error::{RecvError, TryRecvError},
+};
+use tokio::time::Instant;
 
 use super::input::Asked;
 use crate::app::App;
@@ -24,6 +32,14 @@ use crate::view;
 
 /// How often a quiet stream says that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
+/// The comment that says so.
+const ALIVE_TEXT: &str = ":\n\n";
+/// What a watcher is told who missed events that are no longer kept.
+const RESYNC_TEXT: &str = "event: resync\ndata: {\"type\":\"resync\"}\n\n";
+/// Pause between two pieces of a stream; the first event after a quiet time is sent at once.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Size in bytes from which a piece of a stream takes no further event.
+const PIECE: usize = 64 << 10;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,10 +55,15 @@ struct Filter {
 }
 
 /// A watcher's place in the stream.
-struct Place {
+struct Watcher {
+    app: App,
+    filter: Filter,
     waiting: VecDeque<Said>,
     live: broadcast::Receiver<Arc<Event>>,
-    filter: Filter,
+    /// Number of the newest event that was taken, which tells what was missed by one who is too slow.
+    last: Option<u64>,
+    /// Time of the last piece.
+    sent: Option<Instant>,
 }
 
 enum Said {
@@ -57,15 +78,16 @@ pub(super) async fn events(
 ) -> Result<Response, Problem> {
     let filter = Filter { project: query.project, types: types(query.types.as_deref())? };
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-    let subscription = app.scheduler.events().subscribe(last);
-    let gap = subscription.gap.then_some(Said::Resync);
-    let missed = subscription.missed.into_iter().map(Said::Event);
-    let place = Place { waiting: gap.into_iter().chain(missed).collect(), live: subscription.live, filter };
     let stop = app.stop.clone();
-    let stream = stream::unfold(place, next).map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
-    let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE));
-    let headers = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
-    Ok((headers, sse).into_response())
+    let watcher = Watcher::new(app, filter, last);
+    let pieces = stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await?, watcher)) });
+    let stream = pieces.map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(stream)).into_response())
 }
 
 /// The types that a client names; an unknown one would silence it for ever.
@@ -85,24 +107,67 @@ fn types(given: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
     }
 }
 
-async fn next(mut place: Place) -> Option<(sse::Event, Place)> {
-    loop {
-        let said = match place.waiting.pop_front() {
-            Some(said) => said,
-            None => match place.live.recv().await {
-                Ok(event) => Said::Event(event),
-                Err(RecvError::Lagged(_)) => Said::Resync,
-                Err(RecvError::Closed) => return None,
-            },
-        };
-        match said {
-            Said::Resync => {
-                let event = sse::Event::default().event("resync").data("{\"type\":\"resync\"}");
-                return Some((event, place));
-            }
-            Said::Event(event) if place.filter.wants(&event) => return Some((written(&event), place)),
-            Said::Event(_) => {}
+impl Watcher {
+    fn new(app: App, filter: Filter, last: Option<u64>) -> Self {
+        let live = app.scheduler.events().subscribe(None).live;
+        let mut watcher = Self { app, filter, waiting: VecDeque::new(), live, last, sent: None };
+        if last.is_some() {
+            watcher.catch_up();
         }
+        watcher
+    }
+
+    /// Takes what was missed since the last event, as far as it is kept.
+    fn catch_up(&mut self) {
+        let events: &EventBus = self.app.scheduler.events();
+        let subscription = events.subscribe(self.last);
+        let missed = subscription.missed.into_iter().map(Said::Event);
+        // Without a number nobody knows what was missed.
+        let gap = (subscription.gap || self.last.is_none()).then_some(Said::Resync);
+        self.waiting.extend(gap.into_iter().chain(missed));
+        self.live = subscription.live;
+    }
+
+    /// The next piece of the stream: everything that has happened, or a sign of life; none once nothing can come.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(sent) = self.sent {
+            tokio::time::sleep_until(sent + PAUSE).await;
+        }
+
+        let alive = Instant::now() + ALIVE;
+        let piece = loop {
+            let piece = self.piece();
+            if !piece.is_empty() {
+                break piece;
+            }
+            match tokio::time::timeout_at(alive, self.live.recv()).await {
+                Ok(Ok(event)) => self.waiting.push_back(Said::Event(event)),
+                Ok(Err(RecvError::Lagged(_))) => self.catch_up(),
+                Ok(Err(RecvError::Closed)) => return None,
+                Err(_) => break ALIVE_TEXT.to_owned(),
+            }
+        };
+        self.sent = Some(Instant::now());
+        Some(piece.into())
+    }
+
+    /// Writes what has come for this watcher, up to the size of a piece.
+    fn piece(&mut self) -> String {
+        let mut piece = String::new();
+        while piece.len() < PIECE {
+            match self.waiting.pop_front().map_or_else(|| self.live.try_recv().map(Said::Event), Ok) {
+                Ok(Said::Resync) => piece.push_str(RESYNC_TEXT),
+                Ok(Said::Event(event)) => {
+                    self.last = Some(event.id);
+                    if self.filter.wants(&event) {
+                        piece.push_str(event.text(written));
+                    }
+                }
+                Err(TryRecvError::Lagged(_)) => self.catch_up(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        piece
     }
 }
 
@@ -115,8 +180,8 @@ impl Filter {
     }
 }
 
-fn written(event: &Event) -> sse::Event {
-    let written = sse::Event::default().id(event.id.to_string()).event(event.kind.as_str());
+/// An event in the form of the stream.
+fn written(event: &Event) -> String {
     let data = serde_json::to_string(&view::event(event)).unwrap_or_default();
-    written.data(data)
+    format!("id: {}\nevent: {}\ndata: {data}\n\n", event.id, event.kind.as_str())
 }

@@ -70,7 +70,9 @@ pub(super) async fn join(
         let actor = Actor { name: member.name.to_string(), power, login: Login::Password, from };
         audit::line(&actor, "node.join", member.name.as_str(), None, None)
     };
-    let member = nodes(&app)?.join(&app.gate.accounts, nonce, &proof, line).await?;
+    let nodes = nodes(&app)?;
+    let member = nodes.join(&app.gate.accounts, nonce, &proof, line).await?;
+    nodes.look(&app.scheduler);
     let location = format!("/api/v1/nodes/{}", member.name);
     let answer = json!({ "id": member.name.as_str(), "joined": time(member.joined) });
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(answer)).into_response())
@@ -91,6 +93,7 @@ pub(super) async fn add(
     let line = |member: &Member| audit::line(&actor, "node.create", member.name.as_str(), None, None);
     let nodes = nodes(&app)?;
     let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, false, line).await?;
+    nodes.look(&app.scheduler);
     let mut rsync = json!(nodes.place().address());
     if rsync["user"].is_null() {
         (rsync["user"], rsync["password"]) = (json!(member.name.as_str()), json!(password.expose()));

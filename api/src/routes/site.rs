@@ -29,6 +29,7 @@ pub(super) async fn openapi() -> Json<serde_json::Value> {
 }
 
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, Problem> {
+    app.scheduler.refresh_queue().await;
     let role = if app.nodes.is_some() { "master" } else { "slave" };
     let status = tokio::task::spawn_blocking(move || view::status(&app.scheduler, role, app.started)).await;
     let status = status.map_err(|error| Problem::internal(&error))?;
@@ -40,6 +41,7 @@ pub(super) async fn disks(State(app): State<App>) -> Json<Page<DiskView>> {
 }
 
 pub(super) async fn queue(State(app): State<App>) -> Json<Page<QueueView>> {
+    app.scheduler.refresh_queue().await;
     Json(Page { items: view::queue(app.scheduler.board()), next: None })
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Shell {
     answers: HashMap<Ticket, oneshot::Sender<Result<Answer, Refusal>>>,
     next_ticket: Ticket,
     going: HashMap<RunId, CancellationToken>,
+    /// Readers who wait for the queue of this turn.
+    readers: Vec<oneshot::Sender<()>>,
     /// Projects whose trees have moved, which is to be noted.
     moved: Vec<ProjectId>,
     /// Ends that could not be made durable yet.
@@ -63,6 +65,7 @@ impl Shell {
             answers: HashMap::new(),
             next_ticket: 0,
             going: HashMap::new(),
+            readers: Vec::new(),
             moved: Vec::new(),
             unsaved: Vec::new(),
             recovered: Step::default(),
@@ -150,11 +153,18 @@ impl Shell {
                     self.shared.board.set_phase(end.run, None);
                 }
                 self.act(step);
+                if !self.readers.is_empty() {
+                    self.shared.board.make_queue(&self.core);
+                }
             }
             Err(error) => {
                 self.refused = true;
                 self.undo(&error, ended, step);
             }
+        }
+        for reader in self.readers.drain(..) {
+            // Whoever asked may have gone.
+            let _ = reader.send(());
         }
     }
 
@@ -187,6 +197,10 @@ impl Shell {
             Ask::Alive(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(());
+                return None;
+            }
+            Ask::Queue(reader) => {
+                self.readers.push(reader);
                 return None;
             }
         })

@@ -126,3 +126,32 @@ async fn a_password_from_before_the_rule_ends_the_run_with_the_reason() {
     assert_eq!(end.class, "config", "{end:?}");
     scheduler.stop().await;
 }
+
+#[tokio::test]
+async fn the_queue_is_made_for_those_who_read_it_and_not_by_each_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let mut settings = killed_before_the_move(&root).await;
+    settings.bounds.concurrent = 0;
+    let scheduler = start(settings).await;
+    let board = scheduler.board();
+    for number in 0..20 {
+        let id = format!("p{number}");
+        let place = root.join(&id);
+        let project = Project { place: place.clone(), dest: place, ..project(&id, "h", "/d") };
+        scheduler.ask(Command::Create(Box::new(project))).await.unwrap();
+        scheduler.ask(Command::Sync { id: id.parse().unwrap(), by: "ann".to_owned(), whole: false }).await.unwrap();
+        assert!(board.queue().is_empty() && board.is_queue_old(), "a step has made the queue");
+    }
+
+    scheduler.refresh_queue().await;
+    assert_eq!(board.queue().len(), 20);
+    // Nothing has changed since, so nothing is made again.
+    let made = board.queue();
+    scheduler.refresh_queue().await;
+    assert!(Arc::ptr_eq(&made, &board.queue()));
+    scheduler.stop().await;
+    // A clockwork that is gone keeps no reader waiting.
+    scheduler.refresh_queue().await;
+    assert_eq!(board.queue().len(), 20);
+}

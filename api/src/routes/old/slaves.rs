@@ -28,7 +28,9 @@ pub(super) async fn add(
         let after = json!({ "id": node.id, "hostname": &node.hostname, "port": &node.port });
         audit::line(&actor, "node.create", &node.hostname, None, Some(after))
     };
-    let added = nodes(&app)?.add_old(&app.gate.accounts, hostname.clone(), port, line).await?;
+    let nodes = nodes(&app)?;
+    let added = nodes.add_old(&app.gate.accounts, hostname.clone(), port, line).await?;
+    nodes.look(&app.scheduler);
     let details = if added { "Added to cluster" } else { "Already added" };
     Ok(Json(json!({ "method": "add_slave", "success": true, "hostname": hostname, "details": details })))
 }
