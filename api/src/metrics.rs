@@ -36,6 +36,8 @@ pub struct Metrics {
     pub traffic: Traffic,
     /// The newest run of each project, which never changes once it has ended: read from the store once.
     newest: Mutex<HashMap<ProjectId, (RunId, Last)>>,
+    /// Held while a text is made: it is open to everybody, and large where there are many projects.
+    pub(crate) turn: tokio::sync::Mutex<()>,
 }
 
 impl Metrics {

@@ -135,6 +135,15 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
     }
 
+    /// 413: the whole list has more rows than one answer holds.
+    #[must_use]
+    pub fn too_many_rows(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the list has more than {limit} rows: ask page by page, with `limit` and `after`"),
+        )
+    }
+
     /// 422: the input can be read, and is wrong, in every field that is listed.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {

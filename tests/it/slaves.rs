@@ -5,6 +5,7 @@ mod daemon;
 mod lag;
 mod moves;
 mod of_2014;
+mod pages;
 mod private_ca;
 mod sample;
 mod strangers;

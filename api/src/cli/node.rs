@@ -11,6 +11,9 @@ use super::runs::document;
 use super::table::{bytes, distance, seconds, table, text};
 use super::terminal::{plain, say};
 
+/// Rows that are asked for at once.
+const ROWS: usize = 10_000;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum NodeCommand {
     /// Add a machine that pulls with an rsync of its own, and print its password: the only time that it is shown
@@ -60,7 +63,7 @@ pub(super) async fn run(client: &Client, command: NodeCommand) -> Result<(), Fai
             told(client, &node, &words)
         }
         NodeCommand::List => {
-            let page = client.get("/api/v1/nodes").await?;
+            let page = every_node(client).await?;
             told(client, &page, &matrix(&page))
         }
         NodeCommand::Show { name } => {
@@ -74,6 +77,32 @@ pub(super) async fn run(client: &Client, command: NodeCommand) -> Result<(), Fai
         NodeCommand::Sync { name } => {
             let node = client.post(&format!("/api/v1/nodes/{}/sync", segment(&name))).await?;
             told(client, &node, &format!("{} is to sync every project anew", plain(&name)))
+        }
+    }
+}
+
+/// Every slave with all of its projects, asked for page by page.
+async fn every_node(client: &Client) -> Result<Value, Failure> {
+    let mut items: Vec<Value> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let query = if after.is_empty() { String::new() } else { format!("&after={}", segment(&after)) };
+        let mut page = client.get(&format!("/api/v1/nodes?limit={ROWS}{query}")).await?;
+        for mut node in page["items"].as_array_mut().map(std::mem::take).unwrap_or_default() {
+            match items.last_mut().filter(|last| last["id"] == node["id"]) {
+                // A slave goes on where the page before ended.
+                Some(last) => {
+                    let more = node["projects"].as_array_mut().map(std::mem::take).unwrap_or_default();
+                    if let Some(projects) = last["projects"].as_array_mut() {
+                        projects.extend(more);
+                    }
+                }
+                None => items.push(node),
+            }
+        }
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut after),
+            None => return Ok(json!({ "items": items, "next": null })),
         }
     }
 }

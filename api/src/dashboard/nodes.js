@@ -11,8 +11,24 @@ import { about, count, number } from "./words.js";
 const ROW = 30;
 const BEYOND = 6;
 
+/** Every node with all of its projects, page by page: a node goes on where the page before ended. */
+async function all() {
+  const nodes = [];
+  let after = "";
+  for (;;) {
+    const page = await get("/nodes?limit=10000" + after);
+    for (const node of page.items) {
+      const last = nodes.at(-1);
+      if (last?.id === node.id) last.projects.push(...node.projects);
+      else nodes.push(node);
+    }
+    if (!page.next) return { items: nodes };
+    after = "&after=" + encodeURIComponent(page.next);
+  }
+}
+
 export function Nodes({ session }) {
-  const { value, error, reload } = useData(() => get("/nodes"), "nodes", (event) => event.type === "run.ended" || event.type.startsWith("node.") || event.type.startsWith("project."), LOOK_AGAIN);
+  const { value, error, reload } = useData(all, "nodes", (event) => event.type === "run.ended" || event.type.startsWith("node.") || event.type.startsWith("project."), LOOK_AGAIN);
   if (!value) return html`<${Pending} error=${error} what="The list" />`;
   const nodes = value.items;
   if (nodes.length === 0) {

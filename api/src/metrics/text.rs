@@ -74,9 +74,13 @@ pub const FAMILIES: &[Family] = &[
     gauge("heliostat_disk_free_inodes", "Inodes free on that file system."),
     gauge("heliostat_disk_inodes", "Inodes of that file system; 0 where it has no such bound."),
     gauge("heliostat_node_connected", "1 when the slave was heard within 75 seconds."),
-    gauge("heliostat_node_lag_generations", "Generations of the project that the slave misses."),
-    gauge("heliostat_node_lag_seconds", "How long the first of them is there; 0 when it misses none."),
-    gauge("heliostat_node_late", "1 when that is more than the configuration's `lag` allows."),
+    gauge("heliostat_node_missed_generations", "Generations that the slave misses, of all projects."),
+    gauge(
+        "heliostat_node_lag_generations",
+        "Generations of the project that the slave misses; absent for none.",
+    ),
+    gauge("heliostat_node_lag_seconds", "How long the first of them is there; absent when it misses none."),
+    gauge("heliostat_node_late", "1 when that is more than the configuration's `lag` allows; else absent."),
     gauge(
         "heliostat_disk_reserve_bytes",
         "Bytes below which nothing starts on that file system (`disk.reserve`).",

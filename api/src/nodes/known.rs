@@ -11,6 +11,9 @@ use scheduler::member::{Holding, Member, MemberName};
 
 use super::{HEARD_WITHIN, NodeError, Nodes};
 
+/// What one slave holds of a project: its place in a list, when the project was created, and the generation.
+pub(crate) type HeldGeneration = (usize, DateTime<Utc>, Option<u64>);
+
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) members: BTreeMap<MemberName, Seen>,
@@ -96,9 +99,31 @@ impl Nodes {
         !self.known().members.is_empty()
     }
 
+    /// The names of all slaves, in order.
+    pub(crate) fn names(&self) -> Vec<MemberName> {
+        self.known().members.keys().cloned().collect()
+    }
+
     /// Every slave with nothing of what it holds, and whether it is there now.
     pub(crate) fn members(&self) -> Vec<(Member, bool)> {
         let known = self.known();
         known.members.values().map(|seen| (seen.member.clone(), seen.is_connected())).collect()
+    }
+
+    /// What these slaves hold, by project: the place of the slave in the list, when the project was created, and the
+    /// generation.
+    pub(crate) fn generations(&self, members: &[(Member, bool)]) -> HashMap<ProjectId, Vec<HeldGeneration>> {
+        let places: HashMap<&MemberName, usize> =
+            members.iter().enumerate().map(|(place, (member, _))| (&member.name, place)).collect();
+        let mut found: HashMap<ProjectId, Vec<HeldGeneration>> = HashMap::new();
+        for ((owner, project), holding) in &self.known().holdings {
+            let Some(place) = places.get(owner) else { continue };
+            let held = (*place, holding.created, holding.generation);
+            match found.get_mut(project) {
+                Some(all) => all.push(held),
+                None => drop(found.insert(project.clone(), vec![held])),
+            }
+        }
+        found
     }
 }

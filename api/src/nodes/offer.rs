@@ -131,11 +131,6 @@ impl Offer {
             .filter(|(known, _)| time(*known) == time(created))
             .map(|(_, generation)| *generation)
     }
-
-    /// Every project that is offered.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &ProjectId> {
-        self.known.keys()
-    }
 }
 
 /// The patterns of what belongs to the index of a tree.

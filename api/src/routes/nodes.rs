@@ -1,6 +1,10 @@
 //! Slaves: joining, following, reporting, and what people see and ask of them.
 
+mod page;
+
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,6 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use scheduler::core::Entry;
 use scheduler::freshness::{as_of, is_too_old};
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{EventKind, ProjectId, RunId};
@@ -29,7 +34,8 @@ use crate::nodes::proof::Nonce;
 use crate::nodes::sample::{Sample, draw};
 use crate::nodes::{NodeError, Nodes, Shown, random_secret};
 use crate::problem::{FieldError, Problem};
-use crate::view::{Page, time};
+use crate::view::time;
+pub(super) use page::list;
 
 /// The longest that a question of a slave waits.
 const LONGEST_WAIT: u64 = 55;
@@ -141,80 +147,90 @@ struct HeldView {
     reported: Option<String>,
 }
 
-pub(super) async fn list(State(app): State<App>) -> Result<Json<Page<NodeView>>, Problem> {
-    let shown = nodes(&app)?.shown();
-    let views = tokio::task::spawn_blocking(move || views(&app, shown)).await;
-    let items = views.map_err(|error| Problem::internal(&error))?;
-    Ok(Json(Page { items, next: None }))
-}
-
 pub(super) async fn show(
     State(app): State<App>,
     TextInPath(id): TextInPath,
 ) -> Result<Json<NodeView>, Problem> {
     let shown = nodes(&app)?.show(&id)?;
-    let views = tokio::task::spawn_blocking(move || views(&app, vec![shown])).await;
-    let view = views.map_err(|error| Problem::internal(&error))?.pop();
+    let view = tokio::task::spawn_blocking(move || {
+        let mut viewer = Viewer::new(&app, app.nodes.as_deref()?);
+        let all = 0..viewer.projects.len();
+        Some(viewer.view(shown, all))
+    });
+    let view = view.await.map_err(|error| Problem::internal(&error))?;
     view.map(Json).ok_or_else(|| Problem::not_found(format!("there is no node `{id}`")))
 }
 
-fn views(app: &App, shown: Vec<Shown>) -> Vec<NodeView> {
-    let Some(nodes) = &app.nodes else { return Vec::new() };
-    let offer = nodes.offer();
-    let mut projects: Vec<_> = offer.ids().filter_map(|id| app.scheduler.board().project(id)).collect();
-    projects.sort_by(|a, b| a.project.id.cmp(&b.project.id));
-    let mut made = Made::new(app.scheduler.store());
-    let now = Utc::now();
-    let mut held = |shown: &Shown| {
-        let each = projects.iter().map(|entry| {
-            let (id, generation) = (&entry.project.id, entry.standing.generation);
-            let holding = same(shown.holdings.get(id), entry);
-            let held = holding.and_then(|holding| holding.generation);
-            let told = holding.and_then(|holding| holding.told);
-            // Of what a node of 2014 was told, it has not reported anything yet.
-            let reported = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
-            let lag = made.lag(entry, held);
-            // While it has the newest generation, its copy is as old as ours; else as old as the one that it has.
-            let as_of = match held {
-                Some(held) if lag.generations > 0 => made.at(id, held),
-                held => held.and_then(|_| as_of(&entry.standing)),
-            };
-            HeldView {
-                project: id.to_string(),
-                generation: held,
-                staged: holding.and_then(|holding| holding.staged),
-                told,
-                master_generation: generation,
-                lag: lag.generations,
-                lag_seconds: lag.time.as_secs_f64(),
-                late: shown.member.follows && lag.is_over(nodes.lag_limit()),
-                left_behind: shown.member.left.contains(id),
-                as_of: as_of.map(time),
-                stale: as_of.is_some_and(|from| is_too_old(&entry.project, from, now)),
-                state: holding.map(|holding| holding.state.clone()),
-                reason: holding.and_then(|holding| holding.reason.clone()),
-                run: reported.map(|holding| holding.run.to_string()),
-                ended: reported.map(|holding| time(holding.ended)),
-                duration: reported.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
-                received: reported.map(|holding| holding.received),
-                reported: reported.map(|holding| time(holding.heard)),
-            }
-        });
-        each.collect::<Vec<_>>()
-    };
-    let view = |shown: Shown| {
-        let projects = held(&shown);
+/// The projects that slaves are offered, to show what slaves hold of them. Reads the store.
+struct Viewer<'a> {
+    nodes: &'a Nodes,
+    /// By id.
+    projects: Vec<Arc<Entry>>,
+    made: Made<'a>,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Viewer<'a> {
+    fn new(app: &'a App, nodes: &'a Nodes) -> Self {
+        let mut projects = app.scheduler.board().projects();
+        projects.retain(|entry| entry.project.fan_out);
+        Self { nodes, projects, made: Made::new(app.scheduler.store()), now: Utc::now() }
+    }
+
+    /// A slave, with what it holds of some of the projects.
+    fn view(&mut self, shown: Shown, projects: Range<usize>) -> NodeView {
+        let is_current = |entry: &Arc<Entry>| {
+            let held = same(shown.holdings.get(&entry.project.id), entry);
+            held.and_then(|held| held.generation).unwrap_or(0) >= entry.standing.generation
+        };
+        let current = self.projects.iter().all(is_current);
+        let entries = self.projects.get(projects).unwrap_or_default().to_vec();
+        let held = entries.iter().map(|entry| self.held(&shown, entry)).collect();
         NodeView {
             id: shown.member.name.to_string(),
             joined: time(shown.member.joined),
             connected: shown.connected,
             last_heard: shown.last_heard.map(time),
             address: shown.address,
-            current: projects.iter().all(|held| held.lag == 0),
-            projects,
+            current,
+            projects: held,
         }
-    };
-    shown.into_iter().map(view).collect()
+    }
+
+    fn held(&mut self, shown: &Shown, entry: &Entry) -> HeldView {
+        let (id, generation) = (&entry.project.id, entry.standing.generation);
+        let holding = same(shown.holdings.get(id), entry);
+        let held = holding.and_then(|holding| holding.generation);
+        let told = holding.and_then(|holding| holding.told);
+        // Of what a node of 2014 was told, it has not reported anything yet.
+        let reported = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
+        let lag = self.made.lag(entry, held);
+        // While it has the newest generation, its copy is as old as ours; else as old as the one that it has.
+        let as_of = match held {
+            Some(held) if lag.generations > 0 => self.made.at(id, held),
+            held => held.and_then(|_| as_of(&entry.standing)),
+        };
+        HeldView {
+            project: id.to_string(),
+            generation: held,
+            staged: holding.and_then(|holding| holding.staged),
+            told,
+            master_generation: generation,
+            lag: lag.generations,
+            lag_seconds: lag.time.as_secs_f64(),
+            late: shown.member.follows && lag.is_over(self.nodes.lag_limit()),
+            left_behind: shown.member.left.contains(id),
+            as_of: as_of.map(time),
+            stale: as_of.is_some_and(|from| is_too_old(&entry.project, from, self.now)),
+            state: holding.map(|holding| holding.state.clone()),
+            reason: holding.and_then(|holding| holding.reason.clone()),
+            run: reported.map(|holding| holding.run.to_string()),
+            ended: reported.map(|holding| time(holding.ended)),
+            duration: reported.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
+            received: reported.map(|holding| holding.received),
+            reported: reported.map(|holding| time(holding.heard)),
+        }
+    }
 }
 
 pub(super) async fn remove(

@@ -57,6 +57,10 @@ pub(super) fn rows() -> Vec<Route> {
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let app = &app;
+    let _turn = app.metrics.turn.lock().await;
+    app.scheduler.refresh_queue().await;
+    let app = app.clone();
     let text = tokio::task::spawn_blocking(move || app.metrics.render(&app)).await;
     let text = text.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())

@@ -54,10 +54,13 @@ fn a_slave_beyond_the_limit_is_an_event_once_and_its_recovery_another() {
         "heliostat_node_connected{node=\"one\"} 0",
         "heliostat_node_lag_generations{node=\"one\",project=\"p\"} 2",
         "heliostat_node_late{node=\"one\",project=\"p\"} 1",
-        "heliostat_node_late{node=\"by-hand\",project=\"p\"} 0",
+        "heliostat_node_missed_generations{node=\"one\"} 2",
+        "heliostat_node_missed_generations{node=\"by-hand\"} 3",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
+    // No series says that something is as it should be.
+    assert!(!metrics.contains("heliostat_node_late{node=\"by-hand\""), "{metrics}");
     // Neither more generations nor a kill of the master say it again: the next event is the recovery.
     master.kill();
     master.launch();

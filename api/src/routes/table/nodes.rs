@@ -4,11 +4,20 @@ use axum::routing::{delete, get, post};
 
 use crate::routes::{Access, Answer, Query, Route, nodes, row};
 
+const ROWS: Query = Query {
+    name: "limit",
+    kind: "integer",
+    about: "how many rows (projects of slaves), 1 to 10000; the whole list where neither this nor `after` is given",
+};
+const AFTER: Query = Query { name: "after", kind: "string", about: "`next` of the page before" };
+
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
     let mut rows = vec![
         Route {
             answer: (200, Answer::Page("Node")),
+            query: &[ROWS, AFTER],
+            errors: &[400, 413],
             ..row("get", "/api/v1/nodes", "the slaves, with what each holds of each project", || {
                 get(nodes::list)
             })
