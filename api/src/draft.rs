@@ -164,6 +164,8 @@ pub fn project(
         timeout,
         stall,
         guard,
+        // Known on slaves only, by what their master offers.
+        expected: None,
         priority,
         fan_out,
         publish,

@@ -4,7 +4,7 @@
 //! holds and pulls by itself. So nothing is lost when a message is: the next answer says it all again. What it says of
 //! itself is kept, and is never believed beyond what the master has.
 //!
-//! [`proof`] is how a slave joins, [`offer`] what is offered, [`rsyncd`] the daemon that slaves pull from, [`old`] the nodes
+//! [`proof`] is how a slave joins, [`offer`] what is offered, [`report`] what slaves say of themselves, [`rsyncd`] the daemon that slaves pull from, [`old`] the nodes
 //! of 2014, [`lag`] who is too far behind, [`together`]
 //! when slaves may put in place what they publish together.
 
@@ -16,12 +16,13 @@ pub(crate) mod lag;
 pub(crate) mod offer;
 mod old;
 pub(crate) mod proof;
+mod report;
 mod rsyncd;
 pub(crate) mod sample;
 pub(crate) mod since;
 mod together;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use engine::Secret;
 use scheduler::account::AuditEntry;
-use scheduler::member::{Holding, Member, MemberName};
+use scheduler::member::{Member, MemberName};
 use scheduler::{ProjectId, Scheduler};
 use tokio::sync::watch;
 use ulid::Ulid;
@@ -257,37 +258,6 @@ impl Nodes {
         Ok(())
     }
 
-    /// Takes what a slave says of one project. What it said before is passed over; gives
-    /// whether it is new.
-    ///
-    /// # Errors
-    /// When it says what cannot be, or it cannot be stored.
-    pub(crate) async fn report(&self, accounts: &Accounts, holding: Holding) -> Result<bool, NodeError> {
-        let _turn = self.changing.lock().await;
-        self.heard(&holding.member)?;
-        let offer = self.offer.borrow().clone();
-        let current = offer.generation(&holding.project, holding.created);
-        let current = current.ok_or_else(|| {
-            NodeError::Untrue(format!("there is no project `{}` for slaves", holding.project))
-        })?;
-        if holding.generation.max(holding.staged).is_some_and(|held| held > current) {
-            return Err(NodeError::Untrue(format!(
-                "`generation` of {} is {current} here: nobody can hold a later one",
-                holding.project
-            )));
-        }
-        let key = (holding.member.clone(), holding.project.clone());
-        let known = self.known().holdings.get(&key).map(|known| known.run);
-        if known.is_some_and(|known| known > holding.run) {
-            return Ok(false);
-        }
-        let is_new = known != Some(holding.run);
-        accounts.remember_holding(Some(&holding), None).await?;
-        self.known().holdings.insert(key, holding);
-        self.reported.send_replace(());
-        Ok(is_new)
-    }
-
     /// How far a slave may be behind before watchers are told.
     pub(crate) fn lag_limit(&self) -> &config::Lag {
         &self.lag_limit
@@ -321,20 +291,20 @@ impl Nodes {
         process: &str,
         known: Option<&str>,
         patience: Duration,
-    ) -> Result<(Arc<Offer>, u64), NodeError> {
+    ) -> Result<(Arc<Offer>, Member), NodeError> {
         let mut asking = self.follow(name, process)?;
         let deadline = tokio::time::Instant::now() + patience;
         let mut news = self.offer.subscribe();
         loop {
-            let wish = self.heard(name)?.wish;
+            let member = self.heard(name)?;
             let offer = news.borrow_and_update().clone();
-            if known.is_none_or(|known| known != offer.tag_for(wish)) {
+            if known.is_none_or(|known| known != offer.tag_for(&member)) {
                 asking.answered = true;
-                return Ok((offer, wish));
+                return Ok((offer, member));
             }
             if !matches!(tokio::time::timeout_at(deadline, news.changed()).await, Ok(Ok(()))) {
                 asking.answered = true;
-                return Ok((offer, wish));
+                return Ok((offer, member));
             }
         }
     }
@@ -465,5 +435,6 @@ fn new_member(name: MemberName, password: Secret) -> Member {
         follows: true,
         late: BTreeSet::new(),
         left: BTreeSet::new(),
+        approved: BTreeMap::new(),
     }
 }

@@ -11,6 +11,7 @@
 //! A slave of a master of 2014 is another one, in [`told`].
 
 pub(crate) mod held;
+mod hold;
 mod http;
 mod link;
 mod master;
@@ -172,7 +173,7 @@ impl Slave {
             let ended = async {
                 loop {
                     match events.recv().await {
-                        Ok(event) if matches!(event.kind, EventKind::RunEnded(_)) => return,
+                        Ok(event) if is_of_interest(&event.kind) => return,
                         Ok(_) => {}
                         Err(RecvError::Lagged(_)) => return,
                         Err(RecvError::Closed) => std::future::pending().await,
@@ -194,7 +195,10 @@ impl Slave {
         while let Some((project, run, target)) = targets.pop() {
             let ended = match self.scheduler.store().run(run) {
                 Ok(Some(ended)) if ended.state.is_ended() => ended,
-                Ok(Some(_)) => continue,
+                Ok(Some(live)) => {
+                    self.held().note_hold(&project, &live, &target);
+                    continue;
+                }
                 Ok(None) => {
                     self.held().forget(&project, run);
                     continue;
@@ -246,13 +250,14 @@ impl Slave {
         }
         for (id, (project, remote)) in wanted {
             let known = self.scheduler.board().project(&id);
-            match known {
+            let changed = match known {
                 None => self.ask(Command::Create(Box::new(project))).await,
                 Some(known) if master::differs(&known.project, &project) => {
                     self.ask(Command::Replace { project: Box::new(project), if_version: None }).await
                 }
                 Some(_) => None,
             };
+            self.review(&id, news, changed.is_some()).await;
             self.pull(&id, remote, news.wish).await;
         }
     }
@@ -355,6 +360,11 @@ impl Slave {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an event changes what is known of a run: it has ended, or waits for a person.
+fn is_of_interest(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::RunEnded(_) | EventKind::RunHeld(_))
 }
 
 /// The run that repeats one that was cut off.

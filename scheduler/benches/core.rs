@@ -177,6 +177,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         stall: Duration::from_mins(10),
         guard: Guard::default(),
         priority: i32::try_from(number % 3).unwrap_or_default(),
+        expected: None,
         fan_out: true,
         publish: scheduler::publish::Publish::Each,
         freshness: scheduler::freshness::Freshness::default(),

@@ -16,6 +16,34 @@ pub struct Amount {
     pub bytes: u64,
 }
 
+/// The tree that a source is said to hold. Where it is known, a run is held only if it would leave much less than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpectedTree {
+    /// The source's generation of which this is true.
+    pub generation: u64,
+    /// Its entries and the bytes in its files.
+    pub amount: Amount,
+}
+
+impl ExpectedTree {
+    /// The share of the entries, in percent, that a run must leave.
+    const SHARE: u64 = 80;
+
+    /// Returns the reason to hold a run that would leave `left` entries, or `None` if they are enough.
+    #[must_use]
+    pub fn shortfall(&self, left: u64) -> Option<String> {
+        let Amount { entries, bytes } = self.amount;
+        let is_enough = u128::from(left) * 100 >= u128::from(entries) * u128::from(Self::SHARE);
+        let generation = self.generation;
+        (!is_enough).then(|| {
+            format!(
+                "the master has {left} entries now, and its last whole look (generation {generation}) found \
+                 {entries} ({bytes} bytes)"
+            )
+        })
+    }
+}
+
 impl Guard {
     /// The count from which on it is no bound: what rsync takes at most.
     pub const NO_COUNT: u64 = i32::MAX as u64;
@@ -101,6 +129,17 @@ mod tests {
             assert!(said.contains(why), "{said:?} should say {why:?}");
         }
         assert!(objects((1, 1), (1_000_000, 1_000_000), true).unwrap().contains("no files any more"));
+    }
+
+    #[test]
+    fn four_fifths_of_what_is_expected_are_enough() {
+        let amount = Amount { entries: 100, bytes: 5000 };
+        let expected = ExpectedTree { generation: 7, amount };
+        assert_eq!((expected.shortfall(100), expected.shortfall(80)), (None, None));
+        let why = expected.shortfall(79).unwrap();
+        assert!(why.contains("79 entries now") && why.contains("(generation 7) found 100"), "{why}");
+        let emptied = ExpectedTree { generation: 8, amount: Amount { entries: 1, bytes: 0 } };
+        assert_eq!(emptied.shortfall(1), None, "an empty tree is its folder");
     }
 
     #[test]

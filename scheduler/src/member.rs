@@ -3,7 +3,7 @@
 //! What is remembered of a slave is what it said last; how far behind it is follows from that and from the project's
 //! own generation, whenever somebody looks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -70,6 +70,17 @@ pub struct Member {
     pub late: BTreeSet<ProjectId>,
     /// The projects of which watchers were told that the others have gone on without it.
     pub left: BTreeSet<ProjectId>,
+    /// Plans of held pulls that a person has approved, by project, until the slave reports something else.
+    pub approved: BTreeMap<ProjectId, ApprovedPlan>,
+}
+
+/// The plan of a held pull that a person has approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedPlan {
+    /// Its digest, as the slave reported it.
+    pub plan: String,
+    /// Who approved it.
+    pub by: String,
 }
 
 /// What a slave said last of one project.
@@ -93,6 +104,8 @@ pub struct Holding {
     pub state: String,
     /// Why, in one sentence.
     pub reason: Option<String>,
+    /// The digest of the plan with which that run waits for a person; none: it is not held.
+    pub plan: Option<String>,
     /// When that run ended, by the slave's clock.
     pub ended: DateTime<Utc>,
     /// How long it took, in milliseconds.

@@ -22,6 +22,7 @@ pub use stages::Repository;
 
 use crate::core::Commands;
 use crate::freshness::{Freshness, Seen, Sighting};
+use crate::guard::ExpectedTree;
 use crate::publish::Publish;
 use crate::refusal::RehearsalRefusal;
 use crate::relocation::Relocation;
@@ -69,6 +70,8 @@ pub struct Project {
     pub stall: Duration,
     /// How much one run may delete.
     pub guard: Guard,
+    /// What its source is said to hold, on a slave; none: the guard alone decides.
+    pub expected: Option<ExpectedTree>,
     /// Who goes first when slots are scarce: higher first, but each point is worth a bounded wait.
     pub priority: i32,
     /// Whether slaves pull it after a new generation.
@@ -125,6 +128,11 @@ impl Project {
         commands: &Commands,
     ) -> Attempt {
         let (source, password) = self.source_of(upstream);
+        // A slave deletes what its source has not, unless a plan shows that the source has lost much.
+        let max_delete = match self.expected {
+            Some(_) => Guard::NO_COUNT,
+            None => self.max_delete(standing),
+        };
         let mut command = source.command_name().and_then(|name| commands.get(name)).cloned();
         if let Some(command) = &mut command {
             // One command can serve many projects.
@@ -136,7 +144,7 @@ impl Project {
             password: password.cloned(),
             dest: self.dest.clone(),
             options: self.options.clone(),
-            limits: Limits { max_delete: self.max_delete(standing), ..limits.clone() },
+            limits: Limits { max_delete, ..limits.clone() },
             time_limit: Some(self.timeout),
             stall: Some(self.stall),
             unclean_since: standing.unclean_since.map(Into::into),
@@ -200,6 +208,8 @@ pub struct Standing {
     pub size_bytes: u64,
     /// Entries in the tree, by the newest statistics.
     pub files: u64,
+    /// Generation that stood when `files` and `size_bytes` were counted.
+    pub counted_at: u64,
     /// Since when an attempt may have left temporary files in the destination; cleared by the next good run.
     pub unclean_since: Option<DateTime<Utc>>,
     /// Where its tree is still to move after the project was renamed.

@@ -2,6 +2,7 @@
 
 mod by_change;
 mod daemon;
+mod held;
 mod lag;
 mod moves;
 mod of_2014;
@@ -104,6 +105,14 @@ fn counted(master: &Server, project: &str, run: &Value) {
 
 fn runs(slave: &Server, project: &str) -> Vec<Value> {
     slave.get(&format!("/api/v1/projects/{project}/runs")).json()["items"].as_array().unwrap().clone()
+}
+
+/// Whether a run of a slave looked at the master's list of changes only. What a look at everything finds is brought by a
+/// list too.
+fn is_by_change(slave: &Server, run: &Value) -> bool {
+    let log = slave.get(&format!("/api/v1/runs/{}/log", run["id"].as_str().unwrap())).text;
+    assert!(!log.is_empty(), "every log begins with the command: {run}");
+    log.contains("--files-from") && !log.contains("plan: ")
 }
 
 #[test]

@@ -6,13 +6,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::core::Entry;
 use scheduler::disk::Disk;
 use scheduler::freshness::{Course, course};
-use scheduler::member::Member;
-use scheduler::{Rule, Run, RunState};
+use scheduler::member::{Holding, Member, MemberName};
+use scheduler::{ProjectId, Rule, Run};
 
 use super::condition::{Condition, Group, Key, Kind};
 use super::ledger::Alert;
 use crate::app::App;
-use crate::config;
+use crate::config::{self, Role};
+use crate::nodes::lag::same;
 
 /// Everything that is wrong now.
 pub(super) fn conditions(
@@ -29,6 +30,9 @@ pub(super) fn conditions(
         found.extend(held(app, &run));
     }
     found.extend(app.nodes.iter().flat_map(|nodes| nodes.members()).flat_map(|(member, _)| lagging(&member)));
+    found.extend(
+        app.nodes.iter().flat_map(|nodes| nodes.held_back()).filter_map(|held| held_back(app, &held)),
+    );
     for entry in app.scheduler.board().projects() {
         found.extend(failing(&entry));
         found.extend(stale(&entry, config, now));
@@ -83,14 +87,37 @@ fn full(disk: &Disk) -> Option<Condition> {
 }
 
 fn held(app: &App, run: &Run) -> Option<Condition> {
-    let entry = app.scheduler.board().project(&run.project).filter(|_| run.state == RunState::Held)?;
-    let reason = format!("the guard asks: `heliostat approve {}` lets it go on", run.id);
+    // A held run that looks at its upstream again is still held.
+    run.open_hold()?;
+    let entry = app.scheduler.board().project(&run.project)?;
+    let reason = match &app.reloader.config().role {
+        Role::Master(_) => format!("the guard asks: `heliostat approve {}` lets it go on", run.id),
+        Role::Slave(slave) => format!(
+            "the master has lost much of this tree: `heliostat node approve {} {}` on the master lets it go on",
+            slave.name, run.project
+        ),
+    };
     Some(Condition { run: Some(run.id.to_string()), reason, ..of_project(&entry, Kind::Held) })
+}
+
+/// One for each project that a slave holds back.
+fn held_back(app: &App, (name, project, holding): &(MemberName, ProjectId, Holding)) -> Option<Condition> {
+    let entry = app.scheduler.board().project(project)?;
+    let holding = same(Some(holding), &entry)?;
+    let why = holding.reason.as_deref().unwrap_or("it would delete too much");
+    Some(Condition {
+        key: Key { kind: Kind::Held, subject: format!("{name} with {project}") },
+        group: Group::Node(name.to_string()),
+        project: Some(project.to_string()),
+        run: None,
+        since: None,
+        reason: format!("{why}: `heliostat node approve {name} {project}` lets it go on"),
+    })
 }
 
 /// One for each project with which a slave is too far behind; all of one slave are told together.
 fn lagging(member: &Member) -> Vec<Condition> {
-    let condition = |project: &scheduler::ProjectId| Condition {
+    let condition = |project: &ProjectId| Condition {
         key: Key { kind: Kind::Lagging, subject: format!("{} with {project}", member.name) },
         group: Group::Node(member.name.to_string()),
         project: Some(project.to_string()),

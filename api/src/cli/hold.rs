@@ -74,7 +74,7 @@ pub(super) async fn decide(client: &Client, run: &str, decision: Decision, yes: 
 }
 
 /// Without a terminal nobody can be asked, and nothing is taken for a yes.
-fn asked(decision: Decision) -> Result<bool, Failure> {
+pub(super) fn asked(decision: Decision) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::Usage(format!(
             "there is no terminal to ask on: say `--yes` to {} without being asked",

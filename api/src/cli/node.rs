@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Output;
 use super::client::{Client, segment};
 use super::failure::Failure;
+use super::hold::{Decision, asked};
 use super::runs::document;
 use super::table::{bytes, distance, seconds, table, text};
 use super::terminal::{plain, say};
@@ -39,6 +40,17 @@ pub(super) enum NodeCommand {
     Remove {
         /// Its name
         name: String,
+    },
+    /// Let a pull that a slave holds back go on: the slave then deletes what the master has not
+    #[command(after_help = "Example: heliostat node approve ftp-nyc debian")]
+    Approve {
+        /// Its name
+        name: String,
+        /// The project that it holds back
+        project: String,
+        /// Approve without being asked
+        #[arg(long)]
+        yes: bool,
     },
     /// Let it sync every project anew
     #[command(after_help = "Example: heliostat node sync ftp-nyc")]
@@ -74,6 +86,7 @@ pub(super) async fn run(client: &Client, command: NodeCommand) -> Result<(), Fai
             client.delete(&format!("/api/v1/nodes/{}", segment(&name))).await?;
             told(client, &json!({ "id": name }), &format!("{} is removed; its files stay", plain(&name)))
         }
+        NodeCommand::Approve { name, project, yes } => approve(client, &name, &project, yes).await,
         NodeCommand::Sync { name } => {
             let node = client.post(&format!("/api/v1/nodes/{}/sync", segment(&name))).await?;
             told(client, &node, &format!("{} is to sync every project anew", plain(&name)))
@@ -105,6 +118,33 @@ async fn every_node(client: &Client) -> Result<Value, Failure> {
             None => return Ok(json!({ "items": items, "next": null })),
         }
     }
+}
+
+/// Shows why a slave holds a project back, asks, and approves the plan that was shown.
+async fn approve(client: &Client, name: &str, project: &str, yes: bool) -> Result<(), Failure> {
+    let path = format!("/api/v1/nodes/{}", segment(name));
+    let node = client.get(&path).await?;
+    let mut projects = node["projects"].as_array().into_iter().flatten();
+    let held = projects.find(|held| held["project"] == project && held["plan"].is_string());
+    let Some(held) = held else {
+        return Err(Failure::Failed(format!(
+            "{} does not hold {} back: there is nothing to approve",
+            plain(name),
+            plain(project)
+        )));
+    };
+    if client.output == Output::Table {
+        say(&format!("{} holds {} back: {}", plain(name), plain(project), text(&held["reason"])))?;
+    }
+    if !yes && !asked(Decision::Approve)? {
+        return Err(Failure::Failed("nothing was decided: it is held back as before".to_owned()));
+    }
+
+    let path = format!("{path}/projects/{}/approve", segment(project));
+    let request = client.request(Method::POST, &path).query(&[("plan", held["plan"].as_str())]);
+    let answer = client.send(request).await?.json::<Value>().await;
+    let node = answer.map_err(|error| client.unreachable(&error))?;
+    told(client, &node, &format!("{} may go on with {}", plain(name), plain(project)))
 }
 
 /// A row for each slave and project.

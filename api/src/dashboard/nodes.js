@@ -36,8 +36,27 @@ export function Nodes({ session }) {
       It joins by itself once it knows this server's address and the enrolment secret.</${Empty}></section>`;
   }
   return html`<div class="title"><h1 class="grow">Nodes</h1></div>
+    <${HeldBack} nodes=${nodes} root=${session.role === "root"} reload=${reload} />
     <${List} nodes=${nodes} root=${session.role === "root"} reload=${reload} />
     <${Matrix} nodes=${nodes} />`;
+}
+
+/** The pulls that slaves hold back, each with its reason, and the way out of it. */
+function HeldBack({ nodes, root, reload }) {
+  const held = nodes.flatMap((node) => node.projects.filter((one) => one.plan).map((one) => ({ node: node.id, ...one })));
+  if (held.length === 0) return null;
+  const approve = async ({ node, project, plan }) => {
+    const question = { title: "Let " + node + " go on with " + project + "?", word: "Approve", danger: true, typed: node,
+      about: "It then deletes what this server has not. What goes is gone from its disk." };
+    const path = at("nodes", node) + "/projects/" + encodeURIComponent(project) + "/approve?plan=" + encodeURIComponent(plan);
+    if (await act(question, () => post(path), "Approved.")) reload();
+  };
+  return html`<${Section} title="A person has to decide" look="caution" many=${held.length}>
+    <p class="first">These slaves keep their trees: a pull would delete much, and this server has lost much of what it had.</p>
+    <div class="scroll"><table class="rows"><thead><tr><th>Node</th><th>Project</th><th>Why</th><th></th></tr></thead>
+      <tbody>${held.map((one) => html`<tr key=${one.node + " " + one.project}><td><b>${one.node}</b></td><td><${Link} to=${["project", one.project]}>${one.project}</${Link}></td>
+        <td>${one.reason}</td><td class="number">${root && html`<button class="small danger" onclick=${() => approve(one)} aria-label=${"Approve " + one.node + " with " + one.project}>Approve …</button>`}</td></tr>`)}</tbody></table></div>
+  </${Section}>`;
 }
 
 /** A node's projects in three numbers. */
@@ -76,7 +95,7 @@ function rowsOf(nodes) {
       let row = rows.get(one.project);
       if (!row) rows.set(one.project, row = { project: one.project, generation: one.master_generation, cells: Array(nodes.length).fill(null), worst: 0 });
       row.cells[column] = one;
-      row.worst = Math.max(row.worst, one.lag, one.state === "failed" ? 1 : 0);
+      row.worst = Math.max(row.worst, one.lag, one.state === "failed" || one.plan ? 1 : 0);
     }
   });
   return [...rows.values()].sort((a, b) => (b.worst > 0) - (a.worst > 0) || (a.project < b.project ? -1 : 1));
@@ -92,7 +111,7 @@ function Matrix({ nodes }) {
     <button class="chip" aria-pressed=${late ? "true" : "false"} onclick=${() => setLate(!late)}>behind <span class="soft">${number(behind)}</span></button></div>`;
   return html`<${Section} title="Projects by node" many=${number(shown.length)} aside=${tools}>
     ${shown.length === 0 ? html`<${Empty} title=${late ? "None is behind" : "No project"} />` : html`<${Grid} nodes=${nodes} rows=${shown} />`}
-    <p class="legend small soft"><span class="node good">●</span> current <span class="node old">◔</span> current, but too old <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed <span class="node none">○</span> holds nothing yet</p>
+    <p class="legend small soft"><span class="node good">●</span> current <span class="node old">◔</span> current, but too old <span class="node warn">2</span> generations behind <span class="node bad">!</span> its last pull failed, or waits for a person <span class="node none">○</span> holds nothing yet</p>
   </${Section}>`;
 }
 
@@ -133,7 +152,7 @@ const sign = (cell) => (cell.lag > 99 ? "99+" : String(cell.lag));
 
 function look(cell) {
   if (!cell) return "away";
-  if (cell.state === "failed") return "bad";
+  if (cell.state === "failed" || cell.plan) return "bad";
   if (cell.generation === null) return "none";
   if (cell.lag > 0) return "warn";
   return cell.stale ? "old" : "good";
@@ -143,6 +162,7 @@ function look(cell) {
 function told(cell) {
   if (!cell) return "is not offered it";
   const late = cell.lag > 0 ? count(cell.lag, "generation") + ", " + about(cell.lag_seconds) + " behind" : "current, generation " + number(cell.generation ?? 0);
+  if (cell.plan) return late + "; it keeps its tree until a person decides: " + (cell.reason ?? "");
   if (cell.state === "failed") return late + "; its last pull failed: " + (cell.reason ?? "");
   if (cell.generation === null) return "holds nothing yet";
   return late + (cell.as_of ? "; from " + new Date(cell.as_of).toLocaleString() + (cell.stale ? ", which is too old" : "") : "");

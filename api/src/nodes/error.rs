@@ -1,5 +1,6 @@
 //! Why slaves are not served, and why one of them is not answered.
 
+use scheduler::ProjectId;
 use scheduler::member::MemberName;
 
 use super::proof;
@@ -55,6 +56,14 @@ pub enum NodeError {
     /// Two machines follow under one name.
     #[error("another process follows as `{0}` at this moment: two machines must not share one identity")]
     Twice(MemberName),
+    /// It waits for nobody's approval.
+    #[error("node `{0}` does not hold `{1}` back: there is nothing to approve")]
+    NotHeld(String, ProjectId),
+    /// What it would delete is not what was seen.
+    #[error(
+        "node `{0}` would delete something else of `{1}` now than what was looked at: look at it again, then approve that"
+    )]
+    OtherPlan(String, ProjectId),
     /// It says something that cannot be.
     #[error("{0}")]
     Untrue(String),

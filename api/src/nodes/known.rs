@@ -110,6 +110,13 @@ impl Nodes {
         known.members.values().map(|seen| (seen.member.clone(), seen.is_connected())).collect()
     }
 
+    /// The projects that slaves hold back, each with the slave and what it reported.
+    pub(crate) fn held_back(&self) -> Vec<(MemberName, ProjectId, Holding)> {
+        let known = self.known();
+        let held = known.holdings.iter().filter(|(_, holding)| holding.plan.is_some());
+        held.map(|((owner, project), holding)| (owner.clone(), project.clone(), holding.clone())).collect()
+    }
+
     /// What these slaves hold, by project: the place of the slave in the list, when the project was created, and the
     /// generation.
     pub(crate) fn generations(&self, members: &[(Member, bool)]) -> HashMap<ProjectId, Vec<HeldGeneration>> {

@@ -12,9 +12,10 @@ use chrono::{DateTime, Utc};
 use engine::rsyncd::service::Share;
 use engine::{Secret, Source};
 use scheduler::core::Entry;
-use scheduler::project::Repository;
+use scheduler::member::Member;
+use scheduler::project::{Repository, Standing};
 use scheduler::{Event, EventKind, ProjectId, RunState};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast::Receiver;
@@ -50,6 +51,35 @@ struct Item<'a> {
     index: Vec<String>,
     module: String,
     path: String,
+    /// How much a slave may delete by itself.
+    guard: OfferedGuard,
+    /// What there was at the last look at the whole tree; none before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<OfferedTree>,
+}
+
+/// The guard of a project as slaves are told it.
+#[derive(Debug, Serialize, Deserialize, Clone, Copy)]
+pub(crate) struct OfferedGuard {
+    pub(crate) max_delete_percent: u8,
+    pub(crate) max_delete: u64,
+}
+
+/// A tree as its master has counted it.
+#[derive(Debug, Serialize, Deserialize, Clone, Copy)]
+pub(crate) struct OfferedTree {
+    /// The generation that stood then.
+    pub(crate) generation: u64,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+}
+
+impl OfferedTree {
+    fn of(standing: &Standing) -> Option<Self> {
+        let Standing { files, size_bytes, counted_at, .. } = standing;
+        // Even an empty tree has its own folder: without entries, nothing is known.
+        (*files > 0).then_some(Self { generation: *counted_at, entries: *files, bytes: *size_bytes })
+    }
 }
 
 impl Offer {
@@ -82,6 +112,11 @@ impl Offer {
                 index: released.and(project.stages.as_ref()).map(index).unwrap_or_default(),
                 module,
                 path,
+                guard: OfferedGuard {
+                    max_delete_percent: project.guard.max_delete_percent,
+                    max_delete: project.guard.max_delete,
+                },
+                tree: OfferedTree::of(&entry.standing),
             });
         }
         offer.shares.extend(place.together(entries));
@@ -99,9 +134,15 @@ impl Offer {
         &self.tag
     }
 
-    /// The tag for a slave of which something is wished.
-    pub(crate) fn tag_for(&self, wish: u64) -> String {
-        format!("{}-{wish}", self.tag)
+    /// The tag for one slave: it also names the wishes and approvals that are meant for this one.
+    pub(crate) fn tag_for(&self, member: &Member) -> String {
+        let tag = format!("{}-{}", self.tag, member.wish);
+        if member.approved.is_empty() {
+            return tag;
+        }
+        let texts = member.approved.iter().flat_map(|(project, approved)| [project.as_str(), &approved.plan]);
+        let digest = texts.fold(Sha256::new(), |digest, text| digest.chain_update(text).chain_update([0]));
+        format!("{tag}-{}", URL_SAFE_NO_PAD.encode(digest.finalize()))
     }
 
     /// Whether slaves wait for each other with some project.

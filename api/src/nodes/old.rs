@@ -321,6 +321,7 @@ fn nothing(member: &MemberName, entry: &Entry) -> Option<Holding> {
         run: entry.standing.last_run.as_ref()?.id,
         state: NOT_TOLD.to_owned(),
         reason: None,
+        plan: None,
         ended: now,
         took_ms: 0,
         received: 0,

@@ -52,8 +52,16 @@ impl<S: Send + Sync> FromRequestParts<S> for InPath<RunId> {
 }
 
 async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
-    match Path::<String>::from_request_parts(parts, state).await {
-        Ok(Path(text)) => Ok(text),
+    texts(parts, state).await
+}
+
+async fn texts<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    match Path::<T>::from_request_parts(parts, state).await {
+        Ok(Path(texts)) => Ok(texts),
         Err(error) => Err(Problem::bad_request(format!("the address cannot be read: {}", error.body_text()))),
     }
 }
@@ -66,6 +74,17 @@ impl<S: Send + Sync> FromRequestParts<S> for TextInPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         text(parts, state).await.map(Self)
+    }
+}
+
+/// Two texts that the address names, in its order.
+pub(super) struct TextsInPath(pub(super) (String, String));
+
+impl<S: Send + Sync> FromRequestParts<S> for TextsInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        texts(parts, state).await.map(Self)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod page;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use scheduler::core::Entry;
 use scheduler::freshness::{as_of, is_too_old};
-use scheduler::member::{Holding, Member, MemberName};
-use scheduler::{EventKind, ProjectId, RunId};
+use scheduler::member::{ApprovedPlan, Holding, Member, MemberName};
+use scheduler::{EventKind, ProjectId, RunId, RunState};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::input::{Asked, TextInPath, json};
+use super::input::{Asked, TextInPath, TextsInPath, json, no_project};
 use crate::app::App;
 use crate::audit;
 use crate::auth::{Actor, Login, Power};
@@ -140,6 +141,8 @@ struct HeldView {
     stale: bool,
     state: Option<String>,
     reason: Option<String>,
+    /// Names the plan of a pull that is held; `approve` sends it back.
+    plan: Option<String>,
     run: Option<String>,
     ended: Option<String>,
     duration: Option<f64>,
@@ -203,7 +206,8 @@ impl<'a> Viewer<'a> {
         let held = holding.and_then(|holding| holding.generation);
         let told = holding.and_then(|holding| holding.told);
         // Of what a node of 2014 was told, it has not reported anything yet.
-        let reported = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
+        let ended = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
+        let reported = holding.filter(|holding| ended.is_some() || holding.plan.is_some());
         let lag = self.made.lag(entry, held);
         // While it has the newest generation, its copy is as old as ours; else as old as the one that it has.
         let as_of = match held {
@@ -224,10 +228,11 @@ impl<'a> Viewer<'a> {
             stale: as_of.is_some_and(|from| is_too_old(&entry.project, from, self.now)),
             state: holding.map(|holding| holding.state.clone()),
             reason: holding.and_then(|holding| holding.reason.clone()),
+            plan: holding.and_then(|holding| holding.plan.clone()),
             run: reported.map(|holding| holding.run.to_string()),
-            ended: reported.map(|holding| time(holding.ended)),
-            duration: reported.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
-            received: reported.map(|holding| holding.received),
+            ended: ended.map(|holding| time(holding.ended)),
+            duration: ended.map(|holding| Duration::from_millis(holding.took_ms).as_secs_f64()),
+            received: ended.map(|holding| holding.received),
             reported: reported.map(|holding| time(holding.heard)),
         }
     }
@@ -256,6 +261,28 @@ pub(super) async fn sync(
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ApproveQuery {
+    /// The plan that was seen.
+    plan: Option<String>,
+}
+
+pub(super) async fn approve(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    TextsInPath((id, project)): TextsInPath,
+    Asked(query): Asked<ApproveQuery>,
+) -> Result<(StatusCode, Json<NodeView>), Problem> {
+    let project: ProjectId = project.parse().map_err(|_| no_project(&project))?;
+    let seen = json!({ "project": project.as_str(), "plan": query.plan });
+    let line = audit::line(&actor, "node.approve", &id, None, Some(seen));
+    let (nodes, accounts) = (nodes(&app)?, &app.gate.accounts);
+    nodes.approve(accounts, &id, &project, query.plan.as_deref(), &actor.name, line).await?;
+    let Json(view) = show(State(app), TextInPath(id)).await?;
+    Ok((StatusCode::ACCEPTED, Json(view)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct FollowQuery {
     since: Option<String>,
     process: Option<String>,
@@ -269,6 +296,16 @@ pub(super) struct OfferView {
     wish: u64,
     rsync: Address,
     projects: Box<RawValue>,
+    /// Plans of held pulls that may go on, by project.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    approved: BTreeMap<String, ApprovedView>,
+}
+
+/// An approval as the slave is told it.
+#[derive(Debug, Serialize)]
+struct ApprovedView {
+    plan: String,
+    by: String,
 }
 
 pub(super) async fn generations(
@@ -283,9 +320,14 @@ pub(super) async fn generations(
     let Some(answer) = app.stop.run_until_cancelled(asked).await else {
         return Err(Problem::unavailable("the server is stopping: ask again once it is back"));
     };
-    let (offer, wish) = answer?;
+    let (offer, member) = answer?;
+    let (tag, wish) = (offer.tag_for(&member), member.wish);
+    let view = |(id, approved): (ProjectId, ApprovedPlan)| {
+        (id.to_string(), ApprovedView { plan: approved.plan, by: approved.by })
+    };
+    let approved = member.approved.into_iter().map(view).collect();
     let projects = offer.projects().to_owned();
-    Ok(Json(OfferView { tag: offer.tag_for(wish), wish, rsync: nodes.place().address(), projects }))
+    Ok(Json(OfferView { tag, wish, rsync: nodes.place().address(), projects, approved }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -343,6 +385,9 @@ struct ReportInput {
     run: String,
     state: String,
     reason: Option<String>,
+    /// The plan of a pull that is held.
+    #[serde(default)]
+    plan: Option<String>,
     ended: DateTime<Utc>,
     took_ms: u64,
     received: u64,
@@ -359,11 +404,13 @@ pub(super) async fn report(
     let input: ReportInput =
         serde_json::from_value(input).map_err(|error| wrong("report", error.to_string()))?;
     let known = scheduler::Outcome::ALL.iter().any(|outcome| outcome.as_str() == input.state);
-    if !known {
-        return Err(wrong("state", "is not the end of a run".to_owned()));
+    let is_held = input.state == RunState::Held.as_str() && input.plan.is_some();
+    if !known && !is_held {
+        return Err(wrong("state", "is neither the end of a run nor `held` with a `plan`".to_owned()));
     }
     let plain = |text: String| text.chars().filter(|c| !c.is_control()).take(1000).collect::<String>();
     let (reason, drift) = (input.reason.map(plain), input.drift.map(plain));
+    let plan = input.plan.filter(|_| is_held).map(plain);
     let holding = Holding {
         member: name.clone(),
         project: input
@@ -377,6 +424,7 @@ pub(super) async fn report(
         run: input.run.parse::<RunId>().map_err(|_| wrong("run", "is not the id of a run".to_owned()))?,
         state: input.state,
         reason,
+        plan,
         ended: input.ended,
         took_ms: input.took_ms,
         received: input.received,
@@ -409,7 +457,10 @@ impl From<NodeError> for Problem {
     fn from(error: NodeError) -> Self {
         match error {
             NodeError::Proof | NodeError::Closed => Self::forbidden(error.to_string()),
-            NodeError::Exists(_) | NodeError::Twice(_) => Self::conflict(error.to_string()),
+            NodeError::Exists(_)
+            | NodeError::Twice(_)
+            | NodeError::NotHeld(..)
+            | NodeError::OtherPlan(..) => Self::conflict(error.to_string()),
             NodeError::Unknown(_) => Self::not_found(error.to_string()),
             NodeError::Untrue(why) => Self::invalid(vec![FieldError::new("report", why)]),
             NodeError::Accounts(error) => error.into(),

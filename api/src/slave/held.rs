@@ -39,6 +39,9 @@ pub(crate) struct Report {
     run: String,
     state: String,
     reason: Option<String>,
+    /// The plan of a run that is held. Only a master that asks for that is told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
     ended: DateTime<Utc>,
     took_ms: u64,
     received: u64,
@@ -149,19 +152,44 @@ impl Held {
             item.whole_at = Some(*at);
         }
         let took = run.started().map_or(0, |started| (*at - started).num_milliseconds());
-        let held = item.held.as_ref().filter(|held| held.created == target.created);
         item.report = Some(Report {
             project: project.to_string(),
             created: target.created,
-            generation: held.map(|held| held.generation),
-            staged: item.staged.as_ref().filter(|it| it.created == target.created).map(|it| it.generation),
+            generation: generation_of(item.held.as_ref(), target),
+            staged: generation_of(item.staged.as_ref(), target),
             drift: item.drift.take(),
             run: run.id.to_string(),
             state: outcome.as_str().to_owned(),
             reason: reason.clone(),
+            plan: None,
             ended: *at,
             took_ms: u64::try_from(took).unwrap_or(0),
             received: run.stats().map_or(0, |stats| stats.received),
+        });
+        item.told = false;
+    }
+
+    /// Notes that a run waits for a person with the plan that it has now.
+    pub(crate) fn note_hold(&mut self, project: &ProjectId, run: &Run, target: &Target) {
+        let Some(hold) = run.open_hold().filter(|_| run.state == RunState::Held) else { return };
+        let item = self.item(project);
+        let (run, plan) = (run.id.to_string(), Some(hold.plan.digest.clone()));
+        if item.report.as_ref().is_some_and(|report| report.run == run && report.plan == plan) {
+            return;
+        }
+        item.report = Some(Report {
+            project: project.to_string(),
+            created: target.created,
+            generation: generation_of(item.held.as_ref(), target),
+            staged: generation_of(item.staged.as_ref(), target),
+            drift: item.drift.take(),
+            run,
+            state: RunState::Held.as_str().to_owned(),
+            reason: Some(hold.plan.reason.clone()),
+            plan,
+            ended: hold.plan.at,
+            took_ms: 0,
+            received: 0,
         });
         item.told = false;
     }
@@ -237,6 +265,11 @@ impl Held {
     fn item(&mut self, project: &ProjectId) -> &mut Item {
         self.items.entry(project.to_string()).or_default()
     }
+}
+
+/// The generation of what a slave has, if it is of the project that a target is of.
+fn generation_of(had: Option<&Target>, target: &Target) -> Option<u64> {
+    had.filter(|had| had.created == target.created).map(|had| had.generation)
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! What a master says, and the projects that a slave makes of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use engine::{Options, RetryPolicy, Secret, Source};
 use scheduler::freshness::{Freshness, MarkerRule};
+use scheduler::guard::{Amount, ExpectedTree};
 use scheduler::publish::Publish;
 use scheduler::{CatchUp, Guard, Project, ProjectId, Rule, Schedule};
 use serde::Deserialize;
 use std::time::Duration;
+
+use crate::nodes::offer::{OfferedGuard, OfferedTree};
 
 /// What a master answers to the question for news.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,6 +26,18 @@ pub(super) struct News {
     pub(super) rsync: Address,
     /// What there is.
     pub(super) projects: Vec<Remote>,
+    /// Plans of held pulls that may go on, by project.
+    #[serde(default)]
+    pub(super) approved: BTreeMap<String, Approval>,
+}
+
+/// An approval of a held pull, as the master tells it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Approval {
+    /// The digest of the plan.
+    pub(super) plan: String,
+    /// Who approved it there.
+    pub(super) by: String,
 }
 
 /// The rsync daemon.
@@ -48,6 +64,12 @@ pub(super) struct Remote {
     pub(super) index: Vec<String>,
     pub(super) module: String,
     pub(super) path: String,
+    /// How much may be deleted without a person; none: the master is older than this.
+    #[serde(default)]
+    pub(super) guard: Option<OfferedGuard>,
+    /// What there was at its last look at the whole tree; none: it does not say.
+    #[serde(default)]
+    pub(super) tree: Option<OfferedTree>,
 }
 
 /// How a slave logs in where the master's answer does not say it.
@@ -57,8 +79,8 @@ pub(super) struct Login<'a> {
     pub(super) password: &'a Secret,
 }
 
-/// The slave's own project for one of the master's. What the master has is what the slave is to have, so the guard
-/// against large deletions is the master's business.
+/// The slave's own project for one of the master's. What the master has is what the slave is to have: its guard asks a
+/// person only where the master has lost much of what it says to have.
 pub(super) fn project(
     news: &News,
     remote: &Remote,
@@ -84,7 +106,15 @@ pub(super) fn project(
     let options = Options::new(&["-aH".to_owned()], &[], "--delete-delay");
     let options =
         options.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    Ok(plain(id, remote.name.clone(), source, password, (dest, place), options))
+    let plain = plain(id, remote.name.clone(), source, password, (dest, place), options);
+    let (Some(guard), Some(tree)) = (remote.guard, remote.tree) else { return Ok(plain) };
+    let OfferedGuard { max_delete_percent, max_delete } = guard;
+    let OfferedTree { generation, entries, bytes } = tree;
+    Ok(Project {
+        guard: Guard { max_delete_percent, max_delete },
+        expected: Some(ExpectedTree { generation, amount: Amount { entries, bytes } }),
+        ..plain
+    })
 }
 
 /// A slave's project: started by hand, tried again for long, without a guard of its own. `landing` is where it lands, and
@@ -125,6 +155,7 @@ pub(super) fn plain(
         timeout: Duration::from_hours(24),
         stall: Duration::from_mins(15),
         guard: Guard { max_delete_percent: u8::MAX, max_delete: u64::from(i32::MAX.unsigned_abs()) },
+        expected: None,
         priority: 0,
         fan_out: false,
         publish: Publish::Each,
@@ -163,4 +194,37 @@ pub(super) fn differs(known: &Project, wanted: &Project) -> bool {
         || known.dest != wanted.dest
         || known.name != wanted.name
         || known.options != wanted.options
+        || known.guard != wanted.guard
+        || known.expected != wanted.expected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(more: &str) -> Project {
+        let offer = format!(
+            r#"{{"tag": "t", "wish": 0, "rsync": {{"host": "h", "port": 873, "user": null, "password": null}},
+            "projects": [{{"id": "p", "name": "p", "created": "2026-01-01T00:00:00Z", "generation": 3,
+            "module": "mirror-p", "path": ""{more}}}]}}"#
+        );
+        let news: News = serde_json::from_str(&offer).unwrap();
+        let password = Secret::new("password");
+        let login = Login { host: "h", user: "one", password: &password };
+        project(&news, &news.projects[0], &login, Path::new("/srv"), |dest| Ok(dest.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn a_slave_asks_nobody_where_its_master_is_too_old_to_say_what_it_has() {
+        let guard = r#", "guard": {"max_delete_percent": 20, "max_delete": 1000}"#;
+        for more in ["", guard] {
+            let project = made(more);
+            assert!(project.guard.is_off() && project.expected.is_none(), "{more}");
+        }
+        let project = made(&format!(r#"{guard}, "tree": {{"generation": 2, "entries": 9, "bytes": 7}}"#));
+        assert_eq!(project.guard, Guard { max_delete_percent: 20, max_delete: 1000 });
+        let amount = Amount { entries: 9, bytes: 7 };
+        assert_eq!(project.expected, Some(ExpectedTree { generation: 2, amount }));
+        assert!(differs(&made(""), &project) && !differs(&project, &project));
+    }
 }

@@ -411,6 +411,7 @@ fn note(
         if let Some(stats) = run.stats_of_tree() {
             standing.size_bytes = stats.total_size;
             standing.files = stats.files;
+            standing.counted_at = standing.generation;
         }
     } else {
         standing.unpublished += run.changes().total();

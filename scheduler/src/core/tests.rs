@@ -49,6 +49,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         stall: Duration::from_mins(10),
         guard: Guard::default(),
         priority: 0,
+        expected: None,
         fan_out: true,
         publish: crate::publish::Publish::Each,
         freshness: crate::freshness::Freshness::default(),

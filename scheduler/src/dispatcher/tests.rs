@@ -140,7 +140,10 @@ async fn the_queue_is_made_for_those_who_read_it_and_not_by_each_step() {
         let place = root.join(&id);
         let project = Project { place: place.clone(), dest: place, ..project(&id, "h", "/d") };
         scheduler.ask(Command::Create(Box::new(project))).await.unwrap();
-        scheduler.ask(Command::Sync { id: id.parse().unwrap(), by: "ann".to_owned(), whole: false }).await.unwrap();
+        scheduler
+            .ask(Command::Sync { id: id.parse().unwrap(), by: "ann".to_owned(), whole: false })
+            .await
+            .unwrap();
         assert!(board.queue().is_empty() && board.is_queue_old(), "a step has made the queue");
     }
 

@@ -1,13 +1,13 @@
 //! The stored forms of slaves and of what they hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use engine::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, parse};
-use crate::member::{Holding, Member};
+use crate::member::{ApprovedPlan, Holding, Member};
 use crate::project::ProjectId;
 
 #[derive(Serialize, Deserialize)]
@@ -23,6 +23,14 @@ pub(super) struct MemberRecord {
     late: Vec<String>,
     #[serde(default)]
     left: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    approved: BTreeMap<String, ApprovedRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ApprovedRecord {
+    plan: String,
+    by: String,
 }
 
 /// Slaves that were stored before some did not.
@@ -32,11 +40,14 @@ const fn follows() -> bool {
 
 impl From<&Member> for MemberRecord {
     fn from(member: &Member) -> Self {
-        let Member { name, password, token, joined, wish, follows, late, left } = member.clone();
+        let Member { name, password, token, joined, wish, follows, late, left, approved } = member.clone();
         let texts = |ids: BTreeSet<ProjectId>| ids.iter().map(ToString::to_string).collect();
         let (late, left) = (texts(late), texts(left));
         let (name, password) = (name.to_string(), password.expose().to_owned());
-        Self { name, password, token, joined, wish, follows, late, left }
+        let record =
+            |(id, ApprovedPlan { plan, by }): (ProjectId, _)| (id.to_string(), ApprovedRecord { plan, by });
+        let approved = approved.into_iter().map(record).collect();
+        Self { name, password, token, joined, wish, follows, late, left, approved }
     }
 }
 
@@ -44,10 +55,14 @@ impl TryFrom<MemberRecord> for Member {
     type Error = RecordError;
 
     fn try_from(record: MemberRecord) -> Result<Self, RecordError> {
-        let MemberRecord { name, password, token, joined, wish, follows, late, left } = record;
+        let MemberRecord { name, password, token, joined, wish, follows, late, left, approved } = record;
         let (late, left) = (ids(&late)?, ids(&left)?);
         let (name, password) = (parse("name", &name)?, Secret::new(password));
-        Ok(Self { name, password, token, joined, wish, follows, late, left })
+        let plan = |(id, ApprovedRecord { plan, by }): (String, _)| {
+            Ok((parse("project", &id)?, ApprovedPlan { plan, by }))
+        };
+        let approved = approved.into_iter().map(plan).collect::<Result<_, RecordError>>()?;
+        Ok(Self { name, password, token, joined, wish, follows, late, left, approved })
     }
 }
 
@@ -68,6 +83,8 @@ pub(super) struct HoldingRecord {
     run: String,
     state: String,
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
     ended: DateTime<Utc>,
     took_ms: u64,
     received: u64,
@@ -86,6 +103,7 @@ impl From<&Holding> for HoldingRecord {
             run,
             state,
             reason,
+            plan,
             ended,
             took_ms,
             received,
@@ -101,6 +119,7 @@ impl From<&Holding> for HoldingRecord {
             run: run.to_string(),
             state,
             reason,
+            plan,
             ended,
             took_ms,
             received,
@@ -123,6 +142,7 @@ impl TryFrom<HoldingRecord> for Holding {
             run,
             state,
             reason,
+            plan,
             ended,
             took_ms,
             received,
@@ -138,6 +158,7 @@ impl TryFrom<HoldingRecord> for Holding {
             run: parse("run", &run)?,
             state,
             reason,
+            plan,
             ended,
             took_ms,
             received,

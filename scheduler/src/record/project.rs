@@ -13,6 +13,7 @@ use super::project_hook::HookRecord;
 use super::refusal::RefusalRecord;
 use super::schedule::ScheduleRecord;
 use super::{RecordError, parse};
+use crate::guard::{Amount, ExpectedTree};
 use crate::project::{FailedUpstream, Guard, LastRun, Planned, Project, Repository, Standing, Upstream};
 use crate::publish::{Publish, Together};
 use crate::relocation::Relocation;
@@ -42,6 +43,8 @@ pub(super) struct ProjectRecord {
     timeout_seconds: f64,
     stall_seconds: f64,
     guard: GuardRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected: Option<ExpectedRecord>,
     priority: i32,
     fan_out: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +127,25 @@ struct GuardRecord {
 }
 
 #[derive(Serialize, Deserialize)]
+struct ExpectedRecord {
+    generation: u64,
+    entries: u64,
+    bytes: u64,
+}
+
+impl From<ExpectedTree> for ExpectedRecord {
+    fn from(ExpectedTree { generation, amount: Amount { entries, bytes } }: ExpectedTree) -> Self {
+        Self { generation, entries, bytes }
+    }
+}
+
+impl From<ExpectedRecord> for ExpectedTree {
+    fn from(ExpectedRecord { generation, entries, bytes }: ExpectedRecord) -> Self {
+        Self { generation, amount: Amount { entries, bytes } }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct StandingRecord {
     generation: u64,
     fired: Option<DateTime<Utc>>,
@@ -134,6 +156,9 @@ pub(super) struct StandingRecord {
     skipped: u64,
     size_bytes: u64,
     files: u64,
+    /// None: stored before this was known; the newest generation is the latest that it can be.
+    #[serde(default)]
+    counted_at: Option<u64>,
     unclean_since: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moving: Option<RelocationRecord>,
@@ -258,6 +283,7 @@ impl From<&Project> for ProjectRecord {
                 max_delete_percent: project.guard.max_delete_percent,
                 max_delete: project.guard.max_delete,
             },
+            expected: project.expected.map(ExpectedRecord::from),
             priority: project.priority,
             fan_out: project.fan_out,
             publish: (&project.publish).into(),
@@ -308,6 +334,7 @@ impl TryFrom<ProjectRecord> for Project {
                 max_delete_percent: record.guard.max_delete_percent,
                 max_delete: record.guard.max_delete,
             },
+            expected: record.expected.map(ExpectedTree::from),
             priority: record.priority,
             fan_out: record.fan_out,
             publish: record.publish.map(TogetherRecord::read).transpose()?.unwrap_or_default(),
@@ -349,6 +376,7 @@ impl From<&Standing> for StandingRecord {
             skipped: standing.skipped,
             size_bytes: standing.size_bytes,
             files: standing.files,
+            counted_at: Some(standing.counted_at),
             planned: standing.planned.clone().map(|Planned { at, by }| PlannedRecord { at, by }),
             seen: standing.seen.as_ref().map(SeenRecord::from),
             sighting: standing.sighting.as_ref().map(SightingRecord::from),
@@ -387,6 +415,7 @@ impl TryFrom<StandingRecord> for Standing {
             skipped: record.skipped,
             size_bytes: record.size_bytes,
             files: record.files,
+            counted_at: record.counted_at.unwrap_or(record.generation),
             planned: record.planned.map(|PlannedRecord { at, by }| Planned { at, by }),
             seen: record.seen.map(Into::into),
             sighting: record.sighting.map(Into::into),

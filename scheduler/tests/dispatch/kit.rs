@@ -129,6 +129,7 @@ impl Site {
             stall: Duration::from_mins(1),
             guard: Guard::default(),
             priority: 0,
+            expected: None,
             fan_out: true,
             publish: scheduler::publish::Publish::Each,
             freshness: scheduler::freshness::Freshness::default(),

@@ -102,6 +102,7 @@ fn project(random: &mut SmallRng) -> Project {
         stall: Duration::from_mins(10),
         guard: Guard::default(),
         priority: random.random_range(-2..=2),
+        expected: None,
         fan_out: true,
         publish: scheduler::publish::Publish::Each,
         freshness: scheduler::freshness::Freshness::default(),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{counted, current, master, public, runs, slave, sync};
+use super::{counted, current, is_by_change, master, public, runs, slave, sync};
 use crate::kit::{Dice, Server, Upstream, change, missing};
 
 /// How many generations a history has.
@@ -10,10 +10,7 @@ const ROUNDS: usize = 25;
 
 /// How many of a slave's runs looked at a list only.
 fn narrow(slave: &Server, project: &str) -> usize {
-    let log = |run: &serde_json::Value| {
-        slave.get(&format!("/api/v1/runs/{}/log", run["id"].as_str().unwrap())).text
-    };
-    runs(slave, project).iter().filter(|run| log(run).contains("--files-from")).count()
+    runs(slave, project).iter().filter(|run| is_by_change(slave, run)).count()
 }
 
 #[test]

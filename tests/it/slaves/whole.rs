@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{SECRET, current, master, public, runs, slave, slave_with, sync};
+use super::{SECRET, current, is_by_change, master, public, runs, slave, slave_with, sync};
 use crate::kit::{Server, Upstream, fingerprint, missing, processes_with, wait_for};
 
 /// A master with a project that has been synced.
@@ -15,13 +15,6 @@ fn synced(master: &Server, upstream: &Upstream) -> PathBuf {
     let dest = master.project("p", &upstream.url("data"), &json!({}));
     sync(master, "p");
     dest
-}
-
-/// Whether a slave's run looked at a list only.
-fn is_narrow(slave: &Server, run: &Value) -> bool {
-    let log = slave.get(&format!("/api/v1/runs/{}/log", run["id"].as_str().unwrap())).text;
-    assert!(!log.is_empty(), "every log begins with the command: {run}");
-    log.contains("--files-from")
 }
 
 /// Makes a generation, and waits until the slave has it; gives the run that brought it.
@@ -52,7 +45,7 @@ fn everything_is_looked_at_once_in_a_while_though_the_master_has_nothing_new() {
         (fingerprint(&public(&slave, "p")) == fingerprint(&dest)).then_some(())
     });
     let runs = runs(&slave, "p");
-    assert!(runs.len() >= 2 && runs.iter().all(|run| !is_narrow(&slave, run)), "{runs:?}");
+    assert!(runs.len() >= 2 && runs.iter().all(|run| !is_by_change(&slave, run)), "{runs:?}");
     assert_eq!(current(&master, "one", "p")["generation"], 1);
 }
 
@@ -70,7 +63,10 @@ fn what_the_master_has_forgotten_or_lost_is_made_up_for_by_a_look_at_everything(
     let dest = synced(&master, &upstream);
     let mut slave = slave(&master.url(""), "one");
     current(&master, "one", "p");
-    assert!(is_narrow(&slave, &pulled(&master, &upstream, &slave, "known")), "it goes by change otherwise");
+    assert!(
+        is_by_change(&slave, &pulled(&master, &upstream, &slave, "known")),
+        "it goes by change otherwise"
+    );
     let shown = slave.get("/api/v1/projects/p").json();
     assert!(shown["files"].as_u64() > Some(5), "a pull by change says nothing of the tree's size: {shown}");
     // The past is trimmed when the master starts: of what the slave misses, only the newest runs are left.
@@ -84,7 +80,7 @@ fn what_the_master_has_forgotten_or_lost_is_made_up_for_by_a_look_at_everything(
     wait_for("the past to be trimmed", || (runs(&master, "p").len() == 2).then_some(()));
     slave.launch();
     current(&master, "one", "p");
-    assert!(!is_narrow(&slave, &runs(&slave, "p")[0]));
+    assert!(!is_by_change(&slave, &runs(&slave, "p")[0]));
     assert_eq!(missing(&dest, &public(&slave, "p")), "");
     // A list that was cut short, and one that is gone.
     let damages: [fn(&PathBuf); 2] = [
@@ -103,10 +99,10 @@ fn what_the_master_has_forgotten_or_lost_is_made_up_for_by_a_look_at_everything(
         damage(&master.data().join(format!("runs/{run}.changes")));
         slave.launch();
         current(&master, "one", "p");
-        assert!(!is_narrow(&slave, &runs(&slave, "p")[0]), "damage {number}");
+        assert!(!is_by_change(&slave, &runs(&slave, "p")[0]), "damage {number}");
         assert_eq!(missing(&dest, &public(&slave, "p")), "");
     }
-    assert!(is_narrow(&slave, &pulled(&master, &upstream, &slave, "well")), "and so it does afterwards");
+    assert!(is_by_change(&slave, &pulled(&master, &upstream, &slave, "well")), "and so it does afterwards");
 }
 
 #[test]
@@ -122,7 +118,7 @@ fn a_pull_by_change_that_was_cut_off_is_made_up_for_by_a_look_at_everything() {
         Some(runs(&slave, "p").remove(0)).filter(|run| run["state"] == "running")
     });
     slave.moving(going["id"].as_str().unwrap());
-    assert!(is_narrow(&slave, &going), "what is cut off is a pull by change");
+    assert!(is_by_change(&slave, &going), "what is cut off is a pull by change");
     let place = public(&slave, "p").display().to_string();
     slave.kill();
     wait_for("its rsync to be gone", || processes_with(&place).is_empty().then_some(()));
@@ -130,7 +126,7 @@ fn a_pull_by_change_that_was_cut_off_is_made_up_for_by_a_look_at_everything() {
     current(&master, "one", "p");
     let newest = runs(&slave, "p").remove(0);
     assert_eq!(newest["trigger"], "recovery", "{newest}");
-    assert!(!is_narrow(&slave, &newest));
+    assert!(!is_by_change(&slave, &newest));
     assert_eq!(missing(&dest, &public(&slave, "p")), "");
 }
 

@@ -153,5 +153,21 @@ fn one_rows() -> Vec<Route> {
             errors: &[404, 507],
             ..row("post", "/api/v1/nodes/{id}/sync", "let it sync every project anew", || post(nodes::sync))
         },
+        Route {
+            access: Access::Root,
+            query: &[Query {
+                name: "plan",
+                kind: "string",
+                about: "`plan` of the project, as it was looked at: refuse another one",
+            }],
+            answer: (202, Answer::Json("Node")),
+            errors: &[400, 404, 409, 507],
+            ..row(
+                "post",
+                "/api/v1/nodes/{id}/projects/{project}/approve",
+                "let exactly the plan of its held pull through",
+                || post(nodes::approve),
+            )
+        },
     ]
 }

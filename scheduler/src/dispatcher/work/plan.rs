@@ -66,6 +66,8 @@ struct PlannedChanges {
     created: u64,
     updated: u64,
     deleted: u64,
+    /// Entries that the upstream has, folders included.
+    listed: u64,
     /// Set if the upstream has no files any more.
     is_upstream_empty: bool,
 }
@@ -75,7 +77,7 @@ impl PlannedChanges {
         let stats = report.stats.unwrap_or_default();
         let Changes { created, updated, deleted } = report.changes;
         let is_upstream_empty = stats.files <= stats.files_dirs && report.exit == Exit::Code(0);
-        Self { created, updated, deleted, is_upstream_empty }
+        Self { created, updated, deleted, listed: stats.files, is_upstream_empty }
     }
 }
 
@@ -142,12 +144,22 @@ async fn judged(
 ) -> Next<Attempt> {
     let guard = work.start.project.guard;
     let (count, is_empty) = (planned.deleted, planned.is_upstream_empty);
+    let expected = work.start.project.expected;
+    if expected.is_some() {
+        // Nothing beyond this plan: the source may lose more meanwhile.
+        attempt.limits.max_delete = work.start.project.max_delete(&work.start.standing).max(count);
+    }
     if guard.is_small(count, is_empty) {
         return Ok(attempt);
     }
     let dest = attempt.dest.clone();
     let (deletions, tree) = measured(work, Arc::clone(&draft), dest, count).await;
     let Some(mut reason) = guard.objection(deletions, tree, is_empty) else { return Ok(attempt) };
+    if let Some(expected) = expected {
+        // What goes here has gone there too, as long as the source holds what it is said to.
+        let Some(shortfall) = expected.shortfall(planned.listed) else { return Ok(attempt) };
+        reason = format!("{reason}; {shortfall}");
+    }
     let digest = draft.digest();
     if let Some(hold) = &work.start.record.hold
         && let Some(by) = hold.approved_by()

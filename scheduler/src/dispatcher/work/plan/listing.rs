@@ -108,6 +108,7 @@ async fn count(
         // A list does not show them.
         updated: 0,
         deleted: draft.count(),
+        listed: totals.entries(),
         is_upstream_empty: totals.entries() == totals.folders,
     };
     work.journal.say(&format!(
