@@ -70,6 +70,8 @@ pub struct Nodes {
     place: Place,
     daemon: Option<Daemon>,
     lag_limit: config::Lag,
+    /// The history that this master's generations are of.
+    history: Option<String>,
     /// Changes whenever a slave has said something.
     reported: watch::Sender<()>,
     /// One change at a time.
@@ -125,6 +127,7 @@ impl Nodes {
             place,
             daemon,
             lag_limit: master.lag.clone(),
+            history: accounts.history().map(str::to_owned),
             reported: watch::Sender::new(()),
             changing: tokio::sync::Mutex::new(()),
             looking: Mutex::default(),
@@ -263,6 +266,11 @@ impl Nodes {
         &self.lag_limit
     }
 
+    /// The id of the history that this master's generations are of; none for the first one.
+    pub(crate) fn history(&self) -> Option<&str> {
+        self.history.as_deref()
+    }
+
     /// Every slave, by name.
     pub(crate) fn shown(&self) -> Vec<Shown> {
         let known = self.known();
@@ -339,8 +347,9 @@ impl Nodes {
     pub fn look(&self, scheduler: &Scheduler) {
         // An older offer must not take the place of a newer one.
         let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let projects = scheduler.board().projects();
         let offer =
-            Offer::of(&scheduler.board().projects(), &self.place, |entry| self.released(scheduler, entry));
+            Offer::of(&projects, &self.place, self.history(), |entry| self.released(scheduler, entry));
         let current = self.offer.borrow().clone();
 
         // A project that moved is offered as before, but must be served from its new place.

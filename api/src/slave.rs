@@ -265,7 +265,7 @@ impl Slave {
     /// Asks for one sync to the newest generation, unless that is held, under way, or has just failed.
     async fn pull(&self, id: &ProjectId, remote: &Remote, wish: u64) {
         let stage = remote.is_to_stage();
-        let target = Target { created: remote.created, generation: remote.generation, wish, stage };
+        let target = remote.target(wish, stage);
         let Some(entry) = self.scheduler.board().project(id) else { return };
         let overdue = !self.held().whole_at(id).is_some_and(|at| is_within(self.whole_every, at, Utc::now()));
         if remote.generation == 0 || (self.held().has(id, &target) && !overdue) {
@@ -306,7 +306,7 @@ impl Slave {
         let lists = self.scheduler.lists();
         let base = if whole { None } else { self.held().base(id, target) };
         let paths = match base {
-            Some(base) => self.link.changes(id.as_str(), target.created, base, target.generation).await,
+            Some(base) => self.link.changes(id.as_str(), target, base).await,
             None => None,
         };
         let left = paths.map(|paths| lists.leave(id, &paths));

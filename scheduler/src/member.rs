@@ -92,6 +92,8 @@ pub struct Holding {
     pub project: ProjectId,
     /// When that project was created: another one of the same name is another project.
     pub created: DateTime<Utc>,
+    /// The history of the master's that its generations are of; none: the first one.
+    pub history: Option<String>,
     /// The generation that it has whole; none: nothing yet.
     pub generation: Option<u64>,
     /// The generation of which it has everything that is new, not yet in place; none: nothing.

@@ -50,6 +50,8 @@ pub struct Store {
     /// Held for writing while runs change their project or go: each is decided on what the other left. Held for reading while
     /// a plugin's value is kept, so that its project does not go meanwhile.
     rekeying: Arc<tokio::sync::RwLock<()>>,
+    /// The id of the history that it tells.
+    history: Option<Arc<str>>,
 }
 
 /// The open database. It is replaced when a broken one heals, and missing while that could not be done.
@@ -152,7 +154,7 @@ impl Store {
 
         let tables = Tables::open(folder)?;
         let commit = tables.newest_commit()?;
-        let mark = Mark::open(folder).map_err(|error| StoreError::Failed {
+        let mut mark = Mark::open(folder).map_err(|error| StoreError::Failed {
             path: folder.to_owned(),
             doing: "reading its high-water mark",
             why: error.to_string(),
@@ -167,13 +169,27 @@ impl Store {
         }
         paths.clear();
 
+        // Without its mark it may lack commits that slaves know of, and numbers come again for other contents.
+        if mark.value() == 0 && commit > 0 {
+            tables.begin_history()?;
+            // Where it cannot be raised, the next start begins another one: that costs slaves a look, and nothing else.
+            let _ = mark.raise(commit);
+        }
+        let history = tables.history()?.map(Arc::from);
         let open = Arc::new(Open {
             tables: RwLock::new(Some(tables)),
             writable: AtomicBool::new(true),
             _lock: lock,
         });
         let writer = Writer::start(Arc::clone(&open), folder.to_owned(), mark, commit)?;
-        Ok(Self { open, writer, rekeying: Arc::default() })
+        Ok(Self { open, writer, rekeying: Arc::default(), history })
+    }
+
+    /// The id of the history that this store tells; none for the first one. A store that was restored, or whose mark was
+    /// given up, tells another history: the same generation of a project is another tree there.
+    #[must_use]
+    pub fn history(&self) -> Option<&str> {
+        self.history.as_deref()
     }
 
     /// Whether the last write went well. After one that did not, the next write tries to heal the store.

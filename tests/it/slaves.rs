@@ -8,6 +8,7 @@ mod moves;
 mod of_2014;
 mod pages;
 mod private_ca;
+mod restored;
 mod sample;
 mod strangers;
 mod together;

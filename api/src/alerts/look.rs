@@ -30,9 +30,9 @@ pub(super) fn conditions(
         found.extend(held(app, &run));
     }
     found.extend(app.nodes.iter().flat_map(|nodes| nodes.members()).flat_map(|(member, _)| lagging(&member)));
-    found.extend(
-        app.nodes.iter().flat_map(|nodes| nodes.held_back()).filter_map(|held| held_back(app, &held)),
-    );
+    if let Some(nodes) = &app.nodes {
+        found.extend(nodes.held_back().iter().filter_map(|held| held_back(app, nodes.history(), held)));
+    }
     for entry in app.scheduler.board().projects() {
         found.extend(failing(&entry));
         found.extend(stale(&entry, config, now));
@@ -101,9 +101,13 @@ fn held(app: &App, run: &Run) -> Option<Condition> {
 }
 
 /// One for each project that a slave holds back.
-fn held_back(app: &App, (name, project, holding): &(MemberName, ProjectId, Holding)) -> Option<Condition> {
+fn held_back(
+    app: &App,
+    history: Option<&str>,
+    (name, project, holding): &(MemberName, ProjectId, Holding),
+) -> Option<Condition> {
     let entry = app.scheduler.board().project(project)?;
-    let holding = same(Some(holding), &entry)?;
+    let holding = same(Some(holding), &entry, history)?;
     let why = holding.reason.as_deref().unwrap_or("it would delete too much");
     Some(Condition {
         key: Key { kind: Kind::Held, subject: format!("{name} with {project}") },

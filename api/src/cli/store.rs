@@ -64,6 +64,10 @@ pub(super) async fn run(client: &Client, command: StoreCommand) -> Result<(), Fa
     }
 }
 
+/// What the slaves of a restored master do.
+const AFTERWARDS: &str = "slaves take what they hold for nothing now, and look at every project whole once; until then \
+    `heliostat node list` shows them behind";
+
 /// The store's folder.
 fn folder(config: Option<&Path>) -> Result<PathBuf, Failure> {
     let loaded = Config::load(config);
@@ -148,10 +152,8 @@ fn restore(client: &Client, folder: &Path, backup: &Path) -> Result<(), Failure>
         return document(&shown);
     }
     say(&format!("{} records of {} are in place", count(&shown["records"]), time(&shown["made"])))?;
-    match restored.set_aside {
-        Some(aside) => {
-            say(&format!("the store that was there is now {}: remove it once all is well", aside.display()))
-        }
-        None => Ok(()),
+    if let Some(aside) = restored.set_aside {
+        say(&format!("the store that was there is now {}: remove it once all is well", aside.display()))?;
     }
+    say(AFTERWARDS)
 }

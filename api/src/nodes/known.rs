@@ -125,6 +125,9 @@ impl Nodes {
         let mut found: HashMap<ProjectId, Vec<HeldGeneration>> = HashMap::new();
         for ((owner, project), holding) in &self.known().holdings {
             let Some(place) = places.get(owner) else { continue };
+            if holding.history.as_deref() != self.history() {
+                continue;
+            }
             let held = (*place, holding.created, holding.generation);
             match found.get_mut(project) {
                 Some(all) => all.push(held),

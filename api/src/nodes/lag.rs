@@ -78,9 +78,15 @@ impl<'a> Made<'a> {
     }
 }
 
-/// What a slave holds of a project, if it is this project and not an earlier one of the same name.
-pub(crate) fn same<'a>(holding: Option<&'a Holding>, entry: &Entry) -> Option<&'a Holding> {
-    holding.filter(|holding| holding.created == entry.project.created)
+/// What a slave holds of a project, if it is this project and this history, and not an earlier one of the same name or
+/// number.
+pub(crate) fn same<'a>(
+    holding: Option<&'a Holding>,
+    entry: &Entry,
+    history: Option<&str>,
+) -> Option<&'a Holding> {
+    let is_of_project = |holding: &&Holding| holding.created == entry.project.created;
+    holding.filter(is_of_project).filter(|holding| holding.history.as_deref() == history)
 }
 
 /// What watchers are told of a slave and a project.
@@ -144,13 +150,14 @@ impl Nodes {
         let holdings = self.known().holdings.clone();
         let entries = scheduler.board().projects();
         let (store, limit) = (scheduler.store().clone(), self.lag_limit.clone());
+        let history = self.history.clone();
         let found = tokio::task::spawn_blocking(move || {
             let mut made = Made::new(&store);
             let mut found = Vec::new();
             for entry in entries.iter().filter(|entry| entry.project.fan_out) {
                 for member in &members {
                     let key = (member.name.clone(), entry.project.id.clone());
-                    let holding = same(holdings.get(&key), entry);
+                    let holding = same(holdings.get(&key), entry, history.as_deref());
                     let held = holding.and_then(|holding| holding.generation);
                     let lag = made.lag(entry, held);
                     let word = match (lag.is_over(&limit), member.late.contains(&key.1)) {

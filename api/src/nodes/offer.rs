@@ -32,6 +32,7 @@ pub(crate) struct Offer {
     projects: Box<RawValue>,
     shares: Vec<Share>,
     known: HashMap<ProjectId, (DateTime<Utc>, u64)>,
+    history: Option<String>,
     /// Slaves wait for each other.
     waits: bool,
 }
@@ -42,6 +43,9 @@ struct Item<'a> {
     id: &'a str,
     name: &'a str,
     created: String,
+    /// The history that its generations are of; none for the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<&'a str>,
     generation: u64,
     /// Where slaves publish together: the generation that they may put in place.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,10 +91,11 @@ impl Offer {
     pub(crate) fn of(
         entries: &[Arc<Entry>],
         place: &Place,
+        history: Option<&str>,
         released: impl Fn(&Entry) -> Option<u64>,
     ) -> Self {
         let mut items = Vec::new();
-        let mut offer = Self::default();
+        let mut offer = Self { history: history.map(str::to_owned), ..Self::default() };
         for entry in entries.iter().filter(|entry| entry.project.fan_out) {
             let (project, generation) = (&entry.project, entry.standing.generation);
             let (module, path) = place.of_project(&project.id, &project.place);
@@ -107,6 +112,7 @@ impl Offer {
                 id: project.id.as_str(),
                 name: &project.name,
                 created,
+                history,
                 generation,
                 released,
                 index: released.and(project.stages.as_ref()).map(index).unwrap_or_default(),
@@ -165,8 +171,16 @@ impl Offer {
         self.shares.iter().any(|share| share.only.iter().any(|only| only == name))
     }
 
-    /// The generation of a project that was created then; none: there is none.
-    pub(crate) fn generation(&self, project: &ProjectId, created: DateTime<Utc>) -> Option<u64> {
+    /// The generation of a project that was created then, in this history; none: there is none.
+    pub(crate) fn generation(
+        &self,
+        project: &ProjectId,
+        created: DateTime<Utc>,
+        history: Option<&str>,
+    ) -> Option<u64> {
+        if self.history.as_deref() != history {
+            return None;
+        }
         self.known
             .get(project)
             .filter(|(known, _)| time(*known) == time(created))

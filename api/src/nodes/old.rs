@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::known::Seen;
+use super::lag::same;
 use super::{NodeError, Nodes, new_member, random_secret};
 use crate::auth::accounts::Accounts;
 use caller::Caller;
@@ -107,7 +108,9 @@ impl Nodes {
         let member = node.member.clone().ok_or_else(|| NodeError::Unknown(node.hostname.clone()))?;
         self.heard(&member)?;
         let key = (member, project.clone());
-        let known = self.known().holdings.get(&key).filter(|held| held.told.is_some()).cloned();
+        // Of another history it was told nothing yet.
+        let is_told = |held: &&Holding| held.told.is_some() && held.history == self.history;
+        let known = self.known().holdings.get(&key).filter(is_told).cloned();
         let now = Utc::now();
         let holding = known.map(|held| Holding {
             generation: held.told,
@@ -212,7 +215,7 @@ impl Nodes {
     fn is_untold(&self, member: &Member, entry: &Entry) -> bool {
         let known = self.known();
         let held = known.holdings.get(&(member.name.clone(), entry.project.id.clone()));
-        let held = held.filter(|held| held.created == entry.project.created);
+        let held = same(held, entry, self.history());
         is_told_of(entry) && held.and_then(|held| held.told) != Some(entry.standing.generation)
     }
 
@@ -282,9 +285,9 @@ impl Nodes {
             known.find(member.as_str())?;
             known.holdings.get(&key).cloned()
         };
-        let mut holding = match known.clone().filter(|held| held.created == entry.project.created) {
+        let mut holding = match same(known.as_ref(), entry, self.history()).cloned() {
             Some(held) => held,
-            None => match nothing(member, entry) {
+            None => match nothing(member, entry, self.history()) {
                 Some(held) => held,
                 None => return Ok(()),
             },
@@ -309,12 +312,13 @@ fn is_told_of(entry: &Entry) -> bool {
 }
 
 /// What is known of a node that was never told of a project.
-fn nothing(member: &MemberName, entry: &Entry) -> Option<Holding> {
+fn nothing(member: &MemberName, entry: &Entry, history: Option<&str>) -> Option<Holding> {
     let now = Utc::now();
     Some(Holding {
         member: member.clone(),
         project: entry.project.id.clone(),
         created: entry.project.created,
+        history: history.map(str::to_owned),
         generation: None,
         staged: None,
         told: None,

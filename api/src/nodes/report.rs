@@ -13,13 +13,18 @@ impl Nodes {
     ///
     /// # Errors
     /// When it says what cannot be, or it cannot be stored.
-    pub(crate) async fn report(&self, accounts: &Accounts, holding: Holding) -> Result<bool, NodeError> {
+    pub(crate) async fn report(&self, accounts: &Accounts, mut holding: Holding) -> Result<bool, NodeError> {
         let _turn = self.changing.lock().await;
         let member = self.heard(&holding.member)?;
         let offer = self.offer.borrow().clone();
-        let current = offer.generation(&holding.project, holding.created);
+        // A slave of an older version knows of no histories: it means the one that it is offered.
+        holding.history = holding.history.or_else(|| self.history.clone());
+        let current = offer.generation(&holding.project, holding.created, holding.history.as_deref());
         let current = current.ok_or_else(|| {
-            NodeError::Untrue(format!("there is no project `{}` for slaves", holding.project))
+            NodeError::Untrue(format!(
+                "there is no project `{}` for slaves, or its history is another one since the store was restored",
+                holding.project
+            ))
         })?;
         if holding.generation.max(holding.staged).is_some_and(|held| held > current) {
             return Err(NodeError::Untrue(format!(
@@ -64,7 +69,9 @@ impl Nodes {
         };
 
         // What an earlier project of this name waited for is nobody's business any more.
-        let held = held.filter(|held| self.offer.borrow().generation(project, held.created).is_some());
+        let offer = self.offer.borrow().clone();
+        let held =
+            held.filter(|held| offer.generation(project, held.created, held.history.as_deref()).is_some());
         let held = held.and_then(|held| held.plan);
         let held = held.ok_or_else(|| NodeError::NotHeld(name.to_owned(), project.clone()))?;
         if plan.is_some_and(|seen| seen != held) {

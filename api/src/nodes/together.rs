@@ -43,7 +43,7 @@ impl Nodes {
         let mut standing = Standing { all: 0, ready: 0, placed: 0 };
         for seen in follow {
             let key = (seen.member.name.clone(), entry.project.id.clone());
-            let held = same(known.holdings.get(&key), entry);
+            let held = same(known.holdings.get(&key), entry, self.history());
             standing.all += 1;
             standing.ready += usize::from(ready(held) >= Some(entry.standing.generation));
             standing.placed = standing.placed.max(held.and_then(|held| held.generation).unwrap_or(0));

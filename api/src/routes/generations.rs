@@ -69,9 +69,9 @@ fn made(
 
 /// The slaves with the generation that each has whole.
 fn holders(app: &App, entry: &Entry) -> Vec<(String, u64)> {
-    let shown = app.nodes.iter().flat_map(|nodes| nodes.shown());
-    let held = shown.filter_map(|shown| {
-        let holding = same(shown.holdings.get(&entry.project.id), entry)?;
+    let Some(nodes) = &app.nodes else { return Vec::new() };
+    let held = nodes.shown().into_iter().filter_map(|shown| {
+        let holding = same(shown.holdings.get(&entry.project.id), entry, nodes.history())?;
         Some((shown.member.name.to_string(), holding.generation?))
     });
     held.collect()

@@ -1,8 +1,8 @@
-//! Slaves: joining, following, reporting, and what people see and ask of them.
+//! Slaves: joining, and what people see and ask of them; [`own`] is what they ask and say themselves.
 
+mod own;
 mod page;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use scheduler::ProjectId;
 use scheduler::core::Entry;
 use scheduler::freshness::{as_of, is_too_old};
-use scheduler::member::{ApprovedPlan, Holding, Member, MemberName};
-use scheduler::{EventKind, ProjectId, RunId, RunState};
+use scheduler::member::{Member, MemberName};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
+
+pub(super) use own::{changes, generations, report, sample};
 
 use super::input::{Asked, TextInPath, TextsInPath, json, no_project};
 use crate::app::App;
@@ -28,18 +29,12 @@ use crate::audit;
 use crate::auth::{Actor, Login, Power};
 use crate::draft::fields::Fields;
 use crate::http::body;
-use crate::nodes::changes::between;
 use crate::nodes::lag::{Made, same};
-use crate::nodes::offer::Address;
 use crate::nodes::proof::Nonce;
-use crate::nodes::sample::{Sample, draw};
 use crate::nodes::{NodeError, Nodes, Shown, random_secret};
 use crate::problem::{FieldError, Problem};
 use crate::view::time;
 pub(super) use page::list;
-
-/// The longest that a question of a slave waits.
-const LONGEST_WAIT: u64 = 55;
 
 pub(super) fn nodes(app: &App) -> Result<&Nodes, Problem> {
     app.nodes.as_deref().ok_or_else(|| Problem::not_found("this is a slave: it has no slaves of its own"))
@@ -183,7 +178,7 @@ impl<'a> Viewer<'a> {
     /// A slave, with what it holds of some of the projects.
     fn view(&mut self, shown: Shown, projects: Range<usize>) -> NodeView {
         let is_current = |entry: &Arc<Entry>| {
-            let held = same(shown.holdings.get(&entry.project.id), entry);
+            let held = same(shown.holdings.get(&entry.project.id), entry, self.nodes.history());
             held.and_then(|held| held.generation).unwrap_or(0) >= entry.standing.generation
         };
         let current = self.projects.iter().all(is_current);
@@ -202,7 +197,7 @@ impl<'a> Viewer<'a> {
 
     fn held(&mut self, shown: &Shown, entry: &Entry) -> HeldView {
         let (id, generation) = (&entry.project.id, entry.standing.generation);
-        let holding = same(shown.holdings.get(id), entry);
+        let holding = same(shown.holdings.get(id), entry, self.nodes.history());
         let held = holding.and_then(|holding| holding.generation);
         let told = holding.and_then(|holding| holding.told);
         // Of what a node of 2014 was told, it has not reported anything yet.
@@ -279,164 +274,6 @@ pub(super) async fn approve(
     nodes.approve(accounts, &id, &project, query.plan.as_deref(), &actor.name, line).await?;
     let Json(view) = show(State(app), TextInPath(id)).await?;
     Ok((StatusCode::ACCEPTED, Json(view)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FollowQuery {
-    since: Option<String>,
-    process: Option<String>,
-    wait: Option<u64>,
-}
-
-/// What a slave is answered.
-#[derive(Debug, Serialize)]
-pub(super) struct OfferView {
-    tag: String,
-    wish: u64,
-    rsync: Address,
-    projects: Box<RawValue>,
-    /// Plans of held pulls that may go on, by project.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    approved: BTreeMap<String, ApprovedView>,
-}
-
-/// An approval as the slave is told it.
-#[derive(Debug, Serialize)]
-struct ApprovedView {
-    plan: String,
-    by: String,
-}
-
-pub(super) async fn generations(
-    State(app): State<App>,
-    Extension(actor): Extension<Actor>,
-    Asked(query): Asked<FollowQuery>,
-) -> Result<Json<OfferView>, Problem> {
-    let name = actor.node().ok_or_else(|| Problem::forbidden("only a slave may ask that"))?;
-    let wait = Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
-    let (nodes, process) = (nodes(&app)?, query.process.unwrap_or_default());
-    let asked = nodes.wait(name, &process, query.since.as_deref(), wait);
-    let Some(answer) = app.stop.run_until_cancelled(asked).await else {
-        return Err(Problem::unavailable("the server is stopping: ask again once it is back"));
-    };
-    let (offer, member) = answer?;
-    let (tag, wish) = (offer.tag_for(&member), member.wish);
-    let view = |(id, approved): (ProjectId, ApprovedPlan)| {
-        (id.to_string(), ApprovedView { plan: approved.plan, by: approved.by })
-    };
-    let approved = member.approved.into_iter().map(view).collect();
-    let projects = offer.projects().to_owned();
-    Ok(Json(OfferView { tag, wish, rsync: nodes.place().address(), projects, approved }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ChangesQuery {
-    project: String,
-    created: DateTime<Utc>,
-    from: u64,
-    to: u64,
-}
-
-pub(super) async fn changes(
-    State(app): State<App>,
-    Asked(query): Asked<ChangesQuery>,
-) -> Result<Response, Problem> {
-    let unknown = || Problem::not_found("what has changed in between is not known whole: look at everything");
-    let project: ProjectId = query.project.parse().map_err(|_| unknown())?;
-    // Another project of the same name has another history.
-    nodes(&app)?.offer().generation(&project, query.created).ok_or_else(unknown)?;
-    let (from, to) = (query.from, query.to);
-    let found = tokio::task::spawn_blocking(move || between(&app.scheduler, &project, from, to)).await;
-    let list = found.map_err(|error| Problem::internal(&error))?.ok_or_else(unknown)?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], list).into_response())
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SampleQuery {
-    project: String,
-    created: DateTime<Utc>,
-}
-
-pub(super) async fn sample(
-    State(app): State<App>,
-    Asked(query): Asked<SampleQuery>,
-) -> Result<Json<Sample>, Problem> {
-    let none = || Problem::not_found("there is no sample of it now: it changes, or is not there");
-    let project: ProjectId = query.project.parse().map_err(|_| none())?;
-    nodes(&app)?.offer().generation(&project, query.created).ok_or_else(none)?;
-    let drawn = tokio::task::spawn_blocking(move || draw(&app.scheduler, &project)).await;
-    drawn.map_err(|error| Problem::internal(&error))?.map(Json).ok_or_else(none)
-}
-
-/// What a slave says of one project.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReportInput {
-    project: String,
-    created: DateTime<Utc>,
-    generation: Option<u64>,
-    #[serde(default)]
-    staged: Option<u64>,
-    #[serde(default)]
-    drift: Option<String>,
-    run: String,
-    state: String,
-    reason: Option<String>,
-    /// The plan of a pull that is held.
-    #[serde(default)]
-    plan: Option<String>,
-    ended: DateTime<Utc>,
-    took_ms: u64,
-    received: u64,
-}
-
-pub(super) async fn report(
-    State(app): State<App>,
-    Extension(actor): Extension<Actor>,
-    input: Body,
-) -> Result<StatusCode, Problem> {
-    let name = actor.node().ok_or_else(|| Problem::forbidden("only a slave may say that"))?;
-    let input = json(&body(input, app.max_body).await?)?;
-    let wrong = |field: &str, why: String| Problem::invalid(vec![FieldError::new(field, why)]);
-    let input: ReportInput =
-        serde_json::from_value(input).map_err(|error| wrong("report", error.to_string()))?;
-    let known = scheduler::Outcome::ALL.iter().any(|outcome| outcome.as_str() == input.state);
-    let is_held = input.state == RunState::Held.as_str() && input.plan.is_some();
-    if !known && !is_held {
-        return Err(wrong("state", "is neither the end of a run nor `held` with a `plan`".to_owned()));
-    }
-    let plain = |text: String| text.chars().filter(|c| !c.is_control()).take(1000).collect::<String>();
-    let (reason, drift) = (input.reason.map(plain), input.drift.map(plain));
-    let plan = input.plan.filter(|_| is_held).map(plain);
-    let holding = Holding {
-        member: name.clone(),
-        project: input
-            .project
-            .parse()
-            .map_err(|error: scheduler::project::ProjectIdError| wrong("project", error.to_string()))?,
-        created: input.created,
-        generation: input.generation,
-        staged: input.staged,
-        told: None,
-        run: input.run.parse::<RunId>().map_err(|_| wrong("run", "is not the id of a run".to_owned()))?,
-        state: input.state,
-        reason,
-        plan,
-        ended: input.ended,
-        took_ms: input.took_ms,
-        received: input.received,
-        heard: Utc::now(),
-    };
-    let project = holding.project.clone();
-    let is_new = nodes(&app)?.report(&app.gate.accounts, holding).await?;
-    if let Some(what) = drift.filter(|_| is_new) {
-        tracing::warn!(node = %name, %project, "a slave's tree was not what it had pulled: {what}");
-        app.scheduler.events().publish(project, EventKind::NodeDrifted { node: name.clone(), what });
-    }
-    Ok(StatusCode::NO_CONTENT)
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(fields: &mut Fields<'_>, key: &str) -> Option<T> {

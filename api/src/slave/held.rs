@@ -17,6 +17,9 @@ use crate::files::replace;
 pub(crate) struct Target {
     /// When the master's project was created: another one of the same name is another project.
     pub(crate) created: DateTime<Utc>,
+    /// The master's history that the generation is of; none: its first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<String>,
     /// The master's generation before the sync starts.
     pub(crate) generation: u64,
     /// The master's wish that it answers.
@@ -26,11 +29,21 @@ pub(crate) struct Target {
     pub(crate) stage: bool,
 }
 
+impl Target {
+    /// Whether both are generations of one project in one history: only then do their numbers say which is newer.
+    fn is_of_same(&self, other: &Self) -> bool {
+        self.created == other.created && self.history == other.history
+    }
+}
+
 /// What the master is told of one project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     project: String,
     created: DateTime<Utc>,
+    /// Told only to a master that has said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    history: Option<String>,
     generation: Option<u64>,
     #[serde(default)]
     staged: Option<u64>,
@@ -142,9 +155,7 @@ impl Held {
         let is_fetched = outcome.is_good() || *outcome == Outcome::Partial;
         if is_fetched && target.stage {
             item.staged = Some(target.clone());
-        } else if outcome.is_good()
-            && item.held.as_ref().is_none_or(|held| held.created != target.created || *held != *target)
-        {
+        } else if outcome.is_good() && item.held.as_ref() != Some(target) {
             item.held = Some(target.clone());
         }
         if outcome.is_good() && whole && !target.stage {
@@ -155,6 +166,7 @@ impl Held {
         item.report = Some(Report {
             project: project.to_string(),
             created: target.created,
+            history: target.history.clone(),
             generation: generation_of(item.held.as_ref(), target),
             staged: generation_of(item.staged.as_ref(), target),
             drift: item.drift.take(),
@@ -180,6 +192,7 @@ impl Held {
         item.report = Some(Report {
             project: project.to_string(),
             created: target.created,
+            history: target.history.clone(),
             generation: generation_of(item.held.as_ref(), target),
             staged: generation_of(item.staged.as_ref(), target),
             drift: item.drift.take(),
@@ -235,7 +248,7 @@ impl Held {
     /// The generation from which a list of changes leads to this target; none where only a whole sync does.
     pub(crate) fn base(&self, project: &ProjectId, target: &Target) -> Option<u64> {
         let held = self.items.get(project.as_str())?.held.as_ref()?;
-        let same = held.created == target.created && held.wish == target.wish;
+        let same = held.is_of_same(target) && held.wish == target.wish;
         (same && held.generation < target.generation).then_some(held.generation)
     }
 
@@ -269,7 +282,7 @@ impl Held {
 
 /// The generation of what a slave has, if it is of the project that a target is of.
 fn generation_of(had: Option<&Target>, target: &Target) -> Option<u64> {
-    had.filter(|had| had.created == target.created).map(|had| had.generation)
+    had.filter(|had| had.is_of_same(target)).map(|had| had.generation)
 }
 
 #[cfg(test)]
@@ -277,7 +290,7 @@ mod tests {
     use super::*;
 
     fn target(generation: u64) -> Target {
-        Target { created: DateTime::UNIX_EPOCH, generation, wish: 0, stage: false }
+        Target { created: DateTime::UNIX_EPOCH, history: None, generation, wish: 0, stage: false }
     }
 
     #[test]
@@ -293,6 +306,8 @@ mod tests {
         assert_eq!(held.targets(), [(id.clone(), run, target(3))]);
         assert!(held.is_on_the_way(&id, &target(3)) && !held.is_on_the_way(&id, &target(4)));
         assert!(held.tried(&id, &target(3)) && !held.has(&id, &target(3)));
+        let restored = Target { history: Some("another".to_owned()), ..target(3) };
+        assert!(!held.is_on_the_way(&id, &restored), "the same number of another history");
         std::fs::write(&path, "{").unwrap();
         assert!(Held::load(&path).unwrap().targets().is_empty());
     }

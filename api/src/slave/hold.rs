@@ -33,7 +33,7 @@ impl Slave {
         let held_for = (hold.plan.at - hold.since).to_std().unwrap_or_default();
         let pause = held_for.clamp(LOOK_AGAIN, LOOK_AGAIN_AT_MOST);
         if changed || !is_within(pause, hold.plan.at, Utc::now()) {
-            self.ask(Command::Sync { id: id.clone(), by: ASKER.to_owned() }).await;
+            self.ask(Command::Sync { id: id.clone(), by: ASKER.to_owned(), whole: false }).await;
         }
     }
 

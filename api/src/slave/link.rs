@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use engine::Secret;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use scheduler::{Project, Scheduler};
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use super::held::Report;
+use super::held::{Report, Target};
 use super::master::{self, Login, News, Remote};
 use super::{SlaveError, http};
 use crate::config;
@@ -228,23 +227,13 @@ impl Link {
 
     /// What has changed of a project between two generations; none when the master does not know it whole, or does not
     /// answer.
-    pub(super) async fn changes(
-        &self,
-        project: &str,
-        created: DateTime<Utc>,
-        from: u64,
-        to: u64,
-    ) -> Option<Vec<u8>> {
+    pub(super) async fn changes(&self, project: &str, target: &Target, from: u64) -> Option<Vec<u8>> {
         let identity = self.identity().filter(|_| self.proved.load(Ordering::Acquire))?;
         let request =
             self.request(Method::GET, "/api/v1/nodes/self/changes").bearer_auth(identity.token.expose());
-        let query = [
-            ("project", project.to_owned()),
-            ("created", time(created)),
-            ("from", from.to_string()),
-            ("to", to.to_string()),
-        ];
-        let answer = self.send(request.query(&query).timeout(ANSWER)).await.ok()?;
+        let between = [("from", from.to_string()), ("to", target.generation.to_string())];
+        let request = request.query(&of_project(project, target)).query(&between);
+        let answer = self.send(request.timeout(ANSWER)).await.ok()?;
         let short = answer.content_length().is_some_and(|length| length <= LONGEST as u64);
         if !short {
             return None;
@@ -253,12 +242,12 @@ impl Link {
     }
 
     /// Some places of a project, to compare with; none while it changes there, or without an answer.
-    pub(super) async fn sample(&self, project: &str, created: DateTime<Utc>) -> Option<Sample> {
+    pub(super) async fn sample(&self, project: &str, target: &Target) -> Option<Sample> {
         let identity = self.identity().filter(|_| self.proved.load(Ordering::Acquire))?;
         let request =
             self.request(Method::GET, "/api/v1/nodes/self/sample").bearer_auth(identity.token.expose());
-        let query = [("project", project.to_owned()), ("created", time(created))];
-        let answer = self.send(request.query(&query).timeout(ANSWER)).await.ok()?;
+        let request = request.query(&of_project(project, target));
+        let answer = self.send(request.timeout(ANSWER)).await.ok()?;
         serde_json::from_value(document(answer).await.ok()?).ok()
     }
 
@@ -316,6 +305,13 @@ impl Link {
             status => Err(LinkError::Unreachable(status.to_string())),
         }
     }
+}
+
+/// The query that names a project, and its history where the master has said one: an older master knows no such key.
+fn of_project(project: &str, target: &Target) -> Vec<(&'static str, String)> {
+    let history = target.history.clone().map(|history| ("history", history));
+    let named = [("project", project.to_owned()), ("created", time(target.created))];
+    named.into_iter().chain(history).collect()
 }
 
 async fn document(response: Response) -> Result<Value, LinkError> {

@@ -13,6 +13,7 @@ use scheduler::{CatchUp, Guard, Project, ProjectId, Rule, Schedule};
 use serde::Deserialize;
 use std::time::Duration;
 
+use super::held::Target;
 use crate::nodes::offer::{OfferedGuard, OfferedTree};
 
 /// What a master answers to the question for news.
@@ -55,6 +56,9 @@ pub(super) struct Remote {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) created: DateTime<Utc>,
+    /// The history that its generations are of; none: the master's first one, or it is too old to say.
+    #[serde(default)]
+    pub(super) history: Option<String>,
     pub(super) generation: u64,
     /// The generation that slaves may put in place, where they do so together; none: the newest.
     #[serde(default)]
@@ -168,6 +172,12 @@ pub(super) fn plain(
 }
 
 impl Remote {
+    /// The newest generation, as something that is held, or to be held.
+    pub(super) fn target(&self, wish: u64, stage: bool) -> Target {
+        let (created, history) = (self.created, self.history.clone());
+        Target { created, history, generation: self.generation, wish, stage }
+    }
+
     /// Whether its newest generation is to be fetched, and not put in place yet.
     pub(super) fn is_to_stage(&self) -> bool {
         self.released.is_some_and(|released| released < self.generation)

@@ -12,7 +12,6 @@ use scheduler::ProjectId;
 use tokio_util::sync::CancellationToken;
 
 use super::Slave;
-use super::held::Target;
 use super::master::Remote;
 use crate::nodes::sample::{Folder, Inside, Sample, entry, text};
 
@@ -36,10 +35,10 @@ impl Slave {
 
     /// Compares one project, if it is current and nothing moves.
     async fn check_project(&self, id: &ProjectId, remote: &Remote, wish: u64) {
-        let target = Target { created: remote.created, generation: remote.generation, wish, stage: false };
+        let target = remote.target(wish, false);
         let is_still = || self.held().has(id, &target) && !self.held().is_busy(id);
         let Some(project) = self.scheduler.board().project(id).filter(|_| is_still()) else { return };
-        let Some(sample) = self.link.sample(id.as_str(), remote.created).await else { return };
+        let Some(sample) = self.link.sample(id.as_str(), &target).await else { return };
         if sample.generation != remote.generation {
             return;
         }

@@ -14,6 +14,9 @@ pub(super) const SCHEMA: &str = "schema";
 /// The newest commit's number, in `meta`.
 pub(super) const COMMIT: &str = "commit";
 
+/// The history's id, in `meta`; none: it is the first of this store.
+pub(super) const HISTORY: &str = "history";
+
 /// A keyspace by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {

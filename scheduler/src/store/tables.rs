@@ -71,6 +71,20 @@ impl Tables {
         batch.commit().map_err(|error| self.failed("writing", &error))
     }
 
+    /// The id of the history that these records tell; none for the first of a store.
+    pub(super) fn history(&self) -> Result<Option<String>, StoreError> {
+        let bytes = self.meta.get(keys::HISTORY).map_err(|error| self.failed("reading", &error))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Begins another history under a new id, and waits until the disk has it.
+    pub(super) fn begin_history(&self) -> Result<(), StoreError> {
+        let id = format!("{:032x}", rand::random::<u128>());
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.meta, keys::HISTORY, id.as_bytes());
+        batch.commit().map_err(|error| self.failed("writing", &error))
+    }
+
     /// One value.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let bytes = self.keyspace(table).get(key).map_err(|error| self.failed("reading", &error))?;

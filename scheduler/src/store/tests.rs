@@ -282,3 +282,29 @@ async fn the_ended_runs_of_a_renamed_project_are_found_under_its_new_name_alone(
     assert_eq!(store.run(first.id).unwrap().unwrap().project.as_str(), "newest");
     assert_eq!(store.check().unwrap().problems, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn each_restore_and_each_mark_that_is_given_up_begins_another_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backups) = (folder.path().join("store"), folder.path().join("backups"));
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.history(), None);
+    store.commit(vec![Write::Run(run(1, "p", ended()))]).await.unwrap();
+    let made = store.backup(&backups, at(100)).unwrap();
+    store.close();
+    drop(store);
+    let history = || Store::open(&path).unwrap().history().map(str::to_owned);
+    assert_eq!(history(), None, "a restart changes nothing");
+
+    let mut known = vec![None];
+    for second in [101, 102] {
+        restore(&made.path, &path, at(second)).unwrap();
+        known.push(history());
+        assert_eq!(history(), known[known.len() - 1], "and neither does one later");
+    }
+    std::fs::remove_file(path.join("high-water")).unwrap();
+    known.push(history());
+    assert_eq!(history(), known[known.len() - 1]);
+    let distinct: std::collections::BTreeSet<_> = known.iter().collect();
+    assert_eq!(distinct.len(), known.len(), "{known:?}");
+}

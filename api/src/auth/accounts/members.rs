@@ -81,6 +81,11 @@ impl Accounts {
         Ok(self.store.commit_accounts(holding.chain(line.map(AccountWrite::Audit)).collect()).await?)
     }
 
+    /// The id of the history that the store tells; none for the first one.
+    pub(crate) fn history(&self) -> Option<&str> {
+        self.store.history()
+    }
+
     /// Every slave that joined, and what each holds.
     ///
     /// # Errors
