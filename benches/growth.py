@@ -22,7 +22,7 @@ PAUSE = "20s"
 STREAMS = 200
 DEAF = 10
 # How many changes and runs a cost is taken from.
-CHANGES = 300
+CHANGES = 1000
 RUNS = 400
 # How long one round of runs may take.
 PATIENCE = 600
@@ -94,8 +94,8 @@ def site(bench, projects, is_largest):
         changed = (some * (CHANGES // len(some) + 1))[:CHANGES]
         cost(server, figures, "CPU per PATCH", CHANGES, lambda: change(server, changed))
         cost(server, figures, "CPU per run, without watchers", len(some), lambda: run(server, some))
+        alone = figures["CPU per PATCH"][0]
         with contextlib.closing(Streams(server, STREAMS, DEAF)) as streams:
-            alone = figures["CPU per PATCH"][0]
             before = server.cpu()[0]
             change(server, changed)
             time.sleep(REST)

@@ -333,3 +333,22 @@ fn site(config: &config::Config) -> String {
     let named = names.into_iter().find(|name| !name.is_empty()).cloned();
     named.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use scheduler::EventBus;
+    use tokio::sync::broadcast::error::TryRecvError;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_of_events_is_looked_at_once() {
+        let bus = EventBus::new(Utc::now());
+        let mut events = bus.subscribe(None).live;
+        for _ in 0..500 {
+            bus.publish("p".parse().unwrap(), EventKind::ProjectUpdated);
+        }
+        news(&mut events, Duration::from_millis(1)).await;
+        assert_eq!(events.try_recv().unwrap_err(), TryRecvError::Empty, "each event would be a look");
+    }
+}

@@ -213,6 +213,8 @@ pub struct Subscription {
     pub missed: Vec<Arc<Event>>,
     /// Whether some of those are no longer kept.
     pub gap: bool,
+    /// Number of the newest event before those that come from now on.
+    pub newest: u64,
     /// What comes from now on; lags when the watcher is too slow.
     pub live: broadcast::Receiver<Arc<Event>>,
 }
@@ -253,10 +255,11 @@ impl EventBus {
     pub fn subscribe(&self, last: Option<u64>) -> Subscription {
         let kept = self.kept();
         let live = self.live.subscribe();
-        let Some(last) = last else { return Subscription { missed: Vec::new(), gap: false, live } };
+        let newest = kept.next.saturating_sub(1);
+        let Some(last) = last else { return Subscription { missed: Vec::new(), gap: false, newest, live } };
         let oldest = kept.events.front().map_or(kept.next, |event| event.id);
         let missed = kept.events.iter().filter(|event| event.id > last).cloned().collect();
-        Subscription { missed, gap: last.saturating_add(1) < oldest || last >= kept.next, live }
+        Subscription { missed, gap: last.saturating_add(1) < oldest || last >= kept.next, newest, live }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

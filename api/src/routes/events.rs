@@ -17,7 +17,8 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use scheduler::{Event, EventBus, EventKind};
+use scheduler::event::Subscription;
+use scheduler::{Event, EventKind};
 use serde::Deserialize;
 use tokio::sync::broadcast::{
     self,
@@ -55,13 +56,14 @@ struct Filter {
 }
 
 /// A watcher's place in the stream.
-struct Watcher {
-    app: App,
+struct Watcher<F> {
+    /// Begins anew behind the event of this number.
+    subscribe: F,
     filter: Filter,
     waiting: VecDeque<Said>,
     live: broadcast::Receiver<Arc<Event>>,
     /// Number of the newest event that was taken, which tells what was missed by one who is too slow.
-    last: Option<u64>,
+    last: u64,
     /// Time of the last piece.
     sent: Option<Instant>,
 }
@@ -79,7 +81,7 @@ pub(super) async fn events(
     let filter = Filter { project: query.project, types: types(query.types.as_deref())? };
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let stop = app.stop.clone();
-    let watcher = Watcher::new(app, filter, last);
+    let watcher = Watcher::new(move |last| app.scheduler.events().subscribe(last), filter, last);
     let pieces = stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await?, watcher)) });
     let stream = pieces.map(Ok::<_, Infallible>).take_until(stop.cancelled_owned());
     let headers = [
@@ -107,25 +109,26 @@ fn types(given: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
     }
 }
 
-impl Watcher {
-    fn new(app: App, filter: Filter, last: Option<u64>) -> Self {
-        let live = app.scheduler.events().subscribe(None).live;
-        let mut watcher = Self { app, filter, waiting: VecDeque::new(), live, last, sent: None };
-        if last.is_some() {
-            watcher.catch_up();
-        }
+impl<F: Fn(Option<u64>) -> Subscription> Watcher<F> {
+    fn new(subscribe: F, filter: Filter, last: Option<u64>) -> Self {
+        let first = subscribe(last);
+        let (last, waiting) = (first.newest, VecDeque::new());
+        let mut watcher = Self { subscribe, filter, waiting, live: first.live, last, sent: None };
+        watcher.take(first.gap, first.missed);
         watcher
     }
 
     /// Takes what was missed since the last event, as far as it is kept.
     fn catch_up(&mut self) {
-        let events: &EventBus = self.app.scheduler.events();
-        let subscription = events.subscribe(self.last);
-        let missed = subscription.missed.into_iter().map(Said::Event);
-        // Without a number nobody knows what was missed.
-        let gap = (subscription.gap || self.last.is_none()).then_some(Said::Resync);
-        self.waiting.extend(gap.into_iter().chain(missed));
+        let subscription = (self.subscribe)(Some(self.last));
         self.live = subscription.live;
+        self.last = subscription.newest;
+        self.take(subscription.gap, subscription.missed);
+    }
+
+    fn take(&mut self, gap: bool, missed: Vec<Arc<Event>>) {
+        let gap = gap.then_some(Said::Resync);
+        self.waiting.extend(gap.into_iter().chain(missed.into_iter().map(Said::Event)));
     }
 
     /// The next piece of the stream: everything that has happened, or a sign of life; none once nothing can come.
@@ -141,7 +144,14 @@ impl Watcher {
                 break piece;
             }
             match tokio::time::timeout_at(alive, self.live.recv()).await {
-                Ok(Ok(event)) => self.waiting.push_back(Said::Event(event)),
+                Ok(Ok(event)) => {
+                    let is_wanted = self.filter.wants(&event);
+                    self.waiting.push_back(Said::Event(event));
+                    if !is_wanted {
+                        // What this watcher does not want to hear of wakes it no oftener than the rest.
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
                 Ok(Err(RecvError::Lagged(_))) => self.catch_up(),
                 Ok(Err(RecvError::Closed)) => return None,
                 Err(_) => break ALIVE_TEXT.to_owned(),
@@ -158,7 +168,7 @@ impl Watcher {
             match self.waiting.pop_front().map_or_else(|| self.live.try_recv().map(Said::Event), Ok) {
                 Ok(Said::Resync) => piece.push_str(RESYNC_TEXT),
                 Ok(Said::Event(event)) => {
-                    self.last = Some(event.id);
+                    self.last = event.id;
                     if self.filter.wants(&event) {
                         piece.push_str(event.text(written));
                     }
@@ -184,4 +194,67 @@ impl Filter {
 fn written(event: &Event) -> String {
     let data = serde_json::to_string(&view::event(event)).unwrap_or_default();
     format!("id: {}\nevent: {}\ndata: {data}\n\n", event.id, event.kind.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduler::EventBus;
+
+    use super::*;
+
+    const EVERYTHING: Filter = Filter { project: None, types: None };
+
+    fn publish(bus: &EventBus, count: usize) {
+        for _ in 0..count {
+            bus.publish("p".parse().unwrap(), EventKind::ProjectUpdated);
+        }
+    }
+
+    /// Reads until so many events have come; gives the pieces.
+    async fn read<F: Fn(Option<u64>) -> Subscription>(watcher: &mut Watcher<F>, count: usize) -> Vec<String> {
+        let (mut pieces, mut read) = (Vec::new(), 0);
+        while read < count {
+            let piece = String::from_utf8(watcher.next().await.unwrap().to_vec()).unwrap();
+            read += piece.matches("event: project.updated").count();
+            pieces.push(piece);
+        }
+        assert_eq!(read, count);
+        pieces
+    }
+
+    #[tokio::test]
+    async fn a_burst_comes_in_few_pieces_and_one_who_is_slow_is_given_what_is_kept() {
+        let bus = Arc::new(EventBus::new(chrono::Utc::now()));
+        let source = Arc::clone(&bus);
+        let mut watcher = Watcher::new(move |last| source.subscribe(last), EVERYTHING, None);
+        publish(&bus, 1);
+        assert_eq!(read(&mut watcher, 1).await.len(), 1);
+
+        // More than a watcher may be behind, and less than is kept.
+        publish(&bus, 3000);
+        let pieces = read(&mut watcher, 3000).await;
+        assert!(pieces.iter().all(|piece| !piece.contains("resync")), "something was lost");
+        let longest = pieces.iter().map(String::len).max().unwrap();
+        assert!(longest < PIECE + 1000, "a piece of {longest} bytes");
+        assert!(pieces.len() < 30, "{} pieces for one burst", pieces.len());
+
+        // More than is kept: it is told so, and goes on.
+        publish(&bus, 10_000);
+        let piece = String::from_utf8(watcher.next().await.unwrap().to_vec()).unwrap();
+        assert!(piece.starts_with(RESYNC_TEXT), "{piece}");
+        assert!(watcher.waiting.len() < 5000, "{} events wait in memory", watcher.waiting.len());
+    }
+
+    #[tokio::test]
+    async fn what_is_filtered_out_reaches_nobody_and_hides_nothing() {
+        let bus = Arc::new(EventBus::new(chrono::Utc::now()));
+        let source = Arc::clone(&bus);
+        let filter = Filter { project: None, types: Some(vec!["project.deleted".to_owned()]) };
+        let mut watcher = Watcher::new(move |last| source.subscribe(last), filter, None);
+        publish(&bus, 2000);
+        bus.publish("p".parse().unwrap(), EventKind::ProjectDeleted);
+        let piece = String::from_utf8(watcher.next().await.unwrap().to_vec()).unwrap();
+        assert_eq!(piece.matches("event: ").count(), 1, "{piece}");
+        assert!(piece.contains("event: project.deleted"), "{piece}");
+    }
 }
