@@ -33,7 +33,7 @@ use crate::config;
 use crate::nodes::since::is_within;
 use held::{Held, Target};
 use link::{Link, LinkError};
-use master::{News, Remote};
+use master::{AttemptBounds, News, Remote};
 
 /// How often everything is looked at anew, whatever was heard.
 const LOOK: Duration = Duration::from_secs(5);
@@ -55,6 +55,7 @@ const ASKER: &str = "the master";
 /// A slave.
 pub struct Slave {
     link: Link,
+    bounds: AttemptBounds,
     public_dir: PathBuf,
     /// How often everything is looked at, whatever has changed.
     whole_every: Duration,
@@ -107,6 +108,7 @@ impl Slave {
     pub fn new(config: &config::Slave, data_dir: &Path, scheduler: Scheduler) -> Result<Self, SlaveError> {
         Ok(Self {
             link: Link::new(config, data_dir)?,
+            bounds: AttemptBounds::of(config),
             public_dir: config.public_dir.clone(),
             whole_every: config.whole_every,
             sample_every: config.sample_every,
@@ -225,6 +227,7 @@ impl Slave {
         for remote in &news.projects {
             match self.link.project(news, remote, &self.public_dir, &self.scheduler) {
                 Ok(mut project) => {
+                    self.bounds.apply(Some(remote), &mut project);
                     // Nothing that is there may change under a run that puts a generation in place.
                     let stages = remote.is_to_stage() && !self.held().is_publishing(&project.id);
                     let options = match stages {

@@ -265,6 +265,10 @@ impl Checker<'_, '_> {
              of 2014)"
                 .to_owned()
         });
+        for (path, bound) in [("role.timeout", slave.timeout), ("role.stall", slave.stall)] {
+            let right = bound.is_none_or(|bound| (SHORTEST..=LONGEST).contains(&bound));
+            self.need(right, &[path], || format!("{path}: must be one second to a year"));
+        }
         if let Some(master) = &slave.of_2014 {
             let source = engine::Source::new(Some(&master.user), "localhost", 873, &master.module, "project");
             for error in source.err().into_iter().flatten() {

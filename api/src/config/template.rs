@@ -355,6 +355,10 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //whole_every: "24h",
         // How often some places of each tree are compared with the master's; "0s": never.
         //sample_every: "1h",
+        // Longest time of one attempt, and longest time without any progress, such as "6h" and "5m"; None: those of the
+        // project on the master.
+        //timeout: None,
+        //stall: None,
         // PEM file of the certificates that the master's must come from; None: those that the system trusts.
         //ca: None,
         // For a master of mirror-sync-api (2014), its rsync daemon: (user: "slave", module: "all"). No enrolment then.

@@ -400,6 +400,10 @@ pub struct Slave {
     pub whole_every: Duration,
     /// How often some places of each tree are compared with the master's; zero: never.
     pub sample_every: Duration,
+    /// Longest time of one attempt here; `None`: as long as the project's on the master.
+    pub timeout: Option<Duration>,
+    /// Longest time without any progress here; `None`: as long as the project's on the master.
+    pub stall: Option<Duration>,
     /// PEM file of the certificates that the master's must come from; `None`: those that the system trusts.
     pub ca: Option<PathBuf>,
     /// The secret that lets this node join; needed unless the master is one of 2014.
@@ -411,6 +415,8 @@ pub struct Slave {
 record!(Slave {
     whole_every = Duration::from_hours(24),
     sample_every = Duration::from_hours(1),
+    timeout = None,
+    stall = None,
     ca = None,
     enrolment = None,
     of_2014 = None;

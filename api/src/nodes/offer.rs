@@ -55,6 +55,9 @@ struct Item<'a> {
     index: Vec<String>,
     module: String,
     path: String,
+    /// The project's bounds of an attempt, in seconds.
+    timeout: f64,
+    stall: f64,
     /// How much a slave may delete by itself.
     guard: OfferedGuard,
     /// What there was at the last look at the whole tree; none before the first.
@@ -123,6 +126,8 @@ impl Offer {
                     max_delete: project.guard.max_delete,
                 },
                 tree: OfferedTree::of(&entry.standing),
+                timeout: project.timeout.as_secs_f64(),
+                stall: project.stall.as_secs_f64(),
             });
         }
         offer.shares.extend(place.together(entries));

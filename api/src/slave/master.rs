@@ -14,6 +14,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 use super::held::Target;
+use crate::config;
 use crate::nodes::offer::{OfferedGuard, OfferedTree};
 
 /// What a master answers to the question for news.
@@ -74,6 +75,40 @@ pub(super) struct Remote {
     /// What there was at its last look at the whole tree; none: it does not say.
     #[serde(default)]
     pub(super) tree: Option<OfferedTree>,
+    /// Longest time of an attempt, in seconds; none: an older master does not say.
+    #[serde(default)]
+    pub(super) timeout: Option<f64>,
+    /// Longest time without progress, in seconds; likewise.
+    #[serde(default)]
+    pub(super) stall: Option<f64>,
+}
+
+/// Bounds of an attempt that the slave's own configuration sets in place of the master's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AttemptBounds {
+    pub(super) timeout: Option<Duration>,
+    pub(super) stall: Option<Duration>,
+}
+
+impl AttemptBounds {
+    /// Bounds that the configuration of a slave sets.
+    pub(super) fn of(config: &config::Slave) -> Self {
+        Self { timeout: config.timeout, stall: config.stall }
+    }
+
+    /// Sets a project's bounds: those of this slave, else those of the master's project, else what it has.
+    pub(super) fn apply(self, remote: Option<&Remote>, project: &mut Project) {
+        let offered = |seconds: Option<f64>| Duration::try_from_secs_f64(seconds?).ok().filter(is_bound);
+        let timeout = remote.and_then(|remote| offered(remote.timeout));
+        let stall = remote.and_then(|remote| offered(remote.stall));
+        project.timeout = self.timeout.or(timeout).unwrap_or(project.timeout);
+        project.stall = self.stall.or(stall).unwrap_or(project.stall);
+    }
+}
+
+/// Returns whether a project may have this as a bound.
+fn is_bound(bound: &Duration) -> bool {
+    (Duration::from_secs(1)..=Duration::from_hours(365 * 24)).contains(bound)
 }
 
 /// How a slave logs in where the master's answer does not say it.
@@ -204,6 +239,7 @@ pub(super) fn differs(known: &Project, wanted: &Project) -> bool {
         || known.dest != wanted.dest
         || known.name != wanted.name
         || known.options != wanted.options
+        || (known.timeout, known.stall) != (wanted.timeout, wanted.stall)
         || known.guard != wanted.guard
         || known.expected != wanted.expected
 }

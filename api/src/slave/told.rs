@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::master::{differs, plain};
+use super::master::{AttemptBounds, differs, plain};
 use super::{ASKER, LOOK, SlaveError, heir, http};
 use crate::config;
 use crate::files::replace;
@@ -34,6 +34,7 @@ pub struct ToldSlave {
     http: Client,
     master: Url,
     config: config::MasterOf2014,
+    bounds: AttemptBounds,
     public_dir: PathBuf,
     scheduler: Scheduler,
     path: PathBuf,
@@ -99,6 +100,7 @@ impl ToldSlave {
             http: http::client(config)?,
             master: Url::parse(&config.master).map_err(|error| failed(std::io::Error::other(error)))?,
             config: of_2014.clone(),
+            bounds: AttemptBounds::of(config),
             public_dir: config.public_dir.clone(),
             scheduler,
             path,
@@ -154,7 +156,10 @@ impl ToldSlave {
         let dest = self.public_dir.join(id.as_str());
         let place = self.scheduler.landing().resolve(&dest);
         let place = place.map_err(|error| ToldError::Wrong(format!("`public_dir` {error}")))?;
-        Ok(plain(id.clone(), id.to_string(), source, message.password, (dest, place), message.options))
+        let name = id.to_string();
+        let mut project = plain(id, name, source, message.password, (dest, place), message.options);
+        self.bounds.apply(None, &mut project);
+        Ok(project)
     }
 
     /// Reports what has ended until the end.
