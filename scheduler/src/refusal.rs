@@ -29,8 +29,8 @@ impl RehearsalRefusal {
     /// Time for which a refusal is remembered.
     pub const KEPT: TimeDelta = TimeDelta::days(7);
 
-    /// Returns true if the refusal is recent enough to spare the upstream another question. A refusal
-    /// from the future was noted under a wrong clock and proves nothing.
+    /// Returns true if the refusal is recent enough to spare the upstream another question. A
+    /// refusal from the future was noted under a wrong clock and proves nothing.
     #[must_use]
     pub fn is_recent(&self, now: DateTime<Utc>) -> bool {
         let age = now - self.at;
@@ -44,8 +44,8 @@ impl RehearsalRefusal {
         of.is_ok_and(|of| of.host() == source.host() && of.port() == source.port())
     }
 
-    /// Returns true if the daemon greets as it did when it refused. A greeting that could not be read,
-    /// then or now, is no change.
+    /// Returns true if the daemon greets as it did when it refused. A greeting that could not be
+    /// read, then or now, is no change.
     #[must_use]
     pub fn is_same_daemon(&self, greeting: Option<&str>) -> bool {
         match (self.greeting.as_deref(), greeting) {

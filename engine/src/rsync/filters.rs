@@ -128,8 +128,8 @@ const NEGATED: &[&str] = &[
     "h",
 ];
 
-/// Options with a value that leave the list as it is, without dashes. Bounds on the size of files are
-/// among them: rsync does not bring what is beyond them, and does not delete it.
+/// Options with a value that leave the list as it is, without dashes. Bounds on the size of files
+/// are among them: rsync does not bring what is beyond them, and does not delete it.
 const VALUED: &[&str] = &[
     "chmod",
     "max-size",
@@ -223,8 +223,8 @@ impl ListFilters {
     }
 
     /// Returns true if a rule surely keeps a path of the destination, and all below it, from being
-    /// deleted. Rules with wildcards never do here, so more may be taken for deleted than rsync would
-    /// delete, and never less.
+    /// deleted. Rules with wildcards never do here, so more may be taken for deleted than rsync
+    /// would delete, and never less.
     #[must_use]
     pub fn is_protected(&self, path: &[u8], is_folder: bool) -> bool {
         for rule in &self.rules {

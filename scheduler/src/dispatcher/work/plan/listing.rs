@@ -1,8 +1,9 @@
-//! A plan without a rehearsal: the upstream's file list, read by our own client, and the destination.
+//! A plan without a rehearsal: the upstream's file list, read by our own client, and the
+//! destination.
 //!
-//! The upstream applies the project's filters to the list, as it does for rsync. Where the two could
-//! differ, the plan counts more deletions than rsync would make, and never fewer. Where a list cannot
-//! be had at all, or not for these options, the run deletes nothing.
+//! The upstream applies the project's filters to the list, as it does for rsync. Where the two
+//! could differ, the plan counts more deletions than rsync would make, and never fewer. Where a
+//! list cannot be had at all, or not for these options, the run deletes nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -143,8 +144,8 @@ async fn read(
     }
 }
 
-/// Takes the deletions from an attempt, and notes the reason for people. A run that is held stays so:
-/// its plan is what a person was shown.
+/// Takes the deletions from an attempt, and notes the reason for people. A run that is held stays
+/// so: its plan is what a person was shown.
 fn withhold(work: &mut Work<'_>, mut attempt: Attempt, why: &str) -> Next<Attempt> {
     let project = &work.start.project.id;
     let reason = format!(
