@@ -122,6 +122,11 @@ impl Alerts {
         self.state().ledger.open().into_iter().cloned().collect()
     }
 
+    /// Returns whether people were told of this, and not yet that it is over.
+    pub(crate) fn has_told(&self, key: &condition::Key) -> bool {
+        self.state().ledger.open().iter().any(|alert| alert.told && alert.key == *key)
+    }
+
     /// What everybody may know of what was told.
     #[must_use]
     pub fn feed(&self) -> Feed {

@@ -29,6 +29,7 @@ use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::reload::{Reloaded, Reloader};
 use crate::routes::{self, Access, Route, old};
+use crate::slave::contact::MasterContact;
 use crate::slave::told::ToldSlave;
 
 /// A smaller answer fits one packet anyway.
@@ -52,6 +53,8 @@ pub struct Shared {
     pub nodes: Option<Arc<Nodes>>,
     /// The slave of a master of 2014, where this is one.
     pub told: Option<Arc<ToldSlave>>,
+    /// The contact with the master, where this is a slave that follows one.
+    pub(crate) contact: Option<Arc<MasterContact>>,
     /// What people were told.
     pub alerts: Alerts,
     /// The plugins.

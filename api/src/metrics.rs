@@ -58,6 +58,9 @@ impl Metrics {
         if let Some(slaves) = app.nodes.as_deref() {
             nodes::nodes(&mut text, scheduler, slaves);
         }
+        if let Some(contact) = app.contact.as_deref() {
+            nodes::master(&mut text, contact);
+        }
         tally::tally(&mut text, scheduler);
         plugins(&mut text, app);
         self.traffic.write(&mut text);

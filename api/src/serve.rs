@@ -35,6 +35,7 @@ use crate::nodes::Nodes;
 use crate::pages::Pages;
 use crate::reload::{self, Reloader};
 use crate::slave::Slave;
+use crate::slave::contact::MasterContact;
 use crate::slave::told::ToldSlave;
 use crate::telemetry::Telemetry;
 use crate::tls::Certificate;
@@ -120,6 +121,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         host,
         nodes: part.nodes(),
         told: part.told(),
+        contact: part.contact(),
         alerts: Alerts::load(scheduler.store()),
         metrics: Metrics::default(),
         started: Utc::now(),
@@ -192,6 +194,13 @@ impl Part {
         match self {
             Self::Told(slave) => Some(Arc::clone(slave)),
             Self::Master(_) | Self::Slave(_) => None,
+        }
+    }
+
+    fn contact(&self) -> Option<Arc<MasterContact>> {
+        match self {
+            Self::Slave(slave) => Some(slave.contact()),
+            Self::Master(_) | Self::Told(_) => None,
         }
     }
 

@@ -10,6 +10,7 @@
 //!
 //! A slave of a master of 2014 is another one, in [`told`].
 
+pub(crate) mod contact;
 pub(crate) mod held;
 mod hold;
 mod http;
@@ -20,7 +21,7 @@ pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::nodes::since::is_within;
+use contact::MasterContact;
 use held::{Held, Target};
 use link::{Link, LinkError};
 use master::{AttemptBounds, News, Remote};
@@ -55,6 +57,7 @@ const ASKER: &str = "the master";
 /// A slave.
 pub struct Slave {
     link: Link,
+    contact: Arc<MasterContact>,
     bounds: AttemptBounds,
     public_dir: PathBuf,
     /// How often everything is looked at, whatever has changed.
@@ -106,9 +109,11 @@ impl Slave {
     /// # Errors
     /// When that cannot be read.
     pub fn new(config: &config::Slave, data_dir: &Path, scheduler: Scheduler) -> Result<Self, SlaveError> {
+        let link = Link::new(config, data_dir)?;
         Ok(Self {
-            link: Link::new(config, data_dir)?,
+            contact: Arc::new(MasterContact::new(link.master())),
             bounds: AttemptBounds::of(config),
+            link,
             public_dir: config.public_dir.clone(),
             whole_every: config.whole_every,
             sample_every: config.sample_every,
@@ -119,6 +124,12 @@ impl Slave {
         })
     }
 
+    /// The contact with the master, for those who show it.
+    #[must_use]
+    pub(crate) fn contact(&self) -> Arc<MasterContact> {
+        Arc::clone(&self.contact)
+    }
+
     /// Follows the master until the end.
     pub async fn run(&self, stop: &CancellationToken) {
         tokio::join!(self.listen(stop), self.follow(stop), self.tell(stop), self.check(stop));
@@ -127,7 +138,6 @@ impl Slave {
     /// Asks the master for news, again and again.
     async fn listen(&self, stop: &CancellationToken) {
         let mut pause = ASK_AGAIN;
-        let mut said = String::new();
         loop {
             let known = self.news.borrow().as_ref().map(|news| news.tag.clone());
             let Some(asked) = stop.run_until_cancelled(self.link.news(known.as_deref())).await else {
@@ -135,9 +145,8 @@ impl Slave {
             };
             let wait = match asked {
                 Ok(news) => {
-                    if said != "in touch" {
+                    if self.contact.heard() {
                         tracing::info!(master = self.link.master(), "in touch with the master");
-                        said = "in touch".to_owned();
                         // What could not be told meanwhile is told now.
                         self.untold.notify_one();
                     }
@@ -147,9 +156,8 @@ impl Slave {
                 }
                 Err(error) => {
                     let words = error.to_string();
-                    if said != words {
+                    if self.contact.lost(words.clone()) {
                         tracing::warn!(master = self.link.master(), "{words}");
-                        said = words;
                     }
                     if matches!(error, LinkError::Removed) { REMOVED } else { pause }
                 }

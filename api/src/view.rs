@@ -25,7 +25,8 @@ pub use project::{ProjectView, project, settings};
 pub use published::{Published, badge};
 pub use queue::{QueueView, queue};
 pub use run::{ChangeView, Live, RunView, change, run};
-pub use status::{StatusView, status};
+pub use status::StatusView;
+pub(crate) use status::status;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;

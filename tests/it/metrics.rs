@@ -99,12 +99,13 @@ fn metrics_have_the_labels_that_the_documents_say() {
     let (master, upstream) = (master(), Upstream::start(3));
     master.project("p", &upstream.url("data"), &json!({"schedule": {"every": 3600}}));
     master.ended(&master.sync("p"));
-    let _slave = slave(&master.url(""), "one");
+    let one = slave(&master.url(""), "one");
     current(&master, "one", "p");
     let documented = documented();
     let text = wait_for("the disks to be looked at", || {
         Some(master.get("/metrics").text).filter(|text| text.contains("heliostat_disk_free_bytes{"))
     });
+    let text = text + one.get("/metrics").text.as_str();
     let mut seen = BTreeSet::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap();

@@ -1,5 +1,6 @@
 //! One master, its slaves, and real rsync between them: following, healing, and being told.
 
+mod away;
 mod by_change;
 mod daemon;
 mod held;

@@ -17,8 +17,12 @@ pub enum Kind {
     RolledBack,
     /// An upstream's marker is older than the project's target.
     Frozen,
-    /// A node is behind for too long, or is not heard of.
+    /// A node is behind for too long.
     Lagging,
+    /// Nothing is heard of a slave.
+    NodeAway,
+    /// The master of this slave does not answer.
+    MasterAway,
     /// Too little is free on a file system.
     DiskFull,
     /// The store cannot be written: nothing starts.
@@ -31,15 +35,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, the most urgent first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::StoreReadOnly,
         Self::StartFailed,
         Self::DiskFull,
+        Self::MasterAway,
         Self::Held,
         Self::Failing,
         Self::RolledBack,
         Self::Stale,
         Self::Frozen,
+        Self::NodeAway,
         Self::Lagging,
         Self::Configuration,
     ];
@@ -54,6 +60,8 @@ impl Kind {
             Self::RolledBack => "rolled-back",
             Self::Frozen => "frozen",
             Self::Lagging => "lagging",
+            Self::NodeAway => "node-away",
+            Self::MasterAway => "master-away",
             Self::DiskFull => "disk-full",
             Self::StoreReadOnly => "store-read-only",
             Self::Configuration => "configuration",
@@ -71,6 +79,8 @@ impl Kind {
             Self::RolledBack => "has an upstream that went back",
             Self::Frozen => "has an upstream that stands still",
             Self::Lagging => "is behind",
+            Self::NodeAway => "is not heard of",
+            Self::MasterAway => "is out of touch: nothing new comes from it",
             Self::DiskFull => "is too full: nothing starts on it",
             Self::StoreReadOnly => "cannot be written: nothing starts",
             Self::Configuration => "was not read again",
@@ -88,6 +98,8 @@ impl Kind {
             Self::RolledBack => "has an upstream that goes forward again",
             Self::Frozen => "has an upstream that moves again",
             Self::Lagging => "has caught up",
+            Self::NodeAway => "is heard of again",
+            Self::MasterAway => "is in touch again",
             Self::DiskFull => "has room again",
             Self::StoreReadOnly => "can be written again",
             Self::Configuration => "is right again",
@@ -143,6 +155,8 @@ pub(super) struct Condition {
     pub run: Option<String>,
     /// Since when, where that is known better than by when it was seen first.
     pub since: Option<DateTime<Utc>>,
+    /// Time from which it counts as lasting, where that is before it can be noticed.
+    pub lasting_since: Option<DateTime<Utc>>,
     /// Why, in a sentence.
     pub reason: String,
 }

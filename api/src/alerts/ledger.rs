@@ -63,7 +63,7 @@ impl Alert {
             reason: condition.reason.clone(),
             since: condition.since.unwrap_or(now),
             active: true,
-            changed: now,
+            changed: condition.lasting_since.unwrap_or(now),
             told: false,
             begun: vec![now],
         }
@@ -101,7 +101,7 @@ impl Alert {
         self.reason.clone_from(&condition.reason);
         if !self.active {
             self.active = true;
-            self.changed = now;
+            self.changed = condition.lasting_since.unwrap_or(now);
             self.begun.push(now);
             // One that was told and has not been over for long goes on as it was.
             if !self.told {

@@ -14,6 +14,8 @@ use super::ledger::Alert;
 use crate::app::App;
 use crate::config::{self, Role};
 use crate::nodes::lag::same;
+use crate::nodes::{HEARD_WITHIN, MemberContact};
+use crate::slave::contact::MasterContact;
 
 /// Everything that is wrong now.
 pub(super) fn conditions(
@@ -29,8 +31,12 @@ pub(super) fn conditions(
     for run in app.scheduler.board().runs() {
         found.extend(held(app, &run));
     }
-    found.extend(app.nodes.iter().flat_map(|nodes| nodes.members()).flat_map(|(member, _)| lagging(&member)));
+    found.extend(app.contact.as_deref().and_then(|contact| master_away(app, contact)));
     if let Some(nodes) = &app.nodes {
+        for contact in nodes.contacts() {
+            found.extend(node_away(app, &contact, now));
+            found.extend(lagging(&contact.member));
+        }
         found.extend(nodes.held_back().iter().filter_map(|held| held_back(app, nodes.history(), held)));
     }
     for entry in app.scheduler.board().projects() {
@@ -43,6 +49,9 @@ pub(super) fn conditions(
 
 /// Whether nobody cares any more: the thing was removed, or a person switched it off.
 pub(super) fn is_gone(app: &App, alert: &Alert) -> bool {
+    if alert.key.kind == Kind::NodeAway {
+        return app.nodes.as_ref().is_none_or(|nodes| nodes.show(&alert.key.subject).is_err());
+    }
     let Some(id) = &alert.project else { return false };
     let entry = id.parse().ok().and_then(|id| app.scheduler.board().project(&id));
     entry.is_none_or(|entry| !entry.project.enabled)
@@ -56,6 +65,7 @@ pub(super) fn of_server(kind: Kind, subject: &str, reason: String) -> Condition 
         project: None,
         run: None,
         since: None,
+        lasting_since: None,
         reason,
     }
 }
@@ -82,6 +92,7 @@ fn full(disk: &Disk) -> Option<Condition> {
         project: None,
         run: None,
         since: Some(since),
+        lasting_since: None,
         reason,
     })
 }
@@ -127,9 +138,49 @@ fn lagging(member: &Member) -> Vec<Condition> {
         project: Some(project.to_string()),
         run: None,
         since: None,
+        lasting_since: None,
         reason: "it misses what the master has for longer than `lag` allows".to_owned(),
     };
     member.late.iter().map(condition).collect()
+}
+
+/// A slave that follows by itself, and has not asked for too long. That it falls behind is another matter: nothing may have
+/// changed meanwhile.
+fn node_away(app: &App, node: &MemberContact, now: DateTime<Utc>) -> Option<Condition> {
+    let key = Key { kind: Kind::NodeAway, subject: node.member.name.to_string() };
+    // Right after a start of this server, a slave that was away is, until it asks.
+    let was_away = || node.last_heard.is_none() && app.alerts.has_told(&key);
+    if !node.member.follows || (node.silent < HEARD_WITHIN && !was_away()) {
+        return None;
+    }
+
+    let silent_since = now - TimeDelta::from_std(node.silent).unwrap_or_default();
+    let reason = match node.last_heard {
+        Some(at) => format!("it was heard last at {}", crate::view::time(at)),
+        None => "it was not heard since this server started".to_owned(),
+    };
+    Some(Condition {
+        group: Group::Node(key.subject.clone()),
+        key,
+        project: None,
+        run: None,
+        since: Some(silent_since),
+        // The silence itself has lasted already, so nobody waits for `settle` after it.
+        lasting_since: Some(silent_since),
+        reason: format!("{reason}: does it run, and does it reach this server?"),
+    })
+}
+
+/// The master of this slave.
+fn master_away(app: &App, contact: &MasterContact) -> Option<Condition> {
+    let state = contact.state();
+    let condition = of_server(Kind::MasterAway, contact.master(), state.reason.unwrap_or_default());
+    let is_away = match state.connected {
+        Some(connected) => !connected,
+        // Right after a start of this server, a master that was away is, until it answers.
+        None => app.alerts.has_told(&condition.key),
+    };
+    is_away.then_some(Condition { since: Some(state.since), ..condition })
 }
 
 fn failing(entry: &Entry) -> Option<Condition> {
@@ -192,6 +243,7 @@ fn of_project(entry: &Entry, kind: Kind) -> Condition {
         project: Some(id),
         run: None,
         since: None,
+        lasting_since: None,
         reason: String::new(),
     }
 }

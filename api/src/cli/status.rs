@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::follow;
 use super::runs::{document, runs_table, shortened};
 use super::table::{bytes, count, distance, seconds, table, text, time};
-use super::terminal::{Colour, is_watched, painted, say};
+use super::terminal::{Colour, is_watched, painted, plain, say};
 
 /// How often the screen is drawn anew.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -84,6 +84,7 @@ fn screen(status: &Value) -> String {
         text(&status["limits"]["concurrent"]),
         items(&status["queued"]).count(),
     )];
+    parts.extend(master_line(status));
     parts.extend(section("Running", running_table(status)));
     parts.extend(section("Held, until someone approves", held_table(status)));
     parts.extend(section("Waiting", waiting_table(status)));
@@ -92,6 +93,18 @@ fn screen(status: &Value) -> String {
     parts.extend(section("Last", items(&status["last"]).next().map(|_| runs_table(items(&status["last"])))));
     parts.extend(section("Disks", disk_table(status)));
     parts.join("\n")
+}
+
+/// A slave's master, where it does not answer.
+fn master_line(status: &Value) -> Option<String> {
+    let master = status["master"].as_object().filter(|master| master["connected"] != true)?;
+    let reason = master["reason"].as_str().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
+    let line = format!(
+        "out of touch with the master {} since {}{reason}",
+        text(&master["url"]),
+        distance(&master["since"])
+    );
+    Some(painted(&line, Colour::Bad))
 }
 
 fn section(heading: &str, table: Option<String>) -> Option<String> {

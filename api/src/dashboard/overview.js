@@ -14,9 +14,9 @@ const LITTLE = 0.1;
 const SHOWN = 8;
 /** Days to full that are too few. */
 const SOON = 14;
-/** Alerts that are worse than a warning. Held runs and failing projects are told by the status, with more. */
+/** Alerts that are worse than a warning. Held runs, failing projects and a slave's master are told by the status, with more. */
 const WORST = ["store-read-only", "start-failed", "disk-full", "rolled-back"];
-const TOLD_BY_STATUS = ["held", "failing"];
+const TOLD_BY_STATUS = ["held", "failing", "master-away"];
 
 export function Overview({ session }) {
   const { value: status, error } = useData(() => get("/status"), "status", () => true);
@@ -47,12 +47,16 @@ function attention(status, alerts) {
     key: "held " + run.id, look: "warn", state: "held", name: html`<${Link} to=${["project", run.project]}>${run.project}</${Link}>`,
     aside: html`<${Link} to=${["run", run.id]}>look and decide</${Link}>`, text: run.reason,
   }));
+  const master = status.master && !status.master.connected ? [{
+    key: "master", look: "bad", state: "out of touch", name: html`The master <b>${status.master.url}</b>`,
+    aside: html`since <${When} time=${status.master.since} />`, text: status.master.reason,
+  }] : [];
   const others = alerts.filter((one) => !one.over && !TOLD_BY_STATUS.includes(one.kind) && !disks.some((disk) => disk.key === "disk " + one.subject)).map((one) => ({
     key: "alert " + one.kind + " " + one.subject, look: WORST.includes(one.kind) ? "bad" : "warn", state: one.kind.replaceAll("-", " "),
     name: one.project ? html`<${Link} to=${["project", one.project]}>${one.subject}</${Link}> ${one.says}` : html`<b>${one.subject}</b> ${one.says}`,
     aside: html`since <${When} time=${one.since} />`, text: one.reason,
   }));
-  return [...held, ...disks, ...failing, ...others];
+  return [...master, ...held, ...disks, ...failing, ...others];
 }
 
 function ofDisk(one) {

@@ -10,6 +10,7 @@ use scheduler::Scheduler;
 use super::text::Text;
 use crate::nodes::Nodes;
 use crate::nodes::lag::{Lag, Made};
+use crate::slave::contact::MasterContact;
 
 /// Most slaves and projects whose lag one answer holds; the sums count all of them.
 const LARGEST: usize = 10_000;
@@ -26,6 +27,16 @@ impl Behind {
     /// Sorts those first that are late, and then by time.
     fn rank(&self) -> (bool, Duration, u64) {
         (self.late, self.lag.time, self.lag.generations)
+    }
+}
+
+/// Writes a slave's contact with its master.
+pub(super) fn master(text: &mut Text, contact: &MasterContact) {
+    let state = contact.state();
+    text.family("heliostat_master_connected").sample(&[], u8::from(state.connected == Some(true)));
+    text.family("heliostat_master_last_contact_timestamp_seconds");
+    if let Some(last) = state.last {
+        text.sample(&[], super::text::seconds(last));
     }
 }
 

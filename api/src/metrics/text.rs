@@ -73,6 +73,11 @@ pub const FAMILIES: &[Family] = &[
     gauge("heliostat_disk_size_bytes", "Bytes of that file system."),
     gauge("heliostat_disk_free_inodes", "Inodes free on that file system."),
     gauge("heliostat_disk_inodes", "Inodes of that file system; 0 where it has no such bound."),
+    gauge("heliostat_master_connected", "On a slave: 1 while its master answers."),
+    gauge(
+        "heliostat_master_last_contact_timestamp_seconds",
+        "On a slave: when its master answered last; absent before the first time since the start.",
+    ),
     gauge("heliostat_node_connected", "1 when the slave was heard within 75 seconds."),
     gauge("heliostat_node_missed_generations", "Generations that the slave misses, of all projects."),
     gauge(

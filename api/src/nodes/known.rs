@@ -1,7 +1,7 @@
 //! What a master knows of its slaves: who joined, what each said last, and who is there at this moment.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use engine::rsyncd::service::Share;
@@ -25,6 +25,8 @@ pub(super) struct Known {
 /// A slave, and what is known of it for as long as this process lives.
 pub(super) struct Seen {
     pub(super) member: Member,
+    /// When this process began to know it.
+    pub(super) known_since: Instant,
     pub(super) heard: Option<(Instant, DateTime<Utc>)>,
     /// It hung up while it waited for an answer.
     pub(super) gone: bool,
@@ -32,6 +34,14 @@ pub(super) struct Seen {
     pub(super) following: Option<(String, usize)>,
     /// Where it is told, if it is a node of 2014.
     pub(super) old: Option<Node>,
+}
+
+/// A slave, and when it was heard.
+pub(crate) struct MemberContact {
+    pub(crate) member: Member,
+    pub(crate) last_heard: Option<DateTime<Utc>>,
+    /// Time since it was heard, or since this process began to know it.
+    pub(crate) silent: Duration,
 }
 
 /// A slave as lists show it.
@@ -46,7 +56,7 @@ pub(crate) struct Shown {
 
 impl Seen {
     pub(super) fn new(member: Member) -> Self {
-        Self { member, heard: None, gone: false, following: None, old: None }
+        Self { member, known_since: Instant::now(), heard: None, gone: false, following: None, old: None }
     }
 
     /// Whether it is there at this moment.
@@ -102,6 +112,16 @@ impl Nodes {
     /// The names of all slaves, in order.
     pub(crate) fn names(&self) -> Vec<MemberName> {
         self.known().members.keys().cloned().collect()
+    }
+
+    /// Every slave with nothing of what it holds, and when it was heard.
+    pub(crate) fn contacts(&self) -> Vec<MemberContact> {
+        let contact = |seen: &Seen| MemberContact {
+            member: seen.member.clone(),
+            last_heard: seen.heard.map(|(_, at)| at),
+            silent: seen.heard.map_or(seen.known_since, |(at, _)| at).elapsed(),
+        };
+        self.known().members.values().map(contact).collect()
     }
 
     /// Every slave with nothing of what it holds, and whether it is there now.

@@ -20,7 +20,15 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     } else if !app.scheduler.store().is_writable() {
         (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written: is its disk full?\n").into_response()
     } else {
-        "ready\n".into_response()
+        let lost = app.contact.as_ref().map(|contact| contact.state());
+        let lost = lost.filter(|state| state.connected == Some(false));
+        match lost {
+            // What is here is served all the same. The reason, with addresses in it, is for users: in the status.
+            Some(state) => {
+                format!("ready, without its master since {}\n", view::time(state.since)).into_response()
+            }
+            None => "ready\n".into_response(),
+        }
     }
 }
 
@@ -31,7 +39,8 @@ pub(super) async fn openapi() -> Json<serde_json::Value> {
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, Problem> {
     app.scheduler.refresh_queue().await;
     let role = if app.nodes.is_some() { "master" } else { "slave" };
-    let status = tokio::task::spawn_blocking(move || view::status(&app.scheduler, role, app.started)).await;
+    let look = move || view::status(&app.scheduler, role, app.started, app.contact.as_deref());
+    let status = tokio::task::spawn_blocking(look).await;
     let status = status.map_err(|error| Problem::internal(&error))?;
     status.map(Json).map_err(|error| Problem::internal(&error))
 }

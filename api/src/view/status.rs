@@ -8,6 +8,8 @@ use scheduler::freshness::{Course, as_of, course, is_stale};
 use scheduler::{RunState, Scheduler, StoreError};
 use serde::Serialize;
 
+use crate::slave::contact::MasterContact;
+
 use super::{DiskView, Live, QueueView, RunView, disks, queue, run, time};
 
 /// How many ended runs the screen shows.
@@ -30,6 +32,31 @@ pub struct StatusView {
     failing: Vec<FailingView>,
     old: Vec<OldView>,
     disk: Vec<DiskView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master: Option<MasterView>,
+}
+
+/// A slave's master, and whether it answers.
+#[derive(Debug, Serialize)]
+struct MasterView {
+    url: String,
+    connected: bool,
+    since: String,
+    last_contact: Option<String>,
+    reason: Option<String>,
+}
+
+impl MasterView {
+    fn of(contact: &MasterContact) -> Self {
+        let state = contact.state();
+        Self {
+            url: contact.master().to_owned(),
+            connected: state.connected == Some(true),
+            since: time(state.since),
+            last_contact: state.last.map(time),
+            reason: state.reason,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -86,10 +113,11 @@ impl OldView {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn status(
+pub(crate) fn status(
     scheduler: &Scheduler,
     role: &'static str,
     started: DateTime<Utc>,
+    contact: Option<&MasterContact>,
 ) -> Result<StatusView, StoreError> {
     let board = scheduler.board();
     let projects = board.projects();
@@ -132,5 +160,6 @@ pub fn status(
             .collect(),
         old: projects.iter().filter_map(|entry| OldView::of(entry, Utc::now())).collect(),
         disk: disks(board),
+        master: contact.map(MasterView::of),
     })
 }

@@ -17,6 +17,7 @@ fn failing(project: &str, host: &str) -> Condition {
         project: Some(project.to_owned()),
         run: None,
         since: None,
+        lasting_since: None,
         reason: "no route".to_owned(),
     }
 }
