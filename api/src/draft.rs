@@ -129,6 +129,7 @@ pub fn project(
     let guard = guard(&mut fields, defaults.guard);
     let priority = fields.integer("priority", -1000, 1000).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
     let fan_out = fields.bool("fan_out").unwrap_or(true);
+    let expect_mount = fields.bool("expect_mount").unwrap_or(false);
     let publish = publish::read(&mut fields);
     let freshness = freshness::read(&mut fields);
     let hooks = hooks::read(&mut fields, known, &defaults.plugins);
@@ -168,6 +169,7 @@ pub fn project(
         expected: None,
         priority,
         fan_out,
+        expect_mount,
         publish,
         freshness,
         // The scheduler sets these when it accepts the project.

@@ -109,6 +109,17 @@ impl Reloader {
     }
 }
 
+/// The folders below which projects may land, and those of them that must be mounted.
+fn landing(config: &Config, data_dir: PathBuf) -> Landing {
+    let roots = &config.allowed_roots;
+    let expected = roots.iter().filter(|root| root.expect_mount);
+    Landing {
+        allowed_roots: roots.iter().map(|root| root.path.clone()).collect(),
+        expected_mounts: expected.map(|root| root.path.clone()).collect(),
+        data_dir,
+    }
+}
+
 /// Puts what can change live into the scheduler's settings.
 pub fn apply(settings: &mut Settings, config: &Config) {
     settings.bounds = Bounds {
@@ -128,8 +139,7 @@ pub fn apply(settings: &mut Settings, config: &Config) {
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
     settings.tool.commands = Arc::new(commands(config));
-    settings.landing =
-        Landing { allowed_roots: config.allowed_roots.clone(), data_dir: settings.data_dir.clone() };
+    settings.landing = landing(config, settings.data_dir.clone());
     settings.max_log = config.history.max_log.0;
     settings.trace = trace_site(&config.site);
     settings.reserve = Reserve {

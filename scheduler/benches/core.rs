@@ -179,6 +179,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         priority: i32::try_from(number % 3).unwrap_or_default(),
         expected: None,
         fan_out: true,
+        expect_mount: false,
         publish: scheduler::publish::Publish::Each,
         freshness: scheduler::freshness::Freshness::default(),
         given_dest: None,

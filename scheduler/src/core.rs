@@ -18,6 +18,7 @@ mod picks;
 mod rename;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trees;
 mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -72,6 +72,8 @@ pub enum DestinationError {
 pub struct Landing {
     /// Where projects may land; empty: anywhere.
     pub allowed_roots: Vec<PathBuf>,
+    /// Those of them on which a file system must be mounted.
+    pub expected_mounts: Vec<PathBuf>,
     /// The server's own folder, where none may.
     pub data_dir: PathBuf,
 }
@@ -187,7 +189,8 @@ mod tests {
         std::fs::create_dir(root.join("a")).unwrap();
         std::os::unix::fs::symlink(root.join("a"), root.join("b")).unwrap();
         std::os::unix::fs::symlink(root.join("nowhere"), root.join("c")).unwrap();
-        let landing = Landing { allowed_roots: vec![root.clone()], data_dir: root.join("state") };
+        let landing =
+            Landing { allowed_roots: vec![root.clone()], data_dir: root.join("state"), ..Landing::default() };
         assert_eq!(landing.resolve(&root.join("b/x/y")), Ok(root.join("a/x/y")));
         assert!(matches!(landing.resolve(&root.join("c/x")), Err(DestinationError::Unreadable { .. })));
         assert!(matches!(landing.resolve(&root), Err(DestinationError::OutsideRoots { .. })));

@@ -3,9 +3,10 @@
 //! A [`Survey`] is what was seen at one moment; [`Disks`] is what the clockwork makes of it, as a function of what it is
 //! told. Below the reserve nothing starts on a file system; above the resume level it goes on. A run that found no space
 //! stops it likewise, until a survey finds enough. Looking itself is in [`survey`], the past in [`history`], which
-//! file system a path is on in [`mounts`].
+//! file system a path is on in [`mounts`], by what one is known again in `identity`.
 
 pub mod history;
+pub(crate) mod identity;
 pub mod mounts;
 pub mod survey;
 

@@ -48,6 +48,7 @@ pub mod schedule;
 pub mod store;
 pub mod tally;
 pub mod timetable;
+pub mod tree;
 
 pub use crate::core::{Answer, Command, Refusal};
 pub use board::Board;

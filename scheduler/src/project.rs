@@ -28,6 +28,7 @@ use crate::refusal::RehearsalRefusal;
 use crate::relocation::Relocation;
 use crate::run::{Outcome, RunId};
 use crate::schedule::Schedule;
+use crate::tree::KnownTree;
 
 /// What a person decided about one mirrored tree.
 #[derive(Debug, Clone)]
@@ -72,6 +73,8 @@ pub struct Project {
     pub guard: Guard,
     /// What its source is said to hold, on a slave; none: the guard alone decides.
     pub expected: Option<ExpectedTree>,
+    /// Set if another file system than that of `/` must be mounted at `dest` or above it.
+    pub expect_mount: bool,
     /// Who goes first when slots are scarce: higher first, but each point is worth a bounded wait.
     pub priority: i32,
     /// Whether slaves pull it after a new generation.
@@ -223,6 +226,8 @@ pub struct Standing {
     pub seen: Option<Seen>,
     /// What the upstream has shown of its age when it was asked last.
     pub sighting: Option<Sighting>,
+    /// Place of the tree after the newest good run.
+    pub tree: Option<KnownTree>,
     /// Upstreams that refused a rehearsal, one entry each.
     pub refusals: Vec<RehearsalRefusal>,
 }

@@ -16,6 +16,7 @@ mod project_hook;
 mod refusal;
 mod run;
 mod schedule;
+mod tree;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

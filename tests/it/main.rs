@@ -27,6 +27,7 @@ mod hosts;
 mod http;
 mod kills;
 mod metrics;
+mod mounts;
 mod old_api;
 mod plugin_new;
 mod plugin_trial;

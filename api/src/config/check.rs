@@ -37,7 +37,7 @@ pub(super) fn check(config: &Config, tree: &Node, reader: &mut Reader<'_>) {
     checker.disk(&config.disk);
     checker.alerts(&config.alerts);
     for (index, root) in config.allowed_roots.iter().enumerate() {
-        checker.absolute(&format!("allowed_roots[{index}]"), root);
+        checker.absolute(&format!("allowed_roots[{index}]"), &root.path);
     }
     for (place, problem) in config.plugins.problems() {
         checker.need(false, &[&place], || format!("{place}: {problem}"));

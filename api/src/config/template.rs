@@ -95,6 +95,7 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
     ),
 
     // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
+    // With (path: "/data/ftp", expect_mount: true) nothing runs there while nothing is mounted on it.
     //allowed_roots: [],
 
     // How full the file systems of the projects may become; shares ("5%") or sizes ("20GiB").
@@ -286,6 +287,7 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
     ),
 
     // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
+    // With (path: "/data/ftp", expect_mount: true) nothing runs there while nothing is mounted on it.
     //allowed_roots: [],
 
     // How full the file systems of the projects may become; shares ("5%") or sizes ("20GiB").

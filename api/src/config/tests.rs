@@ -1,7 +1,9 @@
 //! Whole files: the documented examples, every key once, and every kind of mistake.
 
 use super::value::{Shown, Value};
-use super::{Config, ConfigErrors, RoleKind, Rsyncd, SecretSource, Size, check_report, show, template};
+use super::{
+    AllowedRoot, Config, ConfigErrors, RoleKind, Rsyncd, SecretSource, Size, check_report, show, template,
+};
 use super::{LogFormat, Role};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -67,7 +69,7 @@ fn the_documented_master_is_read_and_adds_nothing_to_the_defaults() {
     let config = right(MASTER_EXAMPLE);
     let mut expected = Config {
         data_dir: "/var/lib/heliostat".into(),
-        allowed_roots: vec!["/data/ftp".into()],
+        allowed_roots: vec![AllowedRoot { path: "/data/ftp".into(), expect_mount: false }],
         ..Config::default()
     };
     let Role::Master(master) = &mut expected.role else { panic!("the default is a master") };
@@ -125,7 +127,7 @@ const EVERY_KEY: &str = r#"(
     http: (max_body: "2MiB", max_connections: 7, public_metrics: false, public_status: false),
     site: (url: "https://m.example", abbr: "M", name: "Mirror", homepage: "https://example", email: "a@example"),
     rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, hosts: {"h": ()}, bwlimit: 9, memory_max: "3GiB", allow_old: true),
-    allowed_roots: ["/a", "/b"],
+    allowed_roots: ["/a", (path: "/b", expect_mount: true)],
     disk: (reserve: "5%", resume: "20GiB", every: "1m"),
     alerts: (
         settle: "5m", stale: "3d",
@@ -214,7 +216,7 @@ fn every_problem_is_reported_with_its_place_and_key() {
         per_host: 1,
         per_label: {"array": 1, "a=1": 0, "a=1": 2},
     ),
-    allowed_roots: ["/ok", "relative", 3],
+    allowed_roots: ["/ok", "relative", 3, (expect_mount: true), (path: "/x", expect: true)],
     log: (format: Xml, level: "inof"),
     role: Master(
         rsyncd: Manged(),
@@ -233,6 +235,8 @@ fn every_problem_is_reported_with_its_place_and_key() {
         "9:43 rsync.per_label",
         "11:28 allowed_roots[1]",
         "11:40 allowed_roots[2]",
+        "11:43 allowed_roots[3].path",
+        "11:78 allowed_roots[4].expect",
         "12:19 log.format",
         "12:31 log.level",
         "14:17 role.rsyncd",

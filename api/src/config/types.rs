@@ -7,6 +7,7 @@ use super::commands::Commands;
 use super::duration::Size;
 use super::hosts::Host;
 use super::plugins::Plugins;
+use super::roots::AllowedRoot;
 use super::secret::SecretSource;
 use super::share::Share;
 use super::value::{record, variants, words};
@@ -35,7 +36,7 @@ pub struct Config {
     /// The rsync program and how much of it runs at once.
     pub rsync: Rsync,
     /// Folders below which projects may land; empty: anywhere below no other project.
-    pub allowed_roots: Vec<PathBuf>,
+    pub allowed_roots: Vec<AllowedRoot>,
     /// How full file systems may become.
     pub disk: Disk,
     /// How long runs and their logs are kept.

@@ -262,7 +262,8 @@ impl Place {
                 let parts = Source::new(user, source.host(), source.port(), source.module(), source.path());
                 let source = parts
                     .map_err(|errors| NodesError::Url(engine::source::SourceErrors(errors).to_string()))?;
-                Kind::External { source, password, roots: config.allowed_roots.clone() }
+                let roots = config.allowed_roots.iter().map(|root| root.path.clone()).collect();
+                Kind::External { source, password, roots }
             }
         };
         Ok(Self { kind })

@@ -197,6 +197,7 @@ pub(super) fn plain(
         expected: None,
         priority: 0,
         fan_out: false,
+        expect_mount: false,
         publish: Publish::Each,
         // The master says when there is something new.
         freshness: Freshness { marker: MarkerRule::None, ..Freshness::default() },

@@ -68,6 +68,7 @@ struct SettingsView {
     hooks: Vec<ProjectHookView>,
     priority: i32,
     fan_out: bool,
+    expect_mount: bool,
     publish: Value,
     freshness: FreshnessView,
 }
@@ -262,6 +263,7 @@ fn settings_view(project: &Project) -> SettingsView {
         hooks: project.hooks.iter().map(hook).collect(),
         priority: project.priority,
         fan_out: project.fan_out,
+        expect_mount: project.expect_mount,
         publish: publish(&project.publish),
         freshness: FreshnessView {
             marker: project.freshness.marker.as_str().to_owned(),

@@ -142,7 +142,7 @@ impl Core {
     }
 
     pub(super) fn attempt_ended(&mut self, now: DateTime<Utc>, id: RunId, told: Told, step: &mut Step) {
-        let Told { ending, decisions, clean, seen, sighted, rehearsal, withheld, command } = told;
+        let Told { ending, decisions, clean, seen, sighted, rehearsal, withheld, command, tree } = told;
         self.hear_of_host(now, id, &ending);
         self.queue.finish(id);
         self.departing.remove(&id);
@@ -154,6 +154,7 @@ impl Core {
         let project = run.project.clone();
         self.note_sighting(&project, sighted, step);
         self.note_rehearsal(&project, rehearsal, step);
+        self.note_tree(id, tree, &ending, step);
         let Some(run) = self.runs.get_mut(&id) else { return };
         // Every attempt makes a move that is left; that it was made is noted like that of any other.
         let moving = self.entries.get(&run.project).and_then(|entry| entry.standing.moving.clone());

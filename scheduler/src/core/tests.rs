@@ -51,6 +51,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         priority: 0,
         expected: None,
         fan_out: true,
+        expect_mount: false,
         publish: crate::publish::Publish::Each,
         freshness: crate::freshness::Freshness::default(),
         given_dest: None,

@@ -27,7 +27,7 @@ async fn killed_before_the_move(folder: &Path) -> Settings {
         .unwrap();
     store.close();
     Settings {
-        landing: Landing { allowed_roots: Vec::new(), data_dir: data_dir.clone() },
+        landing: Landing { data_dir: data_dir.clone(), ..Landing::default() },
         data_dir,
         bounds: Bounds::default(),
         tool: Tool {

@@ -11,6 +11,7 @@ mod moved;
 mod plan;
 mod prepare;
 mod sync;
+mod tree;
 mod upstream;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::hooks::RunContext;
 use crate::journal::Journal;
 use crate::refusal::RehearsalNews;
 use crate::run::{Ending, HookDecision, RunId, RunPhase, Told};
+use crate::tree::SeenTree;
 
 /// What an attempt tells, on its way to the dispatcher.
 #[derive(Debug, Clone)]
@@ -60,6 +62,8 @@ struct Work<'a> {
     withheld: Option<String>,
     /// The command that failed, where it was not the attempt's own.
     command: Option<String>,
+    /// Place of the tree, as it was found before anything else.
+    tree: Option<SeenTree>,
 }
 
 /// An attempt at what a rehearsal has named.
@@ -100,6 +104,7 @@ pub(super) async fn attempt(
         rehearsal: None,
         withheld: None,
         command: None,
+        tree: None,
     };
     let told = work.tell().await;
     let (class, reason) = told.ending.in_words();
@@ -129,6 +134,7 @@ impl Work<'_> {
             rehearsal: self.rehearsal,
             withheld: self.withheld,
             command: self.command,
+            tree: self.tree,
         }
     }
 

@@ -12,6 +12,7 @@ use super::freshness::{FreshnessRecord, SeenRecord, SightingRecord};
 use super::project_hook::HookRecord;
 use super::refusal::RefusalRecord;
 use super::schedule::ScheduleRecord;
+use super::tree::TreeRecord;
 use super::{RecordError, parse};
 use crate::guard::{Amount, ExpectedTree};
 use crate::project::{FailedUpstream, Guard, LastRun, Planned, Project, Repository, Standing, Upstream};
@@ -47,6 +48,8 @@ pub(super) struct ProjectRecord {
     expected: Option<ExpectedRecord>,
     priority: i32,
     fan_out: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    expect_mount: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     publish: Option<TogetherRecord>,
     #[serde(default)]
@@ -172,6 +175,8 @@ pub(super) struct StandingRecord {
     sighting: Option<SightingRecord>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refusals: Vec<RefusalRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tree: Option<TreeRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -286,6 +291,7 @@ impl From<&Project> for ProjectRecord {
             expected: project.expected.map(ExpectedRecord::from),
             priority: project.priority,
             fan_out: project.fan_out,
+            expect_mount: project.expect_mount,
             publish: (&project.publish).into(),
             freshness: (&project.freshness).into(),
             created: project.created,
@@ -337,6 +343,7 @@ impl TryFrom<ProjectRecord> for Project {
             expected: record.expected.map(ExpectedTree::from),
             priority: record.priority,
             fan_out: record.fan_out,
+            expect_mount: record.expect_mount,
             publish: record.publish.map(TogetherRecord::read).transpose()?.unwrap_or_default(),
             freshness: record.freshness.read()?,
             created: record.created,
@@ -381,6 +388,7 @@ impl From<&Standing> for StandingRecord {
             seen: standing.seen.as_ref().map(SeenRecord::from),
             sighting: standing.sighting.as_ref().map(SightingRecord::from),
             refusals: standing.refusals.iter().map(RefusalRecord::from).collect(),
+            tree: standing.tree.as_ref().map(TreeRecord::from),
             unclean_since: standing.unclean_since,
             moving: standing
                 .moving
@@ -420,6 +428,7 @@ impl TryFrom<StandingRecord> for Standing {
             seen: record.seen.map(Into::into),
             sighting: record.sighting.map(Into::into),
             refusals: record.refusals.into_iter().map(Into::into).collect(),
+            tree: record.tree.map(Into::into),
             unclean_since: record.unclean_since,
             failed_upstreams: record.failed_upstreams.into_iter().map(FailedUpstream::from).collect(),
             moving: record.moving.map(|RelocationRecord { from, to }| Relocation { from, to }),

@@ -9,6 +9,7 @@ use super::{AttemptEnd, AttemptExit, Counts, Plan};
 use crate::freshness::Seen;
 use crate::hooks::When;
 use crate::refusal::RehearsalNews;
+use crate::tree::SeenTree;
 
 /// What the task of an attempt reports.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Told {
     pub withheld: Option<String>,
     /// The command that failed, where it was not the attempt's own.
     pub command: Option<String>,
+    /// Place of the tree; none: it was not looked at, or a person is asked about it.
+    pub tree: Option<SeenTree>,
 }
 
 impl Told {
@@ -44,6 +47,7 @@ impl Told {
             rehearsal: None,
             withheld: None,
             command: None,
+            tree: None,
         }
     }
 }

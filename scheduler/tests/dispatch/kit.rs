@@ -48,7 +48,7 @@ impl Site {
             Rsyncd::start(Path::new("rsync"), &guardian(), &root.join("rsyncd"), &modules).await.unwrap();
         let data_dir = root.join("data");
         let settings = Settings {
-            landing: Landing { allowed_roots: Vec::new(), data_dir: data_dir.clone() },
+            landing: Landing { data_dir: data_dir.clone(), ..Landing::default() },
             data_dir,
             bounds: Bounds::default(),
             tool: Tool { program: "rsync".into(), limits: Limits::default(), commands: Arc::default() },
@@ -131,6 +131,7 @@ impl Site {
             priority: 0,
             expected: None,
             fan_out: true,
+            expect_mount: false,
             publish: scheduler::publish::Publish::Each,
             freshness: scheduler::freshness::Freshness::default(),
             created: DateTime::default(),

@@ -104,6 +104,7 @@ fn project(random: &mut SmallRng) -> Project {
         priority: random.random_range(-2..=2),
         expected: None,
         fan_out: true,
+        expect_mount: false,
         publish: scheduler::publish::Publish::Each,
         freshness: scheduler::freshness::Freshness::default(),
         given_dest: None,

@@ -4,7 +4,7 @@ use engine::{Attempt, Verdict};
 
 use super::debian::Trace;
 use super::moved::{self, Scope};
-use super::{Next, Work, ask, upstream};
+use super::{Next, Work, ask, tree, upstream};
 use crate::core::Start;
 use crate::dispatcher::Shared;
 use crate::hooks::Decision;
@@ -20,6 +20,7 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
     if let Some(why) = elsewhere {
         return refused(why);
     }
+    tree::check(work).await?;
     upstream::first_that_is_back(work).await?;
     let scope = moved::look(work).await?;
     let decision = ask::before(work).await?;
