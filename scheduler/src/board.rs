@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engine::Progress;
 
-use crate::core::{Core, Entry};
+use crate::core::{ClockStep, Core, Entry};
 use crate::disk::Ground;
 use crate::project::ProjectId;
 use crate::queue::QueueItem;
@@ -26,6 +26,7 @@ pub struct Board {
     progress: RwLock<HashMap<RunId, Progress>>,
     phases: RwLock<HashMap<RunId, RunPhase>>,
     ground: RwLock<Arc<Ground>>,
+    clock_step: RwLock<Option<ClockStep>>,
     version: AtomicU64,
     /// The queue has changed since it was made.
     queue_is_old: AtomicBool,
@@ -99,6 +100,17 @@ impl Board {
     /// Notes how full the file systems are.
     pub(crate) fn set_ground(&self, ground: Ground) {
         *self.ground.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ground);
+    }
+
+    /// The newest step of the clock into the past.
+    #[must_use]
+    pub fn clock_step(&self) -> Option<ClockStep> {
+        *self.clock_step.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a step of the clock into the past.
+    pub(crate) fn set_clock_step(&self, clock_step: ClockStep) {
+        *self.clock_step.write().unwrap_or_else(PoisonError::into_inner) = Some(clock_step);
     }
 
     /// How far a going run is.

@@ -4,10 +4,11 @@
 //! it is told the time, and what it decides comes out as a [`Step`]: first what must be durable, then what may happen
 //! once it is. So tests and simulations drive it through years in milliseconds, and crash it wherever they like.
 //!
-//! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what becomes of a run in
+//! What a person asks for is in [`command`], what is decided when a project is due in [`due`], what a clock that goes back changes in [`clock`], what becomes of a run in
 //! [`lifecycle`], which waiting run starts in [`picks`], what becomes of a run that the guard holds in [`hold`], what attempts tell of upstream hosts in [`hosts`], and which
 //! upstream each of them asks in [`upstreams`].
 
+mod clock;
 mod command;
 mod due;
 mod full;
@@ -30,6 +31,7 @@ use engine::{Attempt, Limits};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+pub use clock::ClockStep;
 pub use command::{Answer, Command, Refusal};
 pub use rename::Rename;
 
@@ -65,6 +67,8 @@ pub struct Core {
     tool: Tool,
     /// The latest that the clock has shown.
     seen: Option<DateTime<Utc>>,
+    /// The newest step of the clock into the past.
+    clock_step: Option<ClockStep>,
     picks: picks::Picks,
     /// Whether somebody may be asked when a project is due again.
     has_policy: bool,
@@ -254,6 +258,7 @@ impl Core {
             random: SmallRng::seed_from_u64(seed),
             tool,
             seen: None,
+            clock_step: None,
             picks: picks::Picks::default(),
             has_policy: false,
             stopping: false,
@@ -389,6 +394,7 @@ impl Core {
         self.disks = old.disks;
         self.queue.set_disks(self.disks.mounts(), self.disks.full());
         self.seen = old.seen;
+        self.clock_step = old.clock_step;
     }
 
     /// Names of runs grow from here on.

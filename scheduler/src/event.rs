@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use engine::Progress;
 use tokio::sync::broadcast;
 
+use crate::core::ClockStep;
 use crate::disk::{DiskId, Stopped};
 use crate::freshness::Course;
 use crate::member::MemberName;
@@ -96,6 +97,8 @@ pub enum EventKind {
     DiskFull(DiskId, Stopped),
     /// It has room again.
     DiskFree(DiskId),
+    /// The clock went back.
+    ClockBack(ClockStep),
 }
 
 /// How far a slave is behind with a project.
@@ -164,11 +167,12 @@ impl EventKind {
             Self::UpstreamCourse(Course::RolledBack, _) => "upstream.rolled-back",
             Self::DiskFull(..) => "disk.full",
             Self::DiskFree(_) => "disk.free",
+            Self::ClockBack(_) => "clock.back",
         }
     }
 
     /// Every type, for documentation and for checking a filter.
-    pub const TYPES: [&'static str; 21] = [
+    pub const TYPES: [&'static str; 22] = [
         "project.created",
         "project.updated",
         "project.deleted",
@@ -190,6 +194,7 @@ impl EventKind {
         "upstream.rolled-back",
         "disk.full",
         "disk.free",
+        "clock.back",
     ];
 }
 

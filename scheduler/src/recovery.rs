@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::core::{Core, Step};
 use crate::project::ProjectId;
@@ -48,12 +48,15 @@ impl Core {
             self.note_unclean(id);
             self.interrupt(now, id, "the server ended in the middle of it", step);
         }
-        self.shorten_waits(now, step);
+        self.shorten_waits(now, TimeDelta::zero(), step);
         let projects: Vec<ProjectId> = self.entries().map(|(id, _)| id.clone()).collect();
+        let mut ahead = TimeDelta::zero();
         for id in projects {
-            self.distrust(now, &id, step);
+            ahead = ahead.max(self.distrust(now, &id, step));
             self.reschedule(now, &id);
             step.touched.insert(id);
         }
+        // While the server was down nobody watched the clock; the stored times tell of a step as well.
+        self.tell_of_clock(now, ahead, step);
     }
 }

@@ -31,14 +31,17 @@ pub enum Kind {
     Configuration,
     /// The server could not start.
     StartFailed,
+    /// The clock went back.
+    Clock,
 }
 
 impl Kind {
     /// Every kind, the most urgent first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::StoreReadOnly,
         Self::StartFailed,
         Self::DiskFull,
+        Self::Clock,
         Self::MasterAway,
         Self::Held,
         Self::Failing,
@@ -66,6 +69,7 @@ impl Kind {
             Self::StoreReadOnly => "store-read-only",
             Self::Configuration => "configuration",
             Self::StartFailed => "start-failed",
+            Self::Clock => "clock",
         }
     }
 
@@ -85,6 +89,7 @@ impl Kind {
             Self::StoreReadOnly => "cannot be written: nothing starts",
             Self::Configuration => "was not read again",
             Self::StartFailed => "could not start",
+            Self::Clock => "went back",
         }
     }
 
@@ -104,6 +109,7 @@ impl Kind {
             Self::StoreReadOnly => "can be written again",
             Self::Configuration => "is right again",
             Self::StartFailed => "has started",
+            Self::Clock => "is where it was",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A condition that another part of the program knows of gets its function here and its line in [`conditions`].
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scheduler::core::Entry;
+use scheduler::core::{ClockStep, Entry};
 use scheduler::disk::Disk;
 use scheduler::freshness::{Course, course};
 use scheduler::member::{Holding, Member, MemberName};
@@ -27,6 +27,7 @@ pub(super) fn conditions(
     let mut found = Vec::new();
     found.extend(store(app));
     found.extend(refused.map(configuration));
+    found.extend(app.scheduler.board().clock_step().and_then(|clock_step| clock(clock_step, now)));
     found.extend(app.scheduler.board().ground().disks.iter().filter_map(full));
     for run in app.scheduler.board().runs() {
         found.extend(held(app, &run));
@@ -74,6 +75,11 @@ fn store(app: &App) -> Option<Condition> {
     let reason = "the last write failed: is its disk full, or read-only?";
     (!app.scheduler.store().is_writable())
         .then(|| of_server(Kind::StoreReadOnly, "the store", reason.to_owned()))
+}
+
+fn clock(clock_step: ClockStep, now: DateTime<Utc>) -> Option<Condition> {
+    let condition = of_server(Kind::Clock, "the clock", clock_step.to_string());
+    clock_step.is_current(now).then_some(Condition { since: Some(clock_step.at), ..condition })
 }
 
 fn configuration(report: &str) -> Condition {
@@ -245,5 +251,20 @@ fn of_project(entry: &Entry, kind: Kind) -> Condition {
         since: None,
         lasting_since: None,
         reason: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_went_back_is_told_until_it_is_where_it_was() {
+        let at = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let clock_step = ClockStep { at, by: TimeDelta::minutes(30) };
+        let told = clock(clock_step, at + TimeDelta::minutes(29)).unwrap();
+        assert_eq!((told.key.kind, told.since), (Kind::Clock, Some(at)));
+        assert!(told.reason.contains("went back by 30m"), "{}", told.reason);
+        assert_eq!(clock(clock_step, at + TimeDelta::minutes(31)), None);
     }
 }

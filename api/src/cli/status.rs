@@ -85,6 +85,9 @@ fn screen(status: &Value) -> String {
         items(&status["queued"]).count(),
     )];
     parts.extend(master_line(status));
+    if let Some(reason) = status["clock"]["reason"].as_str() {
+        parts.push(painted(&plain(reason), Colour::Bad));
+    }
     parts.extend(section("Running", running_table(status)));
     parts.extend(section("Held, until someone approves", held_table(status)));
     parts.extend(section("Waiting", waiting_table(status)));

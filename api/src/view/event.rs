@@ -82,6 +82,7 @@ pub fn event(event: &Event) -> EventView {
             view.disk = Some(disk.display().to_string());
             view.reason = Some(why.to_string());
         }
+        EventKind::ClockBack(clock_step) => view.reason = Some(clock_step.to_string()),
         EventKind::UpstreamCourse(_, why) => view.reason = Some(why.clone()),
         EventKind::DiskFree(disk) => view.disk = Some(disk.display().to_string()),
         EventKind::ScheduleSkipped { scheduled, reason } => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use scheduler::core::Entry;
+use scheduler::core::{ClockStep, Entry};
 use scheduler::freshness::{Course, as_of, course, is_stale};
 use scheduler::{RunState, Scheduler, StoreError};
 use serde::Serialize;
@@ -34,6 +34,7 @@ pub struct StatusView {
     disk: Vec<DiskView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     master: Option<MasterView>,
+    clock: Option<ClockView>,
 }
 
 /// A slave's master, and whether it answers.
@@ -56,6 +57,22 @@ impl MasterView {
             last_contact: state.last.map(time),
             reason: state.reason,
         }
+    }
+}
+
+/// A step of the clock into the past.
+#[derive(Debug, Serialize)]
+struct ClockView {
+    at: String,
+    /// In seconds.
+    back: f64,
+    reason: String,
+}
+
+impl ClockView {
+    fn of(clock_step: ClockStep) -> Self {
+        let back = clock_step.by.to_std().unwrap_or_default().as_secs_f64();
+        Self { at: time(clock_step.at), back, reason: clock_step.to_string() }
     }
 }
 
@@ -161,5 +178,6 @@ pub(crate) fn status(
         old: projects.iter().filter_map(|entry| OldView::of(entry, Utc::now())).collect(),
         disk: disks(board),
         master: contact.map(MasterView::of),
+        clock: board.clock_step().filter(|step| step.is_current(Utc::now())).map(ClockView::of),
     })
 }

@@ -5,23 +5,14 @@
 //! them, with an effort that does not depend on how many they are. The decision is a key (`Standing::fired`) in the
 //! same batch as what follows from it, so a crash on either side of the commit neither doubles nor loses it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::clock::AHEAD;
 use super::{Core, Effect, Entry, Step, Write};
 use crate::event::{EventKind, SkipReason};
-use crate::hooks;
-use crate::policy::Suggestion;
 use crate::project::ProjectId;
-use crate::run::{RunState, Trigger};
+use crate::run::Trigger;
 use crate::schedule::{ON_TIME, Rule};
-
-/// A clock that goes back by less is being corrected, and nothing needs to be worked out anew.
-const CORRECTION: TimeDelta = TimeDelta::seconds(1);
-/// A decision that is further ahead of the clock than this was made under a wrong clock, and binds nobody. One that
-/// is nearer holds: in an hour that comes twice, nothing fires twice.
-const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// What is made of a time that has come.
 enum Decision {
@@ -135,54 +126,6 @@ impl Core {
         if let Some(next) = entry.next.filter(|next| *next < now) {
             entry.next = Some(next.max(now));
             self.due.set(id, Some(entry.project.schedule.jittered(now, id.as_str())));
-        }
-    }
-
-    /// Notices a clock that has gone back, and works out anew what was worked out under the other one.
-    pub(crate) fn watch_clock(&mut self, now: DateTime<Utc>, step: &mut Step) {
-        if self.seen.is_none_or(|seen| seen - now <= CORRECTION) {
-            self.seen = self.seen.max(Some(now));
-            return;
-        }
-        self.seen = Some(now);
-        let projects: Vec<ProjectId> = self.entries.keys().cloned().collect();
-        for id in projects {
-            self.distrust(now, &id, step);
-            self.reschedule(now, &id);
-            step.touched.insert(id);
-        }
-        self.shorten_waits(now, step);
-        self.queue.none_since_after(now);
-    }
-
-    /// Replaces a decision that a wrong clock made by one that says: up to now.
-    pub(crate) fn distrust(&mut self, now: DateTime<Utc>, id: &ProjectId, step: &mut Step) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
-        let longest = TimeDelta::from_std(Suggestion::DELAY.1).unwrap_or(AHEAD) + AHEAD;
-        if entry.standing.planned.as_ref().is_some_and(|planned| planned.at - now > longest) {
-            entry.standing.planned = None;
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
-        }
-        if entry.standing.fired.is_some_and(|fired| fired - now > AHEAD) {
-            entry.standing.fired = Some(now);
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
-        }
-    }
-
-    /// No run backs off for longer than its project's longest wait, whatever the clock was when that began.
-    pub(crate) fn shorten_waits(&mut self, now: DateTime<Utc>, step: &mut Step) {
-        for run in self.runs.values_mut() {
-            let RunState::BackingOff { until, .. } = &mut run.state else { continue };
-            let Some(entry) = self.entries.get(&run.project) else { continue };
-            // A hook may have asked for more than the project's own waits.
-            let most = if run.delays > 0 { hooks::Decision::DELAY.1 } else { Duration::ZERO };
-            let cap = TimeDelta::from_std(entry.project.retry.cap.max(most)).unwrap_or(TimeDelta::MAX);
-            if *until - now > cap {
-                *until = now + cap;
-                self.retries.set(&run.id, Some(*until));
-                step.touched.insert(run.project.clone());
-                step.writes.push(Write::Run(std::sync::Arc::new(run.clone())));
-            }
         }
     }
 }

@@ -257,7 +257,13 @@ impl Shell {
                     self.answer(ticket, why.map_or(*answer, |(id, why)| Err(Refusal::NotMoved { id, why })));
                 }
                 Effect::Publish(project, kind) => self.shared.events.publish(project, kind),
-                Effect::Announce(kind) => self.shared.events.announce(kind),
+                Effect::Announce(kind) => {
+                    if let EventKind::ClockBack(clock_step) = kind {
+                        tracing::warn!("{clock_step}");
+                        self.shared.board.set_clock_step(clock_step);
+                    }
+                    self.shared.events.announce(kind);
+                }
             }
         }
     }
