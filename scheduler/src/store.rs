@@ -12,10 +12,14 @@ mod accounts;
 mod backup;
 mod check;
 mod folder;
+mod healing;
+mod health;
+mod inspection;
 mod keys;
 mod mark;
 mod notes;
 mod rekey;
+mod shadow;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -24,17 +28,18 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use backup::{Backup, BackupError, Restored, restore};
-pub use check::Checked;
+pub use check::{Checked, check};
+pub use health::{StoreHealth, UnreadableTable};
 
 use crate::core::Write;
 use crate::project::{Project, ProjectId, Standing};
 use crate::record::{self, RecordError};
 use crate::run::{Run, RunId};
 use folder::{StoreLock, StorePaths};
+use health::HealthBoard;
 use keys::Table;
 use mark::Mark;
 use tables::Tables;
@@ -57,7 +62,7 @@ pub struct Store {
 /// The open database. It is replaced when a broken one heals, and missing while that could not be done.
 struct Open {
     tables: RwLock<Option<Tables>>,
-    writable: AtomicBool,
+    health: HealthBoard,
     /// Dropped after the tables.
     _lock: StoreLock,
 }
@@ -115,6 +120,29 @@ pub enum StoreError {
         /// The fault.
         fault: String,
     },
+    /// Its disk takes no write.
+    #[error("the store at {path} failed while {doing}: {why}")]
+    NoRoom {
+        /// Where.
+        path: PathBuf,
+        /// What it was doing.
+        doing: &'static str,
+        /// What the system said.
+        why: String,
+    },
+    /// One of its tables cannot be read.
+    #[error(
+        "the store's table of {table} cannot be read: {why}, in {folder}. Run `heliostat store check`; with the server \
+         stopped, `heliostat store restore` puts a backup in its place"
+    )]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// The folder that holds its files.
+        folder: PathBuf,
+        /// What the database said.
+        why: String,
+    },
     /// The database could not be opened, read or written.
     #[error("the store at {path} failed while {doing}: {why}")]
     Failed {
@@ -151,37 +179,28 @@ impl Store {
         let paths = StorePaths::new(folder);
         let lock = paths.lock()?;
         paths.prepare()?;
-
-        let tables = Tables::open(folder)?;
+        let (tables, refusal) = match Tables::open(&paths.folder) {
+            // Reads go on where the disk takes no write.
+            Err(refusal @ StoreError::NoRoom { .. }) => (Tables::open_shadow(&paths.folder)?, Some(refusal)),
+            opened => (opened?, None),
+        };
         let commit = tables.newest_commit()?;
-        let mut mark = Mark::open(folder).map_err(|error| StoreError::Failed {
-            path: folder.to_owned(),
-            doing: "reading its high-water mark",
-            why: error.to_string(),
-        })?;
-        if mark.value() > commit {
-            return Err(StoreError::Lost {
-                path: folder.to_owned(),
-                found: commit,
-                expected: mark.value(),
-                mark: mark.path().to_owned(),
-            });
+        let mut mark = compare_with_mark(&paths.folder, commit)?;
+        if refusal.is_none() {
+            paths.clear();
         }
-        paths.clear();
 
         // Without its mark it may lack commits that slaves know of, and numbers come again for other contents.
-        if mark.value() == 0 && commit > 0 {
+        if mark.value() == 0 && commit > 0 && refusal.is_none() {
             tables.begin_history()?;
             // Where it cannot be raised, the next start begins another one: that costs slaves a look, and nothing else.
             let _ = mark.raise(commit);
         }
         let history = tables.history()?.map(Arc::from);
-        let open = Arc::new(Open {
-            tables: RwLock::new(Some(tables)),
-            writable: AtomicBool::new(true),
-            _lock: lock,
-        });
-        let writer = Writer::start(Arc::clone(&open), folder.to_owned(), mark, commit)?;
+
+        let open =
+            Arc::new(Open { tables: RwLock::new(Some(tables)), health: HealthBoard::default(), _lock: lock });
+        let writer = Writer::start(Arc::clone(&open), paths, mark, commit, refusal)?;
         Ok(Self { open, writer, rekeying: Arc::default(), history })
     }
 
@@ -192,10 +211,16 @@ impl Store {
         self.history.as_deref()
     }
 
-    /// Whether the last write went well. After one that did not, the next write tries to heal the store.
+    /// Whether writes are taken. After one that failed they are refused until the store has been copied whole.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.open.writable.load(Ordering::Acquire)
+        self.health().refusal.is_none()
+    }
+
+    /// What is wrong with the store, as far as it is known.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.open.health.shown()
     }
 
     /// Makes `writes` durable, all or none of them.
@@ -337,26 +362,42 @@ impl Store {
 impl Open {
     /// Reads. The database stays open for as long as this takes.
     fn read<T>(&self, read: impl FnOnce(&Tables) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match &*self.tables.read().unwrap_or_else(PoisonError::into_inner) {
+        let result = match &*self.tables.read().unwrap_or_else(PoisonError::into_inner) {
             Some(tables) => read(tables),
             None => Err(StoreError::Closed),
+        };
+        if let Err(error) = &result {
+            self.health.note_error(error);
         }
+        result
     }
 
-    /// Closes the database and opens it again; gives the number of its newest commit. Nobody reads meanwhile.
-    fn again(&self, open: impl FnOnce() -> Result<Tables, StoreError>) -> Result<u64, StoreError> {
+    /// Closes the database and puts another one in its place. Nobody reads meanwhile.
+    fn replace(&self, open: impl FnOnce() -> Result<Tables, StoreError>) -> Result<(), StoreError> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         // It holds the lock on the folder, so it goes first.
         drop(tables.take());
-        let opened = open()?;
-        let commit = opened.newest_commit();
-        *tables = Some(opened);
-        commit
+        *tables = Some(open()?);
+        Ok(())
     }
+}
 
-    fn set_writable(&self, writable: bool) {
-        self.writable.store(writable, Ordering::Release);
+/// Reads the mark beside a store, and refuses a store that is older.
+fn compare_with_mark(folder: &Path, commit: u64) -> Result<Mark, StoreError> {
+    let mark = Mark::read(folder).map_err(|error| StoreError::Failed {
+        path: folder.to_owned(),
+        doing: "reading its high-water mark",
+        why: error.to_string(),
+    })?;
+    if mark.value() > commit {
+        return Err(StoreError::Lost {
+            path: folder.to_owned(),
+            found: commit,
+            expected: mark.value(),
+            mark: mark.path().to_owned(),
+        });
     }
+    Ok(mark)
 }
 
 fn run(tables: &Tables, id: RunId) -> Result<Option<Run>, StoreError> {

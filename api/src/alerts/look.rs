@@ -132,6 +132,7 @@ fn held_back(
         project: Some(project.to_string()),
         run: None,
         since: None,
+        lasting_since: None,
         reason: format!("{why}: `heliostat node approve {name} {project}` lets it go on"),
     })
 }

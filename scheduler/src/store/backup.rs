@@ -197,7 +197,7 @@ fn fill(folder: &Path, backup: &Path, commit: u64) -> Result<(), BackupError> {
     // What comes after this backup happens anew, and not as it did.
     tables.begin_history()?;
     tables.flush();
-    let mark = Mark::open(folder).and_then(|mut mark| mark.raise(commit).and_then(|()| mark.sync()));
+    let mark = Mark::read(folder).and_then(|mut mark| mark.raise(commit).and_then(|()| mark.sync()));
     mark.map_err(|source| BackupError::File { path: folder.to_owned(), source })
 }
 

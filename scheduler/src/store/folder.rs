@@ -4,25 +4,15 @@
 //! `store`. So `store.new` is always whole, and a start that finds it without a `store` finishes the exchange.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::StoreError;
-use super::mark::{self, Mark};
+use super::inspection::{INNER_LOCK, StoreState, inspect};
 use super::tables::Tables;
 
-/// Marker file of fjall, written when a database has been made.
-const VERSION: &str = "version";
-/// First bytes of the marker; the number of the format follows.
-const MAGIC: &[u8] = b"FJL";
-/// Lock file of fjall, inside the database.
-const INNER_LOCK: &str = "lock";
-/// Folder of fjall that holds one folder for each keyspace.
-const KEYSPACES: &str = "keyspaces";
-/// Extension of fjall's journals.
-const JOURNAL: &str = "jnl";
 /// Attempts to lock. A server that is being killed keeps its locks for a moment.
 const LOCK_ATTEMPTS: usize = 3;
 /// Pause between two attempts to lock.
@@ -46,7 +36,7 @@ pub(super) struct StorePaths {
 /// The lock on the paths of one store, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct StoreLock {
-    _file: Option<File>,
+    _outer: Option<File>,
 }
 
 impl StorePaths {
@@ -79,17 +69,24 @@ impl StorePaths {
             // A disk that takes no new file may have the old one; without any, the lock inside the store has to do.
             open = File::open(&self.lock);
         }
-        let file = open.ok();
-        if let Some(file) = &file {
+        let outer = open.ok();
+        if let Some(file) = &outer {
             self.wait_for(file, &self.lock)?;
         }
-
         // A server of an earlier version knows the inner lock only.
-        let inner_path = self.folder.join(INNER_LOCK);
-        if let Ok(inner) = File::open(&inner_path) {
-            self.wait_for(&inner, &inner_path)?;
-        }
-        Ok(StoreLock { _file: file })
+        drop(self.lock_inside()?);
+        Ok(StoreLock { _outer: outer })
+    }
+
+    /// Takes the lock that the database takes itself when it is opened in its place.
+    ///
+    /// # Errors
+    /// When another process has it, or the system refuses.
+    pub(super) fn lock_inside(&self) -> Result<Option<File>, StoreError> {
+        let path = self.folder.join(INNER_LOCK);
+        let Ok(file) = File::open(&path) else { return Ok(None) };
+        self.wait_for(&file, &path)?;
+        Ok(Some(file))
     }
 
     fn wait_for(&self, file: &File, path: &Path) -> Result<(), StoreError> {
@@ -112,25 +109,21 @@ impl StorePaths {
     /// When there is half a store that could hold data, or the system refuses.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         self.finish_exchange().map_err(|error| self.failed("finishing its exchange", &self.ready, &error))?;
-        let inspected = self.inspect().map_err(|error| self.failed("opening", &self.folder, &error))?;
-        match inspected {
+        let state = inspect(&self.folder).map_err(|error| self.failed("opening", &self.folder, &error))?;
+        match state {
             StoreState::Made => return Ok(()),
             StoreState::Absent => {}
             StoreState::HalfMade => tracing::warn!(
                 "the making of {} was cut off before anything was stored in it; it is made anew",
                 self.folder.display()
             ),
-            StoreState::Damaged => {
-                return Err(StoreError::Damaged {
-                    file: self.folder.join(VERSION),
-                    fault: "the file is missing or cut off, and the store beside it holds data".to_owned(),
-                });
+            StoreState::Damaged { file, fault } => {
+                return Err(StoreError::Damaged { file, fault: fault.to_owned() });
             }
         }
 
         self.begin()?;
         drop(Tables::open(&self.making)?);
-        Mark::open(&self.making).map_err(|error| self.failed("making", &self.making, &error))?;
         self.finish()?;
         self.exchange(&self.replaced)
     }
@@ -166,9 +159,29 @@ impl StorePaths {
         synced.map_err(|error| self.failed("making", &self.making, &error))
     }
 
+    /// Opens the store that stands where the new one belongs, or the new one where it could not be put there.
+    ///
+    /// # Errors
+    /// When the exchange failed; the tables are then those of the new store, in the place where it was made.
+    pub(super) fn open_exchanged(&self) -> Result<(Tables, Result<(), StoreError>), StoreError> {
+        match self.exchange(&self.replaced) {
+            Ok(()) => Ok((Tables::open(&self.folder)?, Ok(()))),
+            Err(error) => Ok((Tables::open(&self.ready)?, Err(error))),
+        }
+    }
+
+    /// The folder that holds the store and all that stands beside it.
+    pub(super) fn parent(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
     /// Puts the new store in its place; one that was there is kept as `aside`. Nobody may have either open.
     pub(super) fn exchange(&self, aside: &Path) -> Result<(), StoreError> {
         let exchanged = || {
+            if !fs::exists(&self.ready)? {
+                // An earlier attempt came as far as this.
+                return Ok(());
+            }
             if fs::exists(&self.folder)? {
                 if aside == self.replaced {
                     remove(aside)?;
@@ -190,81 +203,8 @@ impl StorePaths {
         }
     }
 
-    fn inspect(&self) -> io::Result<StoreState> {
-        let Some(entries) = entries(&self.folder)? else { return Ok(StoreState::Absent) };
-        if entries.is_empty() {
-            return Ok(StoreState::Absent);
-        }
-        let version = fs::read(self.folder.join(VERSION));
-        if version.is_ok_and(|bytes| bytes.len() > MAGIC.len() && bytes.starts_with(MAGIC)) {
-            return Ok(StoreState::Made);
-        }
-        for entry in entries {
-            if !holds_nothing(&entry)? {
-                return Ok(StoreState::Damaged);
-            }
-        }
-        Ok(StoreState::HalfMade)
-    }
-
     fn failed(&self, doing: &'static str, path: &Path, error: &io::Error) -> StoreError {
         StoreError::Failed { path: self.folder.clone(), doing, why: format!("{}: {error}", path.display()) }
-    }
-}
-
-/// What stands in the place of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StoreState {
-    /// Nothing, or an empty folder.
-    Absent,
-    /// A store whose making was cut off, without data.
-    HalfMade,
-    /// A store that was made to its end.
-    Made,
-    /// Something that could hold data and is no whole store.
-    Damaged,
-}
-
-/// Returns whether a file or folder at the top of a half-made store is one that its making leaves, without data.
-fn holds_nothing(path: &Path) -> io::Result<bool> {
-    let name = path.file_name().unwrap_or_default();
-    if name == VERSION || name == INNER_LOCK {
-        return Ok(path.is_file());
-    }
-    if name == mark::FILE || path.extension().is_some_and(|extension| extension == JOURNAL) {
-        return is_blank(path);
-    }
-    if name != KEYSPACES {
-        return Ok(false);
-    }
-    // The tables hold the data; the rest of a keyspace is made before there is any.
-    for keyspace in entries(path)?.unwrap_or_default() {
-        if entries(&keyspace.join("tables"))?.is_some_and(|tables| !tables.is_empty()) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Returns whether a file holds nothing but zeros. A journal begins as 64 MiB of them.
-fn is_blank(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut block = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(true),
-            read if block[..read].iter().any(|byte| *byte != 0) => return Ok(false),
-            _ => {}
-        }
-    }
-}
-
-/// The paths in a folder; none where there is no such folder.
-fn entries(folder: &Path) -> io::Result<Option<Vec<PathBuf>>> {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -13,6 +13,10 @@ use crate::run::RunId;
 pub(super) const SCHEMA: &str = "schema";
 /// The newest commit's number, in `meta`.
 pub(super) const COMMIT: &str = "commit";
+/// Names of all keyspaces, in `meta`, one a line.
+pub(super) const KEYSPACES: &str = "keyspaces";
+/// The keys in `meta` that every commit sees to.
+pub(super) const OWN: [&str; 3] = [SCHEMA, COMMIT, KEYSPACES];
 
 /// The history's id, in `meta`; none: it is the first of this store.
 pub(super) const HISTORY: &str = "history";

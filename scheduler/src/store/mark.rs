@@ -3,7 +3,7 @@
 //! It is written after each commit and before anyone is told. It is not fsynced each time: after a power loss it may
 //! be older than the database, which is harmless, and never newer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,27 +11,24 @@ use std::path::{Path, PathBuf};
 /// Name of the file, in the folder of the store.
 pub(super) const FILE: &str = "high-water";
 
-/// The file, open for as long as the store is.
+/// The mark of an open store. Its file is opened when it is first raised, and again after a failure.
 #[derive(Debug)]
 pub(super) struct Mark {
-    file: File,
+    file: Option<File>,
     path: PathBuf,
     value: u64,
 }
 
 impl Mark {
-    /// Opens the mark beside the database in `folder`; a missing one stands at zero.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    /// Reads the mark beside the database in `folder`; a missing or empty one stands at zero.
+    pub(super) fn read(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        let mut bytes = [0; 8];
-        let value = match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => u64::from_be_bytes(bytes),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+        let value = match fs::read(&path) {
+            Ok(bytes) => bytes.try_into().map_or(0, u64::from_be_bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        Ok(Self { file, path, value })
+        Ok(Self { file: None, path, value })
     }
 
     /// The number that it stands at.
@@ -46,13 +43,29 @@ impl Mark {
 
     /// Raises it. Eight bytes at the start of a file are written whole or not at all.
     pub(super) fn raise(&mut self, value: u64) -> io::Result<()> {
-        self.file.write_all_at(&value.to_be_bytes(), 0)?;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?
+            }
+        };
+        file.write_all_at(&value.to_be_bytes(), 0)?;
+        self.file = Some(file);
         self.value = value;
         Ok(())
     }
 
     /// Waits until the disk has it.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+}
+
+/// Returns whether a file of this length can be a mark: one that is missing or empty was never raised.
+pub(super) fn fits(folder: &Path) -> io::Result<bool> {
+    match fs::metadata(folder.join(FILE)) {
+        Ok(meta) => Ok(matches!(meta.len(), 0 | 8)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
     }
 }

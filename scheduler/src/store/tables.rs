@@ -2,17 +2,30 @@
 //!
 //! The only module that knows fjall. Which bytes stand under which key is the business of [`super::keys`].
 
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
 use super::keys::{self, Entry, Table};
+use super::shadow::ShadowFolder;
 use super::{SCHEMA, StoreError};
 
 /// Memory for blocks that were read: the working set of a master with thousands of projects.
 const CACHE_BYTES: u64 = 32 << 20;
 /// Memory for what was written last, per keyspace.
 const MEMTABLE_BYTES: u64 = 8 << 20;
+
+/// Keyspace of the store's own numbers.
+const META: &str = "meta";
+/// Tables in memory of one keyspace that may wait for the disk; at four fjall stops a writer.
+const MOST_SEALED: usize = 2;
+/// Pause between two looks at the worker of the database.
+const WORKER_PAUSE: Duration = Duration::from_millis(5);
 
 /// One key and its value.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
@@ -24,28 +37,62 @@ pub(super) struct Tables {
     meta: Keyspace,
     /// One for each of [`Table::ALL`], in that order.
     keyspaces: Vec<Keyspace>,
+    /// The names of these, as the store lists them.
+    names: String,
+    /// Whether the store lists them already.
+    is_listed: AtomicBool,
+    /// The folder in which a copy stands; dropped after the database.
+    shadow: Option<ShadowFolder>,
 }
 
 impl Tables {
+    /// Opens the database in `folder`, and makes it where there is none.
+    ///
+    /// # Errors
+    /// When another process has it, when a newer program wrote it, when it is damaged, or when the system refuses.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let failed = |error: &fjall::Error| StoreError::Failed {
-            path: folder.to_owned(),
-            doing: "opening",
-            why: in_words(error),
-        };
+        // fjall panics where a file is not what it expects.
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(folder)));
+        opened
+            .unwrap_or_else(|_| Err(damaged(folder, "the database gave up, for the reason above".to_owned())))
+    }
+
+    /// Opens a copy of the store for reading; nothing in its own folder is changed.
+    ///
+    /// # Errors
+    /// When the store is damaged, or no file system takes the copy.
+    pub(super) fn open_shadow(folder: &Path) -> Result<Self, StoreError> {
+        let shadow = ShadowFolder::of(folder)?;
+        let tables = Self::open(shadow.path())?;
+        Ok(Self { path: folder.to_owned(), shadow: Some(shadow), ..tables })
+    }
+
+    fn open_database(folder: &Path) -> Result<Self, StoreError> {
+        let failed = |error: fjall::Error| opening_failed(folder, &error);
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
             .max_cached_files(Some(64))
             .open()
-            .map_err(|error| match error {
-                fjall::Error::Locked => StoreError::Locked(folder.to_owned()),
-                other => failed(&other),
-            })?;
+            .map_err(failed)?;
+        let there: BTreeSet<String> =
+            database.list_keyspace_names().iter().map(ToString::to_string).collect();
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        let open = |name| database.keyspace(name, options).map_err(|error| failed(&error));
+        let open = |name| database.keyspace(name, options).map_err(failed);
+
+        // A keyspace that was there once must not come back empty.
+        let meta = open(META)?;
+        let listed = meta.get(keys::KEYSPACES).map_err(failed)?;
+        let listed = listed.map(|names| String::from_utf8_lossy(&names).into_owned()).unwrap_or_default();
+        if let Some(lost) = listed.split_terminator('\n').find(|name| !there.contains(*name)) {
+            return Err(damaged(folder, format!("the folder of table {lost} below `keyspaces` is missing")));
+        }
+
         let keyspaces = Table::ALL.into_iter().map(|table| open(table.name())).collect::<Result<_, _>>()?;
-        let tables = Self { meta: open("meta")?, keyspaces, path: folder.to_owned(), database };
+        let names = Table::ALL.map(Table::name).join("\n");
+        let is_listed = AtomicBool::new(listed == names);
+        let tables =
+            Self { path: folder.to_owned(), database, meta, keyspaces, names, is_listed, shadow: None };
         match tables.number(keys::SCHEMA)? {
             None | Some(SCHEMA) => Ok(tables),
             Some(found) => Err(StoreError::Schema { path: folder.to_owned(), found }),
@@ -59,6 +106,7 @@ impl Tables {
 
     /// Commits all of it or nothing, with this number, and waits until the disk has it.
     pub(super) fn write(&self, commit: u64, entries: &[Entry]) -> Result<(), StoreError> {
+        self.await_room()?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for (table, key, value) in entries {
             match value {
@@ -68,6 +116,20 @@ impl Tables {
         }
         batch.insert(&self.meta, keys::COMMIT, commit.to_be_bytes());
         batch.insert(&self.meta, keys::SCHEMA, SCHEMA.to_be_bytes());
+        if !self.is_listed.load(Ordering::Acquire) {
+            batch.insert(&self.meta, keys::KEYSPACES, self.names.as_bytes());
+        }
+        batch.commit().map_err(|error| self.failed("writing", &error))?;
+        self.is_listed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes what another store says of itself.
+    pub(super) fn write_numbers(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for (key, value) in pairs {
+            batch.insert(&self.meta, key, value);
+        }
         batch.commit().map_err(|error| self.failed("writing", &error))
     }
 
@@ -85,22 +147,41 @@ impl Tables {
         batch.commit().map_err(|error| self.failed("writing", &error))
     }
 
+    /// Waits until the worker of the database has caught up. fjall itself waits without an end if it has died.
+    fn await_room(&self) -> Result<(), StoreError> {
+        let is_behind = |keyspace: &Keyspace| keyspace.sealed_memtable_count() > MOST_SEALED;
+        while self.every_keyspace().any(is_behind) {
+            self.sound()?;
+            std::thread::park_timeout(WORKER_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Returns an error if the database takes no more writes.
+    fn sound(&self) -> Result<(), StoreError> {
+        self.database.persist(PersistMode::Buffer).map_err(|error| self.failed("writing", &error))
+    }
+
+    fn every_keyspace(&self) -> impl Iterator<Item = &Keyspace> {
+        self.keyspaces.iter().chain([&self.meta])
+    }
+
     /// One value.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let bytes = self.keyspace(table).get(key).map_err(|error| self.failed("reading", &error))?;
+        let bytes = self.keyspace(table).get(key).map_err(|error| self.unreadable(table, &error))?;
         Ok(bytes.map(|bytes| bytes.to_vec()))
     }
 
     /// The newest key.
     pub(super) fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, StoreError> {
         let last = self.keyspace(table).last_key_value().map(fjall::Guard::key).transpose();
-        Ok(last.map_err(|error| self.failed("reading", &error))?.map(|key| key.to_vec()))
+        Ok(last.map_err(|error| self.unreadable(table, &error))?.map(|key| key.to_vec()))
     }
 
     /// The first key from `from` on.
     pub(super) fn key_from(&self, table: Table, from: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
         let next = self.keyspace(table).range(from..).next().map(fjall::Guard::key).transpose();
-        Ok(next.map_err(|error| self.failed("reading", &error))?.map(|key| key.to_vec()))
+        Ok(next.map_err(|error| self.unreadable(table, &error))?.map(|key| key.to_vec()))
     }
 
     /// Keys within a range, the greatest first.
@@ -111,17 +192,17 @@ impl Tables {
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let keys = self.keyspace(table).range(range).rev().take(limit).map(fjall::Guard::key);
-        keys.map(|key| key.map(|key| key.to_vec()).map_err(|error| self.failed("reading", &error))).collect()
+        keys.map(|key| key.map(|key| key.to_vec()).map_err(|error| self.unreadable(table, &error))).collect()
     }
 
     /// Every pair within a range.
     pub(super) fn within(&self, table: Table, range: keys::Range) -> Result<Vec<Pair>, StoreError> {
-        self.pairs(self.keyspace(table).range(range)).collect()
+        self.pairs(table, self.keyspace(table).range(range)).collect()
     }
 
     /// Every pair of a keyspace.
     pub(super) fn all(&self, table: Table) -> Result<Vec<Pair>, StoreError> {
-        self.pairs(self.keyspace(table).iter()).collect()
+        self.pairs(table, self.keyspace(table).iter()).collect()
     }
 
     /// The database as it is now, whatever is written meanwhile.
@@ -129,17 +210,37 @@ impl Tables {
         Still { tables: self, snapshot: self.database.snapshot() }
     }
 
-    /// Writes everything out, so that the next start is fast.
+    /// Writes everything out, so that the next start is fast. The journal has it already: a failure changes nothing.
     pub(super) fn flush(&self) {
-        for table in self.keyspaces.iter().chain([&self.meta]) {
-            // The journal has everything already; this only saves the next start from reading it again.
-            let _ = table.rotate_memtable_and_wait();
+        for keyspace in self.every_keyspace() {
+            if self.sound().is_err() || keyspace.rotate_memtable().is_err() {
+                return;
+            }
+        }
+        while self.every_keyspace().any(|keyspace| keyspace.sealed_memtable_count() > 0)
+            && self.sound().is_ok()
+        {
+            std::thread::park_timeout(WORKER_PAUSE);
         }
     }
 
     /// What went wrong, for a person.
     pub(super) fn failed(&self, doing: &'static str, error: &fjall::Error) -> StoreError {
         StoreError::Failed { path: self.path.clone(), doing, why: in_words(error) }
+    }
+
+    fn unreadable(&self, table: Table, error: &fjall::Error) -> StoreError {
+        let inside = self.keyspace(table).path().strip_prefix(self.database_path()).map(Path::to_owned);
+        StoreError::Unreadable {
+            table: table.name(),
+            folder: self.path.join(inside.unwrap_or_default()),
+            why: in_words(error),
+        }
+    }
+
+    /// The folder that the database was opened in: the store's own or that of its copy.
+    fn database_path(&self) -> &Path {
+        self.shadow.as_ref().map_or(&self.path, ShadowFolder::path)
     }
 
     fn keyspace(&self, table: Table) -> &Keyspace {
@@ -152,9 +253,13 @@ impl Tables {
         Ok(bytes.and_then(|bytes| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)))
     }
 
-    fn pairs(&self, items: fjall::Iter) -> impl Iterator<Item = Result<Pair, StoreError>> + use<'_> {
-        items.map(|item| {
-            let pair = item.into_inner().map_err(|error| self.failed("reading", &error))?;
+    fn pairs(
+        &self,
+        table: Table,
+        items: fjall::Iter,
+    ) -> impl Iterator<Item = Result<Pair, StoreError>> + use<'_> {
+        items.map(move |item| {
+            let pair = item.into_inner().map_err(|error| self.unreadable(table, &error))?;
             Ok((pair.0.to_vec(), pair.1.to_vec()))
         })
     }
@@ -174,10 +279,45 @@ impl Still<'_> {
         Ok(bytes.and_then(|bytes| bytes.as_ref().try_into().ok().map(u64::from_be_bytes)).unwrap_or(0))
     }
 
+    /// What the store says of itself, its own number apart.
+    pub(super) fn numbers(&self) -> Result<Vec<Pair>, StoreError> {
+        let mut pairs = Vec::new();
+        for item in self.snapshot.iter(&self.tables.meta) {
+            let (key, value) = item.into_inner().map_err(|error| self.tables.failed("reading", &error))?;
+            if !keys::OWN.iter().any(|own| own.as_bytes() == &*key) {
+                pairs.push((key.to_vec(), value.to_vec()));
+            }
+        }
+        Ok(pairs)
+    }
+
     /// Every pair of a keyspace.
     pub(super) fn all(&self, table: Table) -> impl Iterator<Item = Result<Pair, StoreError>> {
-        self.tables.pairs(self.snapshot.iter(self.tables.keyspace(table)))
+        self.tables.pairs(table, self.snapshot.iter(self.tables.keyspace(table)))
     }
+}
+
+/// An opening that failed: for want of room, for a file that is missing or wrong, or for what the system said.
+fn opening_failed(folder: &Path, error: &fjall::Error) -> StoreError {
+    let path = folder.to_owned();
+    match error {
+        fjall::Error::Locked => StoreError::Locked(path),
+        fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => {
+            let (doing, why) = ("opening", io.to_string());
+            match io.kind() {
+                ErrorKind::StorageFull
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::FileTooLarge
+                | ErrorKind::ReadOnlyFilesystem => StoreError::NoRoom { path, doing, why },
+                _ => StoreError::Failed { path, doing, why },
+            }
+        }
+        other => damaged(folder, format!("a journal, a manifest or a table there cannot be read ({other})")),
+    }
+}
+
+fn damaged(folder: &Path, fault: String) -> StoreError {
+    StoreError::Damaged { file: folder.to_owned(), fault }
 }
 
 /// What the database says, without its own vocabulary where a person needs none.
