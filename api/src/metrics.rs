@@ -52,7 +52,11 @@ impl Metrics {
         alerts(&mut text, app);
         {
             let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            projects(&mut text, scheduler, &mut newest)?;
+            match projects(&mut text, scheduler, &mut newest) {
+                // The other families still say that a table cannot be read.
+                Err(StoreError::Unreadable { .. }) => {}
+                written => written?,
+            }
         }
         disks(&mut text, scheduler);
         if let Some(slaves) = app.nodes.as_deref() {
@@ -71,7 +75,10 @@ impl Metrics {
 fn site(text: &mut Text, scheduler: &Scheduler, started: DateTime<Utc>) {
     text.family("heliostat_build_info").sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.family("process_start_time_seconds").sample(&[], text::seconds(started));
-    text.family("heliostat_store_writable").sample(&[], u8::from(scheduler.store().is_writable()));
+    let health = scheduler.store().health();
+    text.family("heliostat_store_writable").sample(&[], u8::from(health.refusal.is_none()));
+    text.family("heliostat_store_mark_behind").sample(&[], u8::from(health.mark.is_some()));
+    text.family("heliostat_store_unreadable_tables").sample(&[], health.unreadable.len());
     let board = scheduler.board();
     text.family("heliostat_queue_length").sample(&[], view::queue(board).len());
     let running = board.runs().iter().filter(|run| run.state == RunState::Running).count();

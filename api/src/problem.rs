@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use scheduler::Refusal;
+use scheduler::{Refusal, StoreError};
 use serde::Serialize;
 
 /// An error answer.
@@ -164,6 +164,17 @@ impl Problem {
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("a request failed: {error}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "an error in heliostat itself: its log says more")
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// Damage is said as it is, since a person has to act; anything else stands in the log.
+    fn from(error: StoreError) -> Self {
+        let problem = Self::internal(&error);
+        match error {
+            StoreError::Unreadable { .. } => Self { detail: error.to_string(), ..problem },
+            _ => problem,
+        }
     }
 }
 

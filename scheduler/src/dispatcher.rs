@@ -49,6 +49,10 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// How often the past is trimmed.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// Time after a start at which the whole store is read for the first time.
+const FIRST_CHECK: Duration = Duration::from_mins(15);
+/// Interval at which the whole store is read, so that damage is found.
+const CHECK_EVERY: Duration = Duration::from_hours(24);
 
 /// What the scheduler is told by the configuration.
 #[derive(Debug, Clone)]
@@ -190,6 +194,7 @@ impl Scheduler {
         shared.tracker.spawn(shell.run());
         shared.tracker.spawn(keep_surveying(Arc::clone(&shared), surveyor));
         shared.tracker.spawn(keep_trimmed(Arc::clone(&shared)));
+        shared.tracker.spawn(keep_checked(Arc::clone(&shared)));
         Ok(Self { shared })
     }
 
@@ -326,6 +331,25 @@ async fn keep_trimmed(shared: Arc<Shared>) {
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "forgot old runs"),
             Err(error) => tracing::warn!("cannot forget old runs: {error}"),
+        }
+    }
+}
+
+/// Reads the whole store from time to time, so that damage is found before somebody needs what is damaged.
+async fn keep_checked(shared: Arc<Shared>) {
+    let first = tokio::time::Instant::now() + FIRST_CHECK;
+    let mut ticks = tokio::time::interval_at(first, CHECK_EVERY);
+    while shared.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let checking = Arc::clone(&shared);
+        let checked = tokio::task::spawn_blocking(move || checking.store.check()).await;
+        match checked {
+            Ok(Ok(checked)) => {
+                for problem in checked.problems {
+                    tracing::error!("the store is damaged: {problem}");
+                }
+            }
+            Ok(Err(error)) => tracing::error!("the store cannot be checked: {error}"),
+            Err(error) => tracing::error!("the check of the store failed: {error}"),
         }
     }
 }

@@ -181,7 +181,12 @@ impl Store {
         paths.prepare()?;
         let (tables, refusal) = match Tables::open(&paths.folder) {
             // Reads go on where the disk takes no write.
-            Err(refusal @ StoreError::NoRoom { .. }) => (Tables::open_shadow(&paths.folder)?, Some(refusal)),
+            Err(refusal @ StoreError::NoRoom { .. }) => {
+                tracing::error!(
+                    "{refusal}; a copy of the store is opened for reading, and writes are refused"
+                );
+                (Tables::open_shadow(&paths.folder)?, Some(refusal))
+            }
             opened => (opened?, None),
         };
         let commit = tables.newest_commit()?;
@@ -409,6 +414,10 @@ fn run(tables: &Tables, id: RunId) -> Result<Option<Run>, StoreError> {
 pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // A folder that is right already may be on a disk that takes no write.
+    if std::fs::metadata(path)?.permissions().mode() & 0o7777 == 0o700 {
+        return Ok(());
+    }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 

@@ -35,14 +35,14 @@ impl Small {
     }
 
     /// Fills it to the last byte.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = fs::File::create(self.path().join("fill")).unwrap();
         for size in [1 << 20, 1 << 12, 1] {
             while std::io::Write::write_all(&mut file, &vec![0; size]).is_ok() {}
         }
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         fs::remove_file(self.path().join("fill")).unwrap();
     }
 }

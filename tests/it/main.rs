@@ -16,6 +16,7 @@ mod by_list;
 mod command_line;
 mod commands;
 mod contract;
+mod damage;
 mod dashboard;
 mod deploy;
 mod disk;

@@ -27,6 +27,8 @@ pub enum Kind {
     DiskFull,
     /// The store cannot be written: nothing starts.
     StoreReadOnly,
+    /// A table of the store cannot be read.
+    StoreDamaged,
     /// The configuration could not be read again.
     Configuration,
     /// The server could not start.
@@ -37,8 +39,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, the most urgent first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StoreReadOnly,
+        Self::StoreDamaged,
         Self::StartFailed,
         Self::DiskFull,
         Self::Clock,
@@ -67,6 +70,7 @@ impl Kind {
             Self::MasterAway => "master-away",
             Self::DiskFull => "disk-full",
             Self::StoreReadOnly => "store-read-only",
+            Self::StoreDamaged => "store-damaged",
             Self::Configuration => "configuration",
             Self::StartFailed => "start-failed",
             Self::Clock => "clock",
@@ -87,6 +91,7 @@ impl Kind {
             Self::MasterAway => "is out of touch: nothing new comes from it",
             Self::DiskFull => "is too full: nothing starts on it",
             Self::StoreReadOnly => "cannot be written: nothing starts",
+            Self::StoreDamaged => "cannot be read in the store",
             Self::Configuration => "was not read again",
             Self::StartFailed => "could not start",
             Self::Clock => "went back",
@@ -107,6 +112,7 @@ impl Kind {
             Self::MasterAway => "is in touch again",
             Self::DiskFull => "has room again",
             Self::StoreReadOnly => "can be written again",
+            Self::StoreDamaged => "can be read in the store again",
             Self::Configuration => "is right again",
             Self::StartFailed => "has started",
             Self::Clock => "is where it was",

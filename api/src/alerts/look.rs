@@ -71,10 +71,12 @@ pub(super) fn of_server(kind: Kind, subject: &str, reason: String) -> Condition 
     }
 }
 
-fn store(app: &App) -> Option<Condition> {
-    let reason = "the last write failed: is its disk full, or read-only?";
-    (!app.scheduler.store().is_writable())
-        .then(|| of_server(Kind::StoreReadOnly, "the store", reason.to_owned()))
+fn store(app: &App) -> impl Iterator<Item = Condition> {
+    let health = app.scheduler.store().health();
+    let refusal = health.refusal.map(|reason| of_server(Kind::StoreReadOnly, "the store", reason));
+    let damage = health.unreadable.into_iter();
+    let damage = damage.map(|damage| of_server(Kind::StoreDamaged, damage.table, damage.reason));
+    refusal.into_iter().chain(damage)
 }
 
 fn clock(clock_step: ClockStep, now: DateTime<Utc>) -> Option<Condition> {

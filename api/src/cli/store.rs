@@ -78,14 +78,19 @@ fn folder(config: Option<&Path>) -> Result<PathBuf, Failure> {
     Ok(data_dir.join("store"))
 }
 
+fn is_there(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        return Ok(());
+    }
+    Err(Failure::NotFound(format!(
+        "there is no store at {}: name its configuration with --config",
+        folder.display()
+    )))
+}
+
 /// The store, if no server has it.
 fn open(folder: &Path) -> Result<Option<Store>, Failure> {
-    if !folder.exists() {
-        return Err(Failure::NotFound(format!(
-            "there is no store at {}: name its configuration with --config",
-            folder.display()
-        )));
-    }
+    is_there(folder)?;
     match Store::open(folder) {
         Ok(store) => Ok(Some(store)),
         Err(StoreError::Locked(_)) => Ok(None),
@@ -94,12 +99,11 @@ fn open(folder: &Path) -> Result<Option<Store>, Failure> {
 }
 
 async fn check(client: &Client, folder: &Path) -> Result<(), Failure> {
-    let found = match open(folder)? {
-        Some(store) => {
-            let checked = store.check().map_err(|error| Failure::Failed(error.to_string()))?;
-            json!(CheckedView::from(checked))
-        }
-        None => client.post("/api/v1/store/check").await?,
+    is_there(folder)?;
+    let found = match store::check(folder) {
+        Ok(checked) => json!(CheckedView::from(checked)),
+        Err(StoreError::Locked(_)) => client.post("/api/v1/store/check").await?,
+        Err(error) => return Err(Failure::Failed(error.to_string())),
     };
     let problems: Vec<&Value> = found["problems"].as_array().into_iter().flatten().collect();
     if client.output == Output::Json {

@@ -15,7 +15,7 @@ const SHOWN = 8;
 /** Days to full that are too few. */
 const SOON = 14;
 /** Alerts that are worse than a warning. Held runs, failing projects and a slave's master are told by the status, with more. */
-const WORST = ["store-read-only", "start-failed", "disk-full", "rolled-back"];
+const WORST = ["store-read-only", "store-damaged", "start-failed", "disk-full", "rolled-back"];
 const TOLD_BY_STATUS = ["held", "failing", "master-away"];
 
 export function Overview({ session }) {

@@ -30,6 +30,11 @@ pub const FAMILIES: &[Family] = &[
     gauge("process_start_time_seconds", "When this process started, in Unix time."),
     gauge("heliostat_store_writable", "1 when the last write to the store went well."),
     gauge(
+        "heliostat_store_mark_behind",
+        "1 when the high-water mark of the store cannot be written; after a minute, writes are refused.",
+    ),
+    gauge("heliostat_store_unreadable_tables", "Tables of the store that cannot be read."),
+    gauge(
         "heliostat_queue_length",
         "Runs that wait: for a slot, for another attempt, or behind a run of their project.",
     ),

@@ -292,8 +292,7 @@ pub(super) async fn audit(
     let limit = page_size(query.limit)?;
     let before: Option<u128> = cursor(query.cursor.as_deref())?;
     let found = tokio::task::spawn_blocking(move || app.scheduler.store().audit(before, limit)).await;
-    let found =
-        found.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let found = found.map_err(|error| Problem::internal(&error))?.map_err(Problem::from)?;
     let next = (found.len() == limit).then(|| found.last().map(|line| line.id.to_string())).flatten();
     let view = |line: AuditEntry| AuditView {
         id: line.id.to_string(),

@@ -38,7 +38,7 @@ pub(super) async fn list(
         Ok::<_, StoreError>(Page { items, next: next.map(|run| run.to_string()) })
     });
     let found = found.await.map_err(|error| Problem::internal(&error))?;
-    found.map(Json).map_err(|error| Problem::internal(&error))
+    found.map(Json).map_err(Problem::from)
 }
 
 /// The runs that made a generation, newest first, and where to go on.

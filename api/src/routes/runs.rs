@@ -76,7 +76,7 @@ async fn page(
         Ok::<_, scheduler::StoreError>(Page { items, next: next.map(|run| run.to_string()) })
     });
     match found.await {
-        Ok(page) => page.map(Json).map_err(|error| Problem::internal(&error)),
+        Ok(page) => page.map(Json).map_err(Problem::from),
         Err(error) => Err(Problem::internal(&error)),
     }
 }
@@ -170,7 +170,7 @@ pub(super) async fn changes(
 
 /// A run that exists.
 pub(super) fn known(app: &App, id: RunId) -> Result<Run, Problem> {
-    let run = app.scheduler.store().run(id).map_err(|error| Problem::internal(&error))?;
+    let run = app.scheduler.store().run(id).map_err(Problem::from)?;
     run.ok_or_else(|| Problem::not_found(format!("there is no run `{id}`")))
 }
 

@@ -16,20 +16,27 @@ pub(super) async fn healthz() -> &'static str {
 
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     if !app.scheduler.is_running() || app.stop.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
-    } else if !app.scheduler.store().is_writable() {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written: is its disk full?\n").into_response()
-    } else {
-        let lost = app.contact.as_ref().map(|contact| contact.state());
-        let lost = lost.filter(|state| state.connected == Some(false));
-        match lost {
-            // What is here is served all the same. The reason, with addresses in it, is for users: in the status.
-            Some(state) => {
-                format!("ready, without its master since {}\n", view::time(state.since)).into_response()
-            }
-            None => "ready\n".into_response(),
-        }
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
+    let health = app.scheduler.store().health();
+    if let Some(reason) = health.refusal {
+        let detail = format!("the store cannot be written: {reason}\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
+    }
+    if let Some(damage) = health.unreadable.first() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", damage.reason)).into_response();
+    }
+
+    // What is here is served all the same. The reason, with addresses in it, is for users: in the status.
+    let contact = app.contact.as_ref().map(|contact| contact.state());
+    let mut detail = match contact.filter(|state| state.connected == Some(false)) {
+        Some(state) => format!("ready, without its master since {}\n", view::time(state.since)),
+        None => "ready\n".to_owned(),
+    };
+    if let Some(reason) = health.mark {
+        detail.push_str(&format!("{reason}; within a minute, writes will be refused\n"));
+    }
+    detail.into_response()
 }
 
 pub(super) async fn openapi() -> Json<serde_json::Value> {
@@ -42,7 +49,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, P
     let look = move || view::status(&app.scheduler, role, app.started, app.contact.as_deref());
     let status = tokio::task::spawn_blocking(look).await;
     let status = status.map_err(|error| Problem::internal(&error))?;
-    status.map(Json).map_err(|error| Problem::internal(&error))
+    status.map(Json).map_err(Problem::from)
 }
 
 pub(super) async fn disks(State(app): State<App>) -> Json<Page<DiskView>> {

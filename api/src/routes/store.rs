@@ -41,8 +41,7 @@ pub(super) struct BackupView {
 
 pub(super) async fn check(State(app): State<App>) -> Result<Json<CheckedView>, Problem> {
     let checked = tokio::task::spawn_blocking(move || app.scheduler.store().check()).await;
-    let checked =
-        checked.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let checked = checked.map_err(|error| Problem::internal(&error))?.map_err(Problem::from)?;
     Ok(Json(checked.into()))
 }
 
@@ -64,6 +63,7 @@ pub(super) async fn backup(State(app): State<App>, input: Body) -> Result<Json<B
         Err(error @ BackupError::File { .. }) => {
             Err(Problem::invalid(vec![FieldError::new("folder", error.to_string())]))
         }
+        Err(BackupError::Store(error)) => Err(error.into()),
         Err(error) => Err(Problem::internal(&error)),
     }
 }

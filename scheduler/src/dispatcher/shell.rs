@@ -87,10 +87,22 @@ impl Shell {
         let mut step = std::mem::take(&mut self.recovered);
         self.core.recover(Utc::now(), loaded, &HashSet::new(), &mut step);
         let counted = self.count(&mut step);
-        self.shared.store.commit(std::mem::take(&mut step.writes)).await?;
-        self.tally().extend(counted);
-        self.act(step);
-        Ok(())
+        match self.shared.store.commit(std::mem::take(&mut step.writes)).await {
+            Ok(()) => {
+                self.tally().extend(counted);
+                self.act(step);
+                Ok(())
+            }
+            Err(error) if self.shared.store.is_writable() => Err(error),
+            Err(error) => {
+                // A store that takes no writes is served for reading; the next round tries again.
+                self.refused = true;
+                let touched = step.touched.clone();
+                self.undo(&error, Vec::new(), step);
+                self.shared.board.refresh(&self.core, touched.iter());
+                Ok(())
+            }
+        }
     }
 
     /// Runs until everything has ended after a stop.

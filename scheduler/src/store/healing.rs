@@ -31,7 +31,9 @@ pub(super) fn look_for_room(paths: &StorePaths) -> Result<(), StoreError> {
     let needed = size(&paths.folder).map_err(failed)? + SPARE;
     let disk = rustix::fs::statvfs(paths.parent()).map_err(|errno| failed(errno.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if free < needed {
+    // Some file systems in user space and on the network do not say how large they are.
+    let is_known = disk.f_blocks > 0;
+    if is_known && free < needed {
         let why = format!(
             "No space left on device for a copy of the whole store: {} MiB are needed and {} MiB are free",
             needed.div_ceil(1 << 20),

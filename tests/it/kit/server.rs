@@ -114,7 +114,8 @@ impl Server {
         });
     }
 
-    fn spawn(&mut self) {
+    /// Starts the process, and does not wait for it.
+    pub(crate) fn spawn(&mut self) {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.log_path()).unwrap();
         let mut command = Command::new(heliostat());
         if let Some(authorities) = &self.trusts {
@@ -193,6 +194,13 @@ impl Server {
     /// GET as root.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path))
+    }
+
+    /// GET as root, of a server that may not answer yet.
+    pub(crate) fn try_get(&self, path: &str) -> Option<Answer> {
+        let answer = self.request(Method::GET, path).send().ok()?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Some(Answer { status, headers, text: answer.text().ok()? })
     }
 
     /// POST as root.
