@@ -49,6 +49,9 @@ impl Metrics {
         let scheduler = &app.scheduler;
         let mut text = Text::default();
         site(&mut text, scheduler, app.started);
+        if let Some(end) = app.reloader.tls_not_after() {
+            text.family("heliostat_tls_not_after_seconds").sample(&[], text::seconds(end));
+        }
         alerts(&mut text, app);
         {
             let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);

@@ -75,6 +75,12 @@ impl Reloader {
         self.certificate.is_some()
     }
 
+    /// When the certificate of this server ends; none without HTTPS.
+    #[must_use]
+    pub fn tls_not_after(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+        self.certificate.as_ref().and_then(|certificate| certificate.not_after())
+    }
+
     /// What the site says of itself in documents for other machines.
     #[must_use]
     pub fn site(&self) -> config::Site {

@@ -13,7 +13,7 @@
 pub(crate) mod contact;
 pub(crate) mod held;
 mod hold;
-mod http;
+pub(crate) mod http;
 mod link;
 mod master;
 mod sample;

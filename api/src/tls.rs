@@ -1,9 +1,12 @@
 //! HTTPS: the certificate from the configuration, read again with it, so that a renewal needs no restart.
 
+pub(crate) mod validity;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,7 +42,14 @@ pub enum TlsError {
 
 /// The certificate in force.
 pub struct Certificate {
-    config: ArcSwap<ServerConfig>,
+    config: ArcSwap<CertificateInForce>,
+}
+
+/// What the files held when they were read.
+struct CertificateInForce {
+    config: Arc<ServerConfig>,
+    /// The first end of a certificate in the chain; none where none can be read.
+    not_after: Option<DateTime<Utc>>,
 }
 
 impl Certificate {
@@ -48,7 +58,7 @@ impl Certificate {
     /// # Errors
     /// When they cannot be read, or do not go together.
     pub fn load(tls: &Tls) -> Result<Self, TlsError> {
-        Ok(Self { config: ArcSwap::from(read(tls)?) })
+        Ok(Self { config: ArcSwap::from_pointee(read(tls)?) })
     }
 
     /// Reads the files again; connections from now on see the new certificate.
@@ -56,14 +66,20 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::load`]; the old certificate stays in force then.
     pub fn reload(&self, tls: &Tls) -> Result<(), TlsError> {
-        self.config.store(read(tls)?);
+        self.config.store(Arc::new(read(tls)?));
         Ok(())
     }
 
     /// What accepts a connection.
     #[must_use]
     pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.load_full())
+        TlsAcceptor::from(Arc::clone(&self.config.load().config))
+    }
+
+    /// The time after which no client accepts it; none where that cannot be read.
+    #[must_use]
+    pub fn not_after(&self) -> Option<DateTime<Utc>> {
+        self.config.load().not_after
     }
 }
 
@@ -73,7 +89,13 @@ pub fn install() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn read(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+/// Returns the time after which the chain in a file is not accepted; none where it cannot be read.
+pub(crate) fn not_after(chain: &Path) -> Option<DateTime<Utc>> {
+    let chain = CertificateDer::pem_file_iter(chain).ok()?;
+    chain.flatten().filter_map(|certificate| validity::not_after(&certificate)).min()
+}
+
+fn read(tls: &Tls) -> Result<CertificateInForce, TlsError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| TlsError::File { path, source }
@@ -83,10 +105,14 @@ fn read(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     if chain.is_empty() {
         return Err(TlsError::Empty(tls.cert.clone()));
     }
+    let not_after = chain.iter().filter_map(|certificate| validity::not_after(certificate)).min();
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(failed(&tls.key))?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
     let mut config =
         config.map_err(|source| TlsError::Pair { cert: tls.cert.clone(), key: tls.key.clone(), source })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    if let Some(warning) = not_after.and_then(|end| validity::warning(end, Utc::now())) {
+        tracing::warn!(cert = %tls.cert.display(), "tls: {warning}");
+    }
+    Ok(CertificateInForce { config: Arc::new(config), not_after })
 }

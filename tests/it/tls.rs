@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use crate::kit::{PASSWORD, Server, free_port, heliostat, said, wait_for};
 
@@ -45,6 +46,72 @@ fn a_certificate_is_served_and_renewed_without_a_restart() {
     crate::kit::signal(server.pid(), rustix::process::Signal::HUP);
     wait_for("the refusal", || server.log().contains("key.pem").then_some(()));
     assert!(list(&cert).status.success());
+}
+
+/// Writes a certificate for this machine that signs itself, with settings of its own.
+fn certificate_with(cert: &Path, key: &Path, set: impl FnOnce(&mut rcgen::CertificateParams)) {
+    let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    set(&mut parameters);
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(cert, parameters.self_signed(&pair).unwrap().pem()).unwrap();
+    fs::write(key, pair.serialize_pem()).unwrap();
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_said_wherever_people_look_until_it_is_renewed() {
+    let days = |days: u64| SystemTime::now() + Duration::from_secs(days * 86_400);
+    let keys = "alerts: (settle: \"100ms\"), tls: (cert: \"CERT\", key: \"KEY\"), ";
+    let server = Server::start_with(keys, |text, folder| {
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        certificate_with(&cert, &key, |parameters| parameters.not_after = days(3).into());
+        text.replace("CERT", &cert.display().to_string()).replace("KEY", &key.display().to_string())
+    });
+    let (cert, key) = (server.path("cert.pem"), server.path("key.pem"));
+    let said_by = |words: &[&str]| {
+        let address = format!("https://localhost:{}", server.port());
+        let command = Command::new(heliostat())
+            .args(words)
+            .args(["--server", &address, "--ca", &cert.display().to_string()])
+            .env("HELIOSTAT_USER", format!("root:{PASSWORD}"))
+            .stdin(Stdio::null())
+            .output();
+        said(&command.unwrap())
+    };
+    wait_for("the alert", || said_by(&["alert", "list"]).contains("the certificate expires").then_some(()));
+    assert!(server.log().contains("the certificate expires at"), "{}", server.log());
+    let status = said_by(&["status", "--output", "json"]);
+    assert!(status.contains("\"tls_not_after\": \"20"), "{status}");
+    let config = server.config();
+    let checked = Command::new(heliostat()).args(["config", "check"]).arg("--config").arg(config).output();
+    let checked = checked.unwrap();
+    assert!(checked.status.success() && said(&checked).contains("tls.cert: the certificate expires"));
+
+    certificate_with(&cert, &key, |parameters| parameters.not_after = days(90).into());
+    crate::kit::signal(server.pid(), rustix::process::Signal::HUP);
+    wait_for("the end of the alert", || {
+        let list = said_by(&["alert", "list", "--output", "json"]);
+        (list.contains("items") && !list.contains("the certificate expires")).then_some(())
+    });
+}
+
+#[test]
+fn an_authoritys_own_certificate_is_refused_with_the_way_out() {
+    let server = Server::start_with("tls: (cert: \"CERT\", key: \"KEY\"), ", |text, folder| {
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        certificate_with(&cert, &key, |parameters| {
+            parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        });
+        text.replace("CERT", &cert.display().to_string()).replace("KEY", &key.display().to_string())
+    });
+    wait_for("the refusal", || {
+        let output = Command::new(heliostat())
+            .args(["project", "list", "--server", &format!("https://localhost:{}", server.port()), "--ca"])
+            .arg(server.path("cert.pem"))
+            .env("HELIOSTAT_USER", format!("root:{PASSWORD}"))
+            .stdin(Stdio::null())
+            .output();
+        said(&output.unwrap()).contains("basicConstraints=critical,CA:FALSE").then_some(())
+    });
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Kind {
     StoreReadOnly,
     /// A table of the store cannot be read.
     StoreDamaged,
+    /// The server's certificate ends soon, or has ended.
+    Certificate,
     /// The configuration could not be read again.
     Configuration,
     /// The server could not start.
@@ -39,7 +41,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, the most urgent first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::StoreReadOnly,
         Self::StoreDamaged,
         Self::StartFailed,
@@ -53,6 +55,7 @@ impl Kind {
         Self::Frozen,
         Self::NodeAway,
         Self::Lagging,
+        Self::Certificate,
         Self::Configuration,
     ];
 
@@ -71,6 +74,7 @@ impl Kind {
             Self::DiskFull => "disk-full",
             Self::StoreReadOnly => "store-read-only",
             Self::StoreDamaged => "store-damaged",
+            Self::Certificate => "certificate",
             Self::Configuration => "configuration",
             Self::StartFailed => "start-failed",
             Self::Clock => "clock",
@@ -92,6 +96,7 @@ impl Kind {
             Self::DiskFull => "is too full: nothing starts on it",
             Self::StoreReadOnly => "cannot be written: nothing starts",
             Self::StoreDamaged => "cannot be read in the store",
+            Self::Certificate => "expires soon, or has expired",
             Self::Configuration => "was not read again",
             Self::StartFailed => "could not start",
             Self::Clock => "went back",
@@ -113,6 +118,7 @@ impl Kind {
             Self::DiskFull => "has room again",
             Self::StoreReadOnly => "can be written again",
             Self::StoreDamaged => "can be read in the store again",
+            Self::Certificate => "is renewed",
             Self::Configuration => "is right again",
             Self::StartFailed => "has started",
             Self::Clock => "is where it was",

@@ -16,6 +16,7 @@ use crate::config::{self, Role};
 use crate::nodes::lag::same;
 use crate::nodes::{HEARD_WITHIN, MemberContact};
 use crate::slave::contact::MasterContact;
+use crate::tls::validity::warning;
 
 /// Everything that is wrong now.
 pub(super) fn conditions(
@@ -28,6 +29,7 @@ pub(super) fn conditions(
     found.extend(store(app));
     found.extend(refused.map(configuration));
     found.extend(app.scheduler.board().clock_step().and_then(|clock_step| clock(clock_step, now)));
+    found.extend(certificate(app, now));
     found.extend(app.scheduler.board().ground().disks.iter().filter_map(full));
     for run in app.scheduler.board().runs() {
         found.extend(held(app, &run));
@@ -82,6 +84,11 @@ fn store(app: &App) -> impl Iterator<Item = Condition> {
 fn clock(clock_step: ClockStep, now: DateTime<Utc>) -> Option<Condition> {
     let condition = of_server(Kind::Clock, "the clock", clock_step.to_string());
     clock_step.is_current(now).then_some(Condition { since: Some(clock_step.at), ..condition })
+}
+
+fn certificate(app: &App, now: DateTime<Utc>) -> Option<Condition> {
+    let reason = warning(app.reloader.tls_not_after()?, now)?;
+    Some(of_server(Kind::Certificate, "the certificate", reason))
 }
 
 fn configuration(report: &str) -> Condition {

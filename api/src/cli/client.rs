@@ -159,8 +159,7 @@ impl Client {
 
     /// What a connection that failed means.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let cause = std::iter::successors(std::error::Error::source(error), |cause| cause.source()).last();
-        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        let cause = crate::slave::http::cause(error);
         Failure::Unreachable(format!(
             "the server at {} does not answer: {cause}\nIs it running (`heliostat serve`)? Elsewhere: --server URL",
             self.server.as_str().trim_end_matches('/')

@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::secret::SecretSource;
 use super::tree::Node;
 use super::types::{Config, Defaults, Master, Role, Rsync, Rsyncd, RsyncdExternal, RsyncdManaged, Slave};
+use crate::tls::validity::warning;
 use std::path::{Component, Path};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -97,6 +98,10 @@ impl Checker<'_, '_> {
         self.need(short, &["stop_grace"], || {
             "stop_grace: must be at most 15s: a stop takes 20 seconds in all".to_owned()
         });
+        let expiry = config.tls.as_ref().and_then(|tls| crate::tls::not_after(&tls.cert));
+        if let Some(warning) = expiry.and_then(|end| warning(end, chrono::Utc::now())) {
+            self.reader.warn_at(self.tree, &["tls.cert", "tls"], &format!("tls.cert: {warning}"));
+        }
         let kept = !config.history.max_age.is_zero();
         self.need(kept, &["history.max_age"], || "history.max_age: must be more than 0".to_owned());
         if config.listen.ip().is_loopback() || config.tls.is_some() || config.insecure {

@@ -35,6 +35,10 @@ pub const FAMILIES: &[Family] = &[
     ),
     gauge("heliostat_store_unreadable_tables", "Tables of the store that cannot be read."),
     gauge(
+        "heliostat_tls_not_after_seconds",
+        "When the server's certificate expires, in Unix time; absent without `tls`.",
+    ),
+    gauge(
         "heliostat_queue_length",
         "Runs that wait: for a slot, for another attempt, or behind a run of their project.",
     ),

@@ -46,7 +46,10 @@ pub(super) async fn openapi() -> Json<serde_json::Value> {
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, Problem> {
     app.scheduler.refresh_queue().await;
     let role = if app.nodes.is_some() { "master" } else { "slave" };
-    let look = move || view::status(&app.scheduler, role, app.started, app.contact.as_deref());
+    let look = move || {
+        let not_after = app.reloader.tls_not_after();
+        view::status(&app.scheduler, role, app.started, app.contact.as_deref(), not_after)
+    };
     let status = tokio::task::spawn_blocking(look).await;
     let status = status.map_err(|error| Problem::internal(&error))?;
     status.map(Json).map_err(Problem::from)

@@ -10,6 +10,9 @@ use crate::config;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// What is wrong with the certificate that `openssl req -x509` makes unless it is told otherwise.
+const AUTHORITY_AS_SERVER: &str = "its certificate is one of an authority (CA:TRUE), which no server may show: make it \
+    anew with `-addext basicConstraints=critical,CA:FALSE` (docs/slaves.md, \"Whom it trusts\")";
 
 /// A client that trusts whom the configuration says: with `ca`, the certificates in that file and no others.
 pub(super) fn client(config: &config::Slave) -> Result<Client, SlaveError> {
@@ -33,7 +36,12 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, SlaveError> {
 }
 
 /// The innermost cause of a failed request: what a person needs to know.
-pub(super) fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let cause = std::iter::successors(std::error::Error::source(error), |cause| cause.source()).last();
-    cause.map_or_else(|| error.to_string(), ToString::to_string)
+    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    // In rustls's own words nobody finds the way out.
+    match cause.contains("CaUsedAsEndEntity") {
+        true => AUTHORITY_AS_SERVER.to_owned(),
+        false => cause,
+    }
 }

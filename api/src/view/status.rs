@@ -23,6 +23,8 @@ pub struct StatusView {
     version: &'static str,
     role: &'static str,
     started: String,
+    /// When the server's certificate ends; none without HTTPS.
+    tls_not_after: Option<String>,
     running: Vec<RunView>,
     held: Vec<RunView>,
     queued: Vec<QueueView>,
@@ -135,6 +137,7 @@ pub(crate) fn status(
     role: &'static str,
     started: DateTime<Utc>,
     contact: Option<&MasterContact>,
+    tls_not_after: Option<DateTime<Utc>>,
 ) -> Result<StatusView, StoreError> {
     let board = scheduler.board();
     let projects = board.projects();
@@ -148,6 +151,7 @@ pub(crate) fn status(
         version: env!("CARGO_PKG_VERSION"),
         role,
         started: time(started),
+        tls_not_after: tls_not_after.map(time),
         running: running.map(|one| run(one, Live::of(board, one), 0)).collect(),
         held: live
             .iter()
