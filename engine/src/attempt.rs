@@ -31,7 +31,7 @@ use crate::rsync::exit::{Exit, Verdict, judge};
 use crate::rsync::filters::ListFilters;
 use crate::rsync::options::Options;
 use crate::rsync::stages::{self, Stages};
-use crate::rsync::version::{NotRsync, Version};
+use crate::rsync::version::{Version, VersionError};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::sweep;
@@ -133,22 +133,6 @@ impl Attempt {
             None => last,
         }
     }
-}
-
-/// The version of rsync could not be found out.
-#[derive(Debug, thiserror::Error)]
-pub enum VersionError {
-    /// It could not be started.
-    #[error("cannot start `{program}`: {source}. Install rsync, or name it with `rsync: (program: …)`")]
-    Start {
-        /// Which program.
-        program: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is something else.
-    #[error(transparent)]
-    NotRsync(NotRsync),
 }
 
 impl Engine {

@@ -116,8 +116,8 @@ const ENDS: &[(&str, i32, Came, Class)] = &[
     ("err-14-nofile", 23, ToItsEnd, Class::Resources),
     ("err-14-nproc", 14, Short, Class::Resources),
     ("err-14-local-nproc", 14, Short, Class::Resources),
-    ("err-22-maxalloc", 22, Short, Class::Resources),
-    ("err-22-rlimit-as", 22, Short, Class::Resources),
+    ("err-22-maxalloc", 22, Short, Class::Memory),
+    ("err-22-rlimit-as", 22, Short, Class::Memory),
     // Some of it came.
     ("err-23-files-from-missing", 23, ToItsEnd, Class::Partial),
     ("err-perm-and-ioerror-skip-delete", 23, ToItsEnd, Class::Partial),

@@ -4,6 +4,8 @@
 //! allowed by whoever configures the server.
 
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 /// The version of an rsync program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,22 @@ impl fmt::Display for Version {
 fn leading_number(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.get(..end)?.parse().ok()
+}
+
+/// The version of rsync could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    /// It could not be started.
+    #[error("cannot start `{program}`: {source}. Install rsync, or name it with `rsync: (program: …)`")]
+    Start {
+        /// Which program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error(transparent)]
+    NotRsync(NotRsync),
 }
 
 #[cfg(test)]

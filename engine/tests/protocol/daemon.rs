@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use engine::Source;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -79,7 +80,9 @@ impl Config {
             let address = SocketAddr::new(ip, fixtures::ports::free(ip));
             let mut child = spawn(&config, address);
             loop {
-                if TcpStream::connect(address).await.is_ok() {
+                if let Ok(stream) = TcpStream::connect(address).await {
+                    // A connection that is closed with its greeting unread is an error in the daemon's log.
+                    BufReader::new(stream).read_line(&mut String::new()).await.unwrap();
                     return Daemon { _child: child, address, folder: self.folder };
                 }
                 assert!(Instant::now() < deadline, "the daemon does not answer");

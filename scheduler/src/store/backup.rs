@@ -183,7 +183,7 @@ pub fn restore(backup: &Path, folder: &Path, now: DateTime<Utc>) -> Result<Resto
 
 /// Makes a store of a backup.
 fn fill(folder: &Path, backup: &Path, commit: u64) -> Result<(), BackupError> {
-    let tables = Tables::open(folder)?;
+    let tables = Tables::make(folder)?;
     let mut waiting: Vec<Entry> = Vec::with_capacity(TOGETHER);
     read(backup, |entry| {
         waiting.push(entry);

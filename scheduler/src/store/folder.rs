@@ -123,7 +123,7 @@ impl StorePaths {
         }
 
         self.begin()?;
-        drop(Tables::open(&self.making)?);
+        drop(Tables::make(&self.making)?);
         self.finish()?;
         self.exchange(&self.replaced)
     }
@@ -166,7 +166,11 @@ impl StorePaths {
     pub(super) fn open_exchanged(&self) -> Result<(Tables, Result<(), StoreError>), StoreError> {
         match self.exchange(&self.replaced) {
             Ok(()) => Ok((Tables::open(&self.folder)?, Ok(()))),
-            Err(error) => Ok((Tables::open(&self.ready)?, Err(error))),
+            Err(error) => {
+                // The new one may stand in its place already, where only the folder could not be synced.
+                let place = if self.ready.exists() { &self.ready } else { &self.folder };
+                Ok((Tables::open(place)?, Err(error)))
+            }
         }
     }
 
@@ -178,17 +182,16 @@ impl StorePaths {
     /// Puts the new store in its place; one that was there is kept as `aside`. Nobody may have either open.
     pub(super) fn exchange(&self, aside: &Path) -> Result<(), StoreError> {
         let exchanged = || {
-            if !fs::exists(&self.ready)? {
-                // An earlier attempt came as far as this.
-                return Ok(());
-            }
-            if fs::exists(&self.folder)? {
-                if aside == self.replaced {
-                    remove(aside)?;
+            // An earlier attempt may have failed after any of these.
+            if fs::exists(&self.ready)? {
+                if fs::exists(&self.folder)? {
+                    if aside == self.replaced {
+                        remove(aside)?;
+                    }
+                    fs::rename(&self.folder, aside)?;
                 }
-                fs::rename(&self.folder, aside)?;
+                fs::rename(&self.ready, &self.folder)?;
             }
-            fs::rename(&self.ready, &self.folder)?;
             sync_parent(&self.folder)
         };
         exchanged().map_err(|error| self.failed("renaming", &self.ready, &error))

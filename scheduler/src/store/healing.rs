@@ -63,7 +63,7 @@ pub(super) fn copy(from: &Tables, paths: &StorePaths, commit: u64) -> Result<(),
 }
 
 fn fill(from: &Tables, to: &Path, commit: u64) -> Result<Vec<usize>, StoreError> {
-    let to = Tables::open(to)?;
+    let to = Tables::make(to)?;
     let still = from.still();
     to.write_numbers(still.numbers()?)?;
     let mut waiting: Vec<Entry> = Vec::new();

@@ -64,9 +64,8 @@ pub(super) fn inspect(folder: &Path) -> io::Result<StoreState> {
 
 /// The first file that is missing or wrong.
 fn find_fault(folder: &Path, entries: &[PathBuf]) -> io::Result<Option<(PathBuf, &'static str)>> {
-    let version = folder.join(VERSION);
-    let marked = fs::read(&version).is_ok_and(|bytes| bytes.len() > MAGIC.len() && bytes.starts_with(MAGIC));
-    if !marked {
+    if !is_made(folder) {
+        let version = folder.join(VERSION);
         return Ok(Some((version, "the file is missing or cut off, and files beside it hold data")));
     }
     if let Some(fault) = find_journal_fault(folder, entries) {
@@ -80,6 +79,12 @@ fn find_fault(folder: &Path, entries: &[PathBuf]) -> io::Result<Option<(PathBuf,
         return Ok(Some((folder.join(mark::FILE), fault)));
     }
     Ok(None)
+}
+
+/// Returns whether the making of a database came to its end.
+pub(super) fn is_made(folder: &Path) -> bool {
+    let version = fs::read(folder.join(VERSION));
+    version.is_ok_and(|bytes| bytes.len() > MAGIC.len() && bytes.starts_with(MAGIC))
 }
 
 /// Journals are numbered without gaps: the oldest goes first, once the tables have all of it.

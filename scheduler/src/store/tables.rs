@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
+use super::inspection::is_made;
 use super::keys::{self, Entry, Table};
 use super::shadow::ShadowFolder;
 use super::{SCHEMA, StoreError};
@@ -46,11 +47,23 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    /// Opens the database in `folder`. One that is not there is not made: that would hide what went wrong.
+    ///
+    /// # Errors
+    /// When there is none, when another process has it, when a newer program wrote it, when it is damaged, or when
+    /// the system refuses.
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        if !is_made(folder) {
+            return Err(damaged(folder, "there is no store".to_owned()));
+        }
+        Self::make(folder)
+    }
+
     /// Opens the database in `folder`, and makes it where there is none.
     ///
     /// # Errors
-    /// When another process has it, when a newer program wrote it, when it is damaged, or when the system refuses.
-    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+    /// As for [`Tables::open`].
+    pub(super) fn make(folder: &Path) -> Result<Self, StoreError> {
         // fjall panics where a file is not what it expects.
         let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(folder)));
         opened
