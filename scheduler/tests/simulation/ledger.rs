@@ -411,15 +411,15 @@ impl Ledger {
             if now < noticed + jitter {
                 continue;
             }
+            let newest_at = |at: i64| at - (at - offset).rem_euclid(period);
             if let Some(planned) = &disk.standings[id].planned {
-                // As long as nothing has happened, the calendar waits for it.
-                if planned.at < now - jitter {
+                // The calendar waits for it; a calendar time behind it is decided with it, after its own jitter.
+                if planned.at.timestamp().max(newest_at(now.timestamp())) < (now - jitter).timestamp() {
                     return Err(format!("{id} has lost {planned:?} at {now}"));
                 }
                 continue;
             }
-            let begun = (now - jitter).timestamp();
-            let newest = DateTime::from_timestamp(begun - (begun - offset).rem_euclid(period), 0).unwrap();
+            let newest = DateTime::from_timestamp(newest_at((now - jitter).timestamp()), 0).unwrap();
             let counts = self.since.get(id).is_some_and(|since| newest > *since);
             if counts && disk.standings[id].fired.is_none_or(|fired| fired < newest) {
                 return Err(format!("{id} has lost {newest} at {now}: {:?}", disk.standings[id]));
