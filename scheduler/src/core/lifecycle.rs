@@ -74,6 +74,10 @@ impl Core {
                     RunState::Held => {}
                     _ => waits = Some(run.queued.min(now)),
                 }
+            } else if run.state == RunState::Running {
+                // No project has two runs that are going: the other one is of a removed project of this name.
+                entry.active = Some(run.id);
+                waits = Some(run.queued.min(now));
             } else {
                 entry.waiting = Some(run.id);
             }

@@ -107,3 +107,23 @@ fn a_failed_commit_forgets_neither_places_nor_shares_of_removed_projects() {
     bench.end(going, Verdict::Done, 0);
     assert_eq!(bench.outcome(going), Some(Outcome::Unchanged));
 }
+
+#[test]
+fn an_end_that_cannot_be_stored_starts_no_second_rsync_of_a_project_that_was_made_again() {
+    let mut bench = Bench::new();
+    bench.create(project("p", "h", "/d/p"));
+    let gone = bench.sync("p");
+    bench.delete("p");
+    bench.create(project("p", "h", "/d/again"));
+    let going = bench.sync("p");
+    assert_eq!(bench.started, [gone, going]);
+
+    let ending = Ending::not_started("test", Verdict::Cancelled, "it was removed".to_owned());
+    let told = Box::new(Told::new(ending));
+    bench.fail_to_commit(Input::AttemptEnded { run: gone, told }, &[gone, going]);
+    bench.end(gone, Verdict::Cancelled, 0);
+    assert_eq!(bench.outcome(gone), Some(Outcome::Cancelled));
+    assert_eq!(bench.started, [gone, going], "the run of the new project was started twice");
+    bench.end(going, Verdict::Done, 1);
+    assert_eq!(bench.outcome(going), Some(Outcome::Succeeded));
+}
