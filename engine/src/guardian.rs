@@ -130,7 +130,7 @@ fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Bounds the memory of the program that is started next, each process of it for itself (`RLIMIT_DATA`,
+/// Bounds the memory of this process and of everything that it starts, each process for itself (`RLIMIT_DATA`,
 /// `getrlimit(2)`): an upstream whose list has no end then ends its rsync, and not the server.
 fn bound_memory(spec: &Spec) -> io::Result<()> {
     if let Some(bytes) = spec.memory_max {

@@ -14,7 +14,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, set_parent_process_death_s
 use super::child::number;
 use super::family::{ChildFamily, children};
 use super::wire::Report;
-use super::{LOOK, bound_memory, poll_either, read_spec, release_pipes, tell};
+use super::{LOOK, poll_either, read_spec, release_pipes, tell};
 
 /// Pause between two looks for orphans that have ended.
 const REAP_EVERY: Duration = Duration::from_secs(10);
@@ -26,7 +26,6 @@ pub(super) fn serve() -> io::Result<()> {
 
     // A guardian that died before that has closed its end, and no specification comes.
     let (control, spec, ordered) = read_spec()?;
-    bound_memory(&spec)?;
     let family = match ChildFamily::spawn(&spec, &spec.args, None) {
         Ok(family) => family,
         Err(error) => return tell(&control, &Report::Failed { why: error.to_string() }),
