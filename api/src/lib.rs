@@ -15,7 +15,6 @@ pub mod config;
 pub mod dashboard;
 pub mod demo;
 pub mod draft;
-mod files;
 pub mod host;
 pub mod http;
 pub mod import;

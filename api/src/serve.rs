@@ -103,7 +103,8 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         )
     })?;
     let data_dir = std::path::absolute(&config.data_dir)?;
-    std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
+    engine::durable::make_private_folder(&data_dir)
+        .with_context(|| format!("cannot make {}", data_dir.display()))?;
     let host = Host::load(&config, &data_dir).await?;
     let scheduler = start_scheduler(&config, data_dir.clone(), &host).await?;
     host.connect(&scheduler);

@@ -18,6 +18,7 @@
 
 pub mod attempt;
 pub mod command;
+pub mod durable;
 pub mod guardian;
 mod lock;
 pub mod monitor;

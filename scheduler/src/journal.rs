@@ -14,14 +14,14 @@ pub use log::{Follow, tail};
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{SecondsFormat, Utc};
 use engine::rsync::messages::escaped;
-use engine::{Change, Monitor, Phase, Progress};
+use engine::{Change, Monitor, Phase, Progress, durable};
 
 use crate::run::RunId;
 
@@ -39,7 +39,7 @@ impl Journals {
     /// # Errors
     /// When the system refuses.
     pub fn new(folder: &Path, max_log: u64) -> io::Result<Self> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        durable::make_private_folder(folder)?;
         Ok(Self { folder: folder.to_owned(), max_log: Arc::new(AtomicU64::new(max_log)) })
     }
 

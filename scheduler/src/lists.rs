@@ -6,10 +6,9 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use engine::Source;
+use engine::{Source, durable};
 
 use crate::project::ProjectId;
 use crate::run::RunId;
@@ -53,16 +52,14 @@ impl Lists {
     /// # Errors
     /// When the system refuses.
     pub fn leave(&self, project: &ProjectId, paths: &[u8]) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        // No project is called so: names begin with a letter or a digit.
-        let fresh = self.folder.join(format!(".{project}"));
-        fs::write(&fresh, paths)?;
-        fs::rename(fresh, self.of_project(project))
+        durable::make_private_folder(&self.folder)?;
+        // A list that a power cut has emptied would stand for a tree in which nothing has changed.
+        durable::replace(&self.of_project(project), paths)
     }
 
     /// Writes a list for an attempt of the project's that is about to begin. It stays, and gives way to the next one.
     pub(crate) fn only(&self, project: &ProjectId, source: &Source, paths: &[u8]) -> io::Result<String> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        durable::make_private_folder(&self.folder)?;
         let list = self.folder.join(format!("only-{project}"));
         fs::write(&list, as_read(source, paths))?;
         named(list)
@@ -89,7 +86,8 @@ impl Lists {
             return None;
         }
         let taken = self.of_run(run);
-        fs::rename(self.of_project(project), &taken).ok()?;
+        // Without its new name after a power cut, the run would count as one that has looked at the whole tree.
+        durable::rename(&self.of_project(project), &taken).ok()?;
         if !source.path().is_empty() {
             fs::write(&taken, as_read(source, &fs::read(&taken).ok()?)).ok()?;
         }

@@ -23,6 +23,7 @@ mod shadow;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod torn;
 mod values;
 mod writer;
 
@@ -33,6 +34,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use backup::{Backup, BackupError, Restored, restore};
 pub use check::{Checked, check};
 pub use health::{StoreHealth, UnreadableTable};
+
+use engine::durable;
 
 use crate::core::Write;
 use crate::project::{Project, ProjectId, Standing};
@@ -412,8 +415,8 @@ fn run(tables: &Tables, id: RunId) -> Result<Option<Run>, StoreError> {
 
 /// Makes a folder that only the service can read.
 pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    use std::os::unix::fs::PermissionsExt;
+    durable::make_private_folder(path)?;
     // A folder that is right already may be on a disk that takes no write.
     if std::fs::metadata(path)?.permissions().mode() & 0o7777 == 0o700 {
         return Ok(());

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use engine::durable::replace;
 use engine::secret::LONGEST_PASSWORD;
 use engine::{PasswordError, Secret};
 use scheduler::Store;
@@ -23,7 +24,6 @@ use scheduler::member::MemberName;
 
 use super::PASSWORD_VARIABLE;
 use super::password::Passwords;
-use crate::files::replace;
 pub use proof::PasswordLogin;
 use proof::ProvedLogin;
 pub use tokens::{TokenRequest, family};

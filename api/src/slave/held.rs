@@ -6,11 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use engine::durable::replace;
 use scheduler::{Outcome, ProjectId, Run, RunId, RunState};
 use serde::{Deserialize, Serialize};
 
 use super::SlaveError;
-use crate::files::replace;
 
 /// What one sync is to bring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::Secret;
+use engine::durable::replace;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use scheduler::{Project, Scheduler};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,6 @@ use super::held::{Report, Target};
 use super::master::{self, Login, News, Remote};
 use super::{SlaveError, http};
 use crate::config;
-use crate::files::replace;
 use crate::nodes::proof::{Meeting, Nonce, SHORTEST, same};
 use crate::nodes::sample::Sample;
 use crate::view::time;

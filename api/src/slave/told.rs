@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::durable::replace;
 use engine::{Options, Secret, Source};
 use reqwest::{Client, Url, header};
 use scheduler::{
@@ -24,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 use super::master::{AttemptBounds, differs, plain};
 use super::{ASKER, LOOK, SlaveError, heir, http};
 use crate::config;
-use crate::files::replace;
 
 /// How long the master's answer may take.
 const ANSWER: Duration = Duration::from_secs(20);

@@ -9,10 +9,9 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::time::{Instant, sleep};
 
 use super::{Answer, RsyncdError, answers};
+use crate::durable;
 use crate::guardian::{Guarded, Said, Spec};
 use crate::rsync::messages::escaped;
 use crate::secret::Secret;
@@ -68,7 +68,7 @@ impl Files {
     /// # Errors
     /// When the system refuses.
     pub fn new(folder: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        durable::make_private_folder(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -100,9 +100,10 @@ impl Files {
             .users
             .iter()
             .fold(String::new(), |all, (user, password)| all + user + ":" + password.expose() + "\n");
-        // Secrets first: a removed user must be out even if the second file cannot be written.
-        self.replace("secrets", &secrets)?;
-        self.replace("rsyncd.conf", &config)?;
+        // Secrets first: a removed user must be out even if the second file cannot be written. Both are durable, since a
+        // daemon of the system's may read them after a power cut before this server starts.
+        durable::replace(&self.folder.join("secrets"), secrets.as_bytes())?;
+        durable::replace(&self.folder.join("rsyncd.conf"), config.as_bytes())?;
         Ok(left_out)
     }
 
@@ -124,14 +125,6 @@ impl Files {
             let _ = writeln!(heading, "hosts allow = {}\nhosts deny = *", offer.hosts_allow.join(" "));
         }
         heading
-    }
-
-    /// Writes a file in one piece: rsync reads it at any moment.
-    fn replace(&self, name: &str, text: &str) -> io::Result<()> {
-        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        fs::rename(fresh, path)
     }
 }
 

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use chrono::{DateTime, SecondsFormat, Utc};
+use engine::durable;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::folder::{StorePaths, sync_folder};
+use super::folder::StorePaths;
 use super::keys::{Entry, Table};
 use super::mark::Mark;
 use super::tables::Tables;
@@ -23,6 +24,8 @@ use super::{SCHEMA, Store, StoreError};
 
 /// How the name of a backup ends.
 const EXTENSION: &str = "backup";
+/// How the name of a backup ends while it is written. The file is locked for that time.
+const UNFINISHED: &str = "unfinished";
 /// How many records one commit restores.
 const TOGETHER: usize = 1000;
 
@@ -109,12 +112,10 @@ impl Store {
         let name =
             format!("heliostat-{}", now.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-"));
         let path = folder.join(format!("{name}.{EXTENSION}"));
-        let unfinished = folder.join(format!("{name}.unfinished"));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-        let file = file.map_err(failed(&unfinished))?;
-        let written = self.write_backup(file, now).and_then(|(records, commit)| {
-            fs::rename(&unfinished, &path).map_err(failed(&path))?;
-            sync_folder(folder).map_err(failed(folder))?;
+        let unfinished = folder.join(format!("{name}.{UNFINISHED}"));
+        let file = begin(folder, &unfinished).map_err(failed(&unfinished))?;
+        let written = self.write_backup(&file, &unfinished, now).and_then(|(records, commit)| {
+            durable::rename(&unfinished, &path).map_err(failed(&path))?;
             Ok(Backup { path: path.clone(), records, commit })
         });
         if written.is_err() {
@@ -124,7 +125,7 @@ impl Store {
         written
     }
 
-    fn write_backup(&self, file: File, now: DateTime<Utc>) -> Result<(u64, u64), BackupError> {
+    fn write_backup(&self, file: &File, path: &Path, now: DateTime<Utc>) -> Result<(u64, u64), BackupError> {
         let mut out = Summed { file: BufWriter::new(file), sum: Sha256::new() };
         let counted = self.open.read(|tables| {
             let still = tables.still();
@@ -149,8 +150,29 @@ impl Store {
             out.file.get_ref().sync_all()?;
             Ok((records, commit))
         };
-        counted.and_then(finish).map_err(|source| BackupError::File { path: "the backup".into(), source })
+        counted.and_then(finish).map_err(|source| BackupError::File { path: path.to_owned(), source })
     }
+}
+
+/// Makes the file of a backup and locks it; removes those that were cut off, which nobody has locked.
+fn begin(folder: &Path, unfinished: &Path) -> io::Result<File> {
+    // One after the other, so that none is removed between its making and its lock.
+    let turn = File::open(folder)?;
+    turn.lock()?;
+    for entry in fs::read_dir(folder)?.flatten() {
+        let path = entry.path();
+        let is_ours = entry.file_name().to_string_lossy().starts_with("heliostat-");
+        if !is_ours || path.extension().is_none_or(|extension| extension != UNFINISHED) {
+            continue;
+        }
+        let is_left = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_left && let Err(error) = fs::remove_file(&path) {
+            tracing::warn!("{} was cut off and cannot be removed: {error}", path.display());
+        }
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// Puts a backup in the place of the store in `folder`. `backup` is the file, or a folder of which the newest is taken.
@@ -170,13 +192,18 @@ pub fn restore(backup: &Path, folder: &Path, now: DateTime<Utc>) -> Result<Resto
     let _lock = paths.lock()?;
     paths.finish_exchange().map_err(failed(folder))?;
 
-    paths.begin()?;
-    fill(&paths.making, &from, head.commit)?;
-    paths.finish()?;
-
     let stamp = now.to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "-");
     let aside = paths.folder.with_extension(format!("before-{stamp}"));
-    paths.exchange(&aside)?;
+    let put_back = paths
+        .begin()
+        .map_err(BackupError::from)
+        .and_then(|()| fill(&paths.making, &from, head.commit))
+        .and_then(|()| Ok(paths.finish()?))
+        .and_then(|()| Ok(paths.exchange(&aside)?));
+    if let Err(error) = put_back {
+        paths.give_up(&aside);
+        return Err(error);
+    }
     let set_aside = aside.exists().then_some(aside);
     Ok(Restored { from, made: head.made, records, set_aside })
 }
@@ -255,12 +282,12 @@ fn newest_in(folder: &Path) -> Result<PathBuf, BackupError> {
 }
 
 /// A file, and the sum of what went into it.
-struct Summed {
-    file: BufWriter<File>,
+struct Summed<'a> {
+    file: BufWriter<&'a File>,
     sum: Sha256,
 }
 
-impl Summed {
+impl Summed<'_> {
     fn line(&mut self, line: &impl Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');

@@ -9,6 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::durable::{self, sync_parent};
+
 use super::StoreError;
 use super::inspection::{INNER_LOCK, StoreState, inspect};
 use super::tables::Tables;
@@ -136,8 +138,7 @@ impl StorePaths {
         for whole in [&self.ready, &self.replaced] {
             if fs::exists(whole)? {
                 tracing::warn!("{} is put in the place of the missing store", whole.display());
-                fs::rename(whole, &self.folder)?;
-                return sync_parent(&self.folder);
+                return durable::rename(whole, &self.folder);
             }
         }
         Ok(())
@@ -151,11 +152,10 @@ impl StorePaths {
         made.map_err(|error| self.failed("making", &self.making, &error))
     }
 
-    /// Declares the new store whole. Its files must be on the disk.
+    /// Declares the new store whole. What is in its files must be on the disk.
     pub(super) fn finish(&self) -> Result<(), StoreError> {
-        let synced = sync_folder(&self.making)
-            .and_then(|()| fs::rename(&self.making, &self.ready))
-            .and_then(|()| sync_parent(&self.ready));
+        let synced =
+            durable::sync_folder(&self.making).and_then(|()| durable::rename(&self.making, &self.ready));
         synced.map_err(|error| self.failed("making", &self.making, &error))
     }
 
@@ -197,6 +197,15 @@ impl StorePaths {
         exchanged().map_err(|error| self.failed("renaming", &self.ready, &error))
     }
 
+    /// Takes back a store that could not be put in its place, and puts the one that was there back.
+    pub(super) fn give_up(&self, aside: &Path) {
+        let is_missing = matches!(fs::exists(&self.folder), Ok(false));
+        if is_missing && let Err(error) = durable::rename(aside, &self.folder) {
+            tracing::warn!("{} cannot be put back: {error}", aside.display());
+        }
+        self.clear();
+    }
+
     /// Removes what is not needed beside a store that has been opened.
     pub(super) fn clear(&self) {
         for path in [&self.making, &self.ready, &self.replaced] {
@@ -217,14 +226,4 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-/// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Makes a path's name durable.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), sync_folder)
 }

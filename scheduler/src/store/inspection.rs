@@ -20,7 +20,7 @@ const VERSION: &str = "version";
 /// First bytes of the marker; the number of the format follows.
 const MAGIC: &[u8] = b"FJL";
 /// Folder of fjall that holds one folder for each keyspace.
-const KEYSPACES: &str = "keyspaces";
+pub(super) const KEYSPACES: &str = "keyspaces";
 /// File of one keyspace that names its newest manifest.
 const CURRENT: &str = "current";
 /// Extension of fjall's journals.
@@ -151,7 +151,8 @@ fn has_tables(keyspace: &Path) -> io::Result<bool> {
     Ok(entries(&keyspace.join(TABLES))?.is_some_and(|tables| !tables.is_empty()))
 }
 
-fn is_journal(path: &Path) -> bool {
+/// Returns whether a path is one of fjall's journals, by its name.
+pub(super) fn is_journal(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == JOURNAL)
 }
 

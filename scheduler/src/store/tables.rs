@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use engine::durable;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
-use super::inspection::is_made;
+use super::inspection::{KEYSPACES, is_made};
 use super::keys::{self, Entry, Table};
 use super::shadow::ShadowFolder;
+use super::torn::TornTail;
 use super::{SCHEMA, StoreError};
 
 /// Memory for blocks that were read: the working set of a master with thousands of projects.
@@ -56,6 +58,22 @@ impl Tables {
         if !is_made(folder) {
             return Err(damaged(folder, "there is no store".to_owned()));
         }
+        let refusal = match Self::make(folder) {
+            Err(refusal @ StoreError::Damaged { .. }) => refusal,
+            opened => return opened,
+        };
+        let Some(torn) = find_torn(folder)? else { return Err(refusal) };
+
+        // What is left without it is looked at in a copy, before anything is cut off here.
+        let shadow = Self::open_shadow(folder)?;
+        super::compare_with_mark(folder, shadow.newest_commit()?)?;
+        drop(shadow);
+        tracing::warn!(
+            "a power cut has torn a commit that nobody was told of: {} ends at byte {} now",
+            torn.journal.display(),
+            torn.end
+        );
+        torn.cut().map_err(|error| opening_failed(folder, &error.into()))?;
         Self::make(folder)
     }
 
@@ -76,7 +94,17 @@ impl Tables {
     /// When the store is damaged, or no file system takes the copy.
     pub(super) fn open_shadow(folder: &Path) -> Result<Self, StoreError> {
         let shadow = ShadowFolder::of(folder)?;
-        let tables = Self::open(shadow.path())?;
+        if !is_made(folder) {
+            return Err(damaged(folder, "there is no store".to_owned()));
+        }
+        let tables = match Self::make(shadow.path()) {
+            Err(refusal @ StoreError::Damaged { .. }) => {
+                let Some(torn) = find_torn(shadow.path())? else { return Err(refusal) };
+                torn.cut().map_err(|error| opening_failed(folder, &error.into()))?;
+                Self::make(shadow.path())?
+            }
+            opened => opened?,
+        };
         Ok(Self { path: folder.to_owned(), shadow: Some(shadow), ..tables })
     }
 
@@ -102,6 +130,11 @@ impl Tables {
         }
 
         let keyspaces = Table::ALL.into_iter().map(|table| open(table.name())).collect::<Result<_, _>>()?;
+        if there.len() <= Table::ALL.len() {
+            // fjall makes the folder of a keyspace, and does not sync the one that it is in.
+            let synced = durable::sync_folder(&folder.join(KEYSPACES));
+            synced.map_err(|error| failed(error.into()))?;
+        }
         let names = Table::ALL.map(Table::name).join("\n");
         let is_listed = AtomicBool::new(listed == names);
         let tables =
@@ -327,6 +360,10 @@ fn opening_failed(folder: &Path, error: &fjall::Error) -> StoreError {
         }
         other => damaged(folder, format!("a journal, a manifest or a table there cannot be read ({other})")),
     }
+}
+
+fn find_torn(folder: &Path) -> Result<Option<TornTail>, StoreError> {
+    TornTail::find(folder).map_err(|error| opening_failed(folder, &error.into()))
 }
 
 fn damaged(folder: &Path, fault: String) -> StoreError {

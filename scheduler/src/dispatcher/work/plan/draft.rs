@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::rsync::output::escape;
-use engine::{Change, ChangeKind, EntryKind, Monitor, Phase, Progress};
+use engine::{Change, ChangeKind, EntryKind, Monitor, Phase, Progress, durable};
 use sha2::{Digest, Sha256};
 
 use super::named::Named;
@@ -101,7 +101,7 @@ impl Draft {
     pub(super) fn keep(&self) -> io::Result<()> {
         self.flush()?;
         File::open(&self.fresh)?.sync_all()?;
-        fs::rename(&self.fresh, &self.kept)
+        durable::rename(&self.fresh, &self.kept)
     }
 
     /// Whether every deletion is in this list of an earlier plan.

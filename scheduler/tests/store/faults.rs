@@ -1,8 +1,6 @@
 //! Each system call of a commit and of an opening fails once: nothing that was acknowledged is lost, nothing that was
 //! refused is there, and the store heals by itself.
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is how a failure is told")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,45 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
-use scheduler::core::Write;
-use scheduler::{Outcome, Run, RunId, RunState, Store, Trigger};
+use scheduler::Store;
 
-/// Names the store of [`commits`].
-const PLACE: &str = "HELIOSTAT_TEST_STORE";
+use super::kit::{
+    PATIENCE, PLACE, can_trace, commit, commit_all, heals, holds, itself, open_sound, quick_folder,
+};
+
 /// Commits that a process makes before it ends.
 const COMMITS: usize = 6;
-/// Bound on every wait.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-fn run(number: u128) -> Run {
-    let at = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
-    Run {
-        id: RunId::after(None, at, number),
-        project: "p".parse().unwrap(),
-        trigger: Trigger::Manual,
-        requested_by: None,
-        scheduled: None,
-        queued: at,
-        state: RunState::Ended { at, outcome: Outcome::Failed, reason: None, generation: None },
-        cancelled_by: None,
-        began: None,
-        attempts: Vec::new(),
-        decisions: Vec::new(),
-        delays: 0,
-        hold: None,
-    }
-}
-
-fn commit(store: &Store, number: u128) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(store.commit(vec![Write::Run(run(number).into())])).is_ok()
-}
-
-fn holds(store: &Store, number: u128) -> bool {
-    store.run(run(number).id).unwrap().is_some()
-}
-
 /// The process whose system calls fail: not a test of its own. It tells what was acknowledged and what was refused,
 /// and ends as if it were killed.
 #[test]
@@ -75,10 +42,10 @@ fn commits() {
 
 /// A store with three runs, in memory where there is such a file system.
 fn made() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let folder = quick_folder();
     let place = folder.path().join("store");
     let store = Store::open(&place).unwrap();
-    assert!((1..4).all(|number| commit(&store, number)));
+    commit_all(&store, 1..=3);
     store.close();
     (folder, place)
 }
@@ -108,24 +75,17 @@ impl Told {
 /// Runs [`commits`] with faults in it, each a system call and what becomes of it.
 fn with_faults(place: &Path, paths: &[PathBuf], faults: &[(&str, String)]) -> Told {
     let log = place.with_extension("trace");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq"]);
+    let mut strace: Vec<String> = ["strace", "-f", "-qq"].map(ToOwned::to_owned).to_vec();
     let calls: Vec<&str> = faults.iter().map(|(call, _)| *call).collect();
-    strace.args(["-e", &format!("trace={}", calls.join(","))]);
+    strace.extend(["-e".to_owned(), format!("trace={}", calls.join(","))]);
     for (call, fault) in faults {
-        strace.args(["-e", &format!("inject={call}:{fault}")]);
+        strace.extend(["-e".to_owned(), format!("inject={call}:{fault}")]);
     }
-    strace.arg("-o");
-    strace.arg(&log);
+    strace.extend(["-o".to_owned(), log.display().to_string()]);
     for path in paths {
-        strace.arg("-P").arg(path);
+        strace.extend(["-P".to_owned(), path.display().to_string()]);
     }
-    let output = strace
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "commits", "--ignored", "--nocapture", "--test-threads=1"])
-        .env(PLACE, place)
-        .output()
-        .unwrap();
+    let output = itself(&strace, "faults::commits", place).output().unwrap();
     // The last of the faults is the one that is counted on.
     let log_text = fs::read_to_string(&log).unwrap_or_default();
     let last = format!("{}(", calls.last().unwrap());
@@ -134,19 +94,9 @@ fn with_faults(place: &Path, paths: &[PathBuf], faults: &[(&str, String)]) -> To
     Told { text: String::from_utf8_lossy(&output.stdout).into_owned(), is_injected }
 }
 
-fn can_trace() -> bool {
-    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
-    let can = traced.is_ok_and(|output| output.status.success());
-    if !can {
-        println!("left out: strace is missing, or may not trace here");
-    }
-    can
-}
-
 /// What was stored and acknowledged is there; what was refused is not, if the store has healed since.
 fn keeps_its_word(place: &Path, told: &Told, after: &str) {
-    let store = Store::open(place).unwrap_or_else(|error| panic!("after {after}: {error}"));
-    assert_eq!(store.check().unwrap().problems, Vec::<String>::new(), "after {after}");
+    let store = open_sound(place, after);
     for number in 1..4 {
         assert!(holds(&store, number), "after {after}: {number} is missing\n{}", told.text);
     }
@@ -196,14 +146,13 @@ fn each_system_call_of_an_opening_may_fail() {
     if !can_trace() {
         return;
     }
-    // The calls repeat with each keyspace. The long part of CI fails more of them.
-    let stride = if std::env::var_os("HELIOSTAT_KILLS").is_some() { 31 } else { 131 };
+    // The first six of each; every step, none left out, is in `steps`.
     let mut faults = 0;
     for error in ["EIO", "ENOSPC", "EROFS"] {
         for call in
             ["openat", "read", "fsync", "ftruncate", "unlink", "getdents64", "statx", "flock", "mkdir"]
         {
-            for step in (1..7).chain((7..).step_by(stride)) {
+            for step in 1..7 {
                 let (folder, place) = made();
                 let told = with_faults(
                     &place,
@@ -226,10 +175,9 @@ fn each_system_call_of_healing_may_fail() {
     if !can_trace() {
         return;
     }
-    let stride = if std::env::var_os("HELIOSTAT_KILLS").is_some() { 5 } else { 13 };
     let mut faults = 0;
     for call in ["fsync", "rename", "mkdir", "openat", "ftruncate", "unlinkat"] {
-        for step in (1..25).chain((25..).step_by(stride)) {
+        for step in 1..13 {
             // The folders that are exchanged, and the files at their top: what is below them only fails a copy.
             let (folder, place) = made();
             let mut paths = vec![folder.path().to_owned()];
@@ -308,23 +256,13 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Waits until a commit is taken.
-fn heals(store: &Store, number: u128) {
-    let began = Instant::now();
-    while !commit(store, number) {
-        assert!(began.elapsed() < PATIENCE, "{:?}", store.health());
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-    assert!(store.is_writable());
-}
-
 #[test]
 fn a_store_on_a_full_or_read_only_disk_is_opened_for_reading_and_heals() {
     for is_full in [true, false] {
         let Some(disk) = SmallDisk::mount() else { return };
         let place = disk.0.path().join("store");
         let store = Store::open(&place).unwrap();
-        assert!((1..4).all(|number| commit(&store, number)));
+        commit_all(&store, 1..=3);
         // A file system with open files cannot be made read-only.
         store.close();
         drop(store);
