@@ -47,6 +47,8 @@ const WAITING: usize = 1024;
 const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 /// The longest that a reader of the queue waits for the clockwork, which may be waiting for a disk.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
+/// Time after a start at which the past is trimmed for the first time.
+const FIRST_SWEEP: Duration = Duration::from_secs(5);
 /// How often the past is trimmed.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// Time after a start at which the whole store is read for the first time.
@@ -293,11 +295,15 @@ impl Scheduler {
         !self.shared.stop.is_cancelled()
     }
 
-    /// Ends: nothing starts any more, what goes is ended and recorded, the store is closed.
+    /// Ends: nothing starts any more, what goes is ended and recorded. The store can still be read and written.
     pub async fn stop(&self) {
         self.shared.stop.cancel();
         self.shared.tracker.close();
         self.shared.tracker.wait().await;
+    }
+
+    /// Closes the store, once the scheduler has ended and nobody else needs it.
+    pub async fn close(&self) {
         let store = self.shared.store.clone();
         // A panic in there has said what it had to say.
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
@@ -319,14 +325,15 @@ impl Shared {
 
 /// Trims the past from time to time.
 async fn keep_trimmed(shared: Arc<Shared>) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    // Not with the start, which has enough to read.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + FIRST_SWEEP, SWEEP_EVERY);
     while shared.stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let projects: HashSet<ProjectId> =
             shared.board.projects().iter().map(|entry| entry.project.id.clone()).collect();
         let live: HashSet<RunId> = shared.board.runs().iter().map(|run| run.id).collect();
         let retention = shared.settings().retention;
         let trimmed =
-            retention::sweep(&shared.store, &shared.journals, &retention, &projects, &live, Utc::now()).await;
+            retention::sweep(&shared.store, &shared.journals, &retention, projects, live, Utc::now()).await;
         match trimmed {
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "forgot old runs"),

@@ -12,6 +12,7 @@ mod log;
 pub use changes::{ChangeItem, changes};
 pub use log::{Follow, tail};
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
@@ -83,17 +84,21 @@ impl Journals {
         }
     }
 
-    /// The runs that have a file here.
+    /// The runs that have a file here, each with the bytes of its log and its change list.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn runs(&self) -> io::Result<Vec<RunId>> {
-        let name = |entry: std::fs::DirEntry| entry.path().file_stem()?.to_str()?.parse().ok();
-        let mut runs: Vec<RunId> =
-            std::fs::read_dir(&self.folder)?.filter_map(|entry| name(entry.ok()?)).collect();
-        runs.sort_unstable();
-        runs.dedup();
-        Ok(runs)
+    pub fn sizes(&self) -> io::Result<BTreeMap<RunId, u64>> {
+        let mut sizes: BTreeMap<RunId, u64> = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            let Some(run) = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()) else { continue };
+            let is_counted = path.extension().is_some_and(|kind| kind == "log" || kind == "changes");
+            let size = if is_counted { entry.metadata().map_or(0, |meta| meta.len()) } else { 0 };
+            *sizes.entry(run).or_default() += size;
+        }
+        Ok(sizes)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The newest run of a project is always kept. Live runs are never touched.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -30,6 +31,9 @@ impl Default for Retention {
     }
 }
 
+/// Most runs that one commit forgets.
+const TOGETHER: usize = 1000;
+
 /// Forgets what is too old, too many or too large. Gives the number of runs forgotten.
 ///
 /// # Errors
@@ -38,10 +42,45 @@ pub async fn sweep(
     store: &Store,
     journals: &Journals,
     retention: &Retention,
+    projects: HashSet<ProjectId>,
+    live: HashSet<RunId>,
+    now: DateTime<Utc>,
+) -> Result<usize, StoreError> {
+    // All that is kept is gone through, which takes long where much is kept, and others go on meanwhile.
+    let (reader, rules, live) = (store.clone(), retention.clone(), Arc::new(live));
+    let spared = Arc::clone(&live);
+    let victims = blocking(move || find_victims(&reader, &rules, &projects, &spared, now)).await?;
+
+    let mut count = 0;
+    for some in victims.chunks(TOGETHER) {
+        let forgotten = store.forget_runs(some).await?;
+        for run in &forgotten {
+            journals.remove(*run);
+        }
+        count += forgotten.len();
+    }
+
+    let (reader, journals, max_bytes) = (store.clone(), journals.clone(), retention.max_bytes);
+    blocking(move || trim_files(&reader, &journals, max_bytes, &live)).await?;
+    Ok(count)
+}
+
+/// Works on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    // Without an answer the scheduler is ending.
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
+}
+
+/// The runs to forget, with their projects.
+fn find_victims(
+    store: &Store,
+    retention: &Retention,
     projects: &HashSet<ProjectId>,
     live: &HashSet<RunId>,
     now: DateTime<Utc>,
-) -> Result<usize, StoreError> {
+) -> Result<Vec<(ProjectId, RunId)>, StoreError> {
     let oldest = now - chrono::Duration::from_std(retention.max_age).unwrap_or(chrono::Duration::MAX);
     let mut victims = Vec::new();
     for project in store.projects_with_runs()? {
@@ -54,12 +93,7 @@ pub async fn sweep(
         };
         victims.extend(runs.into_iter().enumerate().filter_map(gone).map(|run| (project.clone(), run)));
     }
-    let forgotten = store.forget_runs(&victims).await?;
-    for run in &forgotten {
-        journals.remove(*run);
-    }
-    trim_files(store, journals, retention.max_bytes, live)?;
-    Ok(forgotten.len())
+    Ok(victims)
 }
 
 /// Removes files that no run owns, then the oldest files until the rest fits.
@@ -69,18 +103,14 @@ fn trim_files(
     max_bytes: u64,
     live: &HashSet<RunId>,
 ) -> Result<(), StoreError> {
-    let files: BTreeSet<RunId> = journals.runs().unwrap_or_default().into_iter().collect();
-    let size = |run: RunId| {
-        [journals.log(run), journals.changes(run)]
-            .iter()
-            .filter_map(|path| std::fs::metadata(path).ok())
-            .map(|meta| meta.len())
-            .sum::<u64>()
-    };
     let mut kept = 0;
-    for run in files.into_iter().rev().filter(|run| !live.contains(run)) {
-        kept += size(run);
-        if kept > max_bytes || store.run(run)?.is_none() {
+    // A run is stored before its files are made, so one that is looked for behind them is there.
+    for (run, size) in journals.sizes().unwrap_or_default().into_iter().rev() {
+        if live.contains(&run) {
+            continue;
+        }
+        kept += size;
+        if kept > max_bytes || !store.has_run(run)? {
             journals.remove(run);
         }
     }

@@ -19,6 +19,7 @@ mod keys;
 mod mark;
 mod notes;
 mod rekey;
+mod renewal;
 mod shadow;
 mod tables;
 #[cfg(test)]
@@ -306,6 +307,14 @@ impl Store {
         self.open.read(|tables| run(tables, id))
     }
 
+    /// Returns whether there is such a run, readable or not.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn has_run(&self, id: RunId) -> Result<bool, StoreError> {
+        self.open.read(|tables| Ok(tables.get(Table::Runs, &id.to_bytes())?.is_some()))
+    }
+
     /// Runs, newest first: of one project or of all, older than `before`, at most `limit`.
     ///
     /// # Errors
@@ -356,14 +365,17 @@ impl Store {
         })
     }
 
-    /// Writes everything out, so that the next start is fast, and closes. Blocks.
+    /// Writes everything out, so that the next start is fast, and closes: nothing can be read any more. Blocks.
     pub fn close(&self) {
         self.writer.stop();
-        // A store that is missing has nothing to write out.
-        let _ = self.open.read(|tables| {
-            tables.flush();
-            Ok(())
-        });
+        let is_writable = self.is_writable();
+        let tables = self.open.tables.write().unwrap_or_else(PoisonError::into_inner).take();
+
+        // A store that is missing has nothing to write out, and the journal of a broken one is left as it is.
+        let Some(folder) = tables.and_then(Tables::close).filter(|_| is_writable) else { return };
+        if let Err(error) = renewal::renew_journal(&folder) {
+            tracing::warn!("the next start reads the journal of the store again: {error}");
+        }
     }
 }
 

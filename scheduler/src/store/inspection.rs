@@ -4,7 +4,7 @@
 //! everything that the tables hold; a keyspace without its manifest is removed with all its tables; without the
 //! folder of keyspaces it begins an empty database. So what is missing is found here, and named.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) const KEYSPACES: &str = "keyspaces";
 /// File of one keyspace that names its newest manifest.
 const CURRENT: &str = "current";
 /// Extension of fjall's journals.
-const JOURNAL: &str = "jnl";
+pub(super) const JOURNAL: &str = "jnl";
 
 /// What stands in the place of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,16 +89,21 @@ pub(super) fn is_made(folder: &Path) -> bool {
 
 /// Journals are numbered without gaps: the oldest goes first, once the tables have all of it.
 fn find_journal_fault(folder: &Path, entries: &[PathBuf]) -> Option<(PathBuf, &'static str)> {
-    let journals = entries.iter().filter(|path| is_journal(path));
-    let numbers: BTreeSet<u64> =
-        journals.filter_map(|path| path.file_stem()?.to_str()?.parse().ok()).collect();
-    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+    let journals = journals(entries);
+    let (Some((first, _)), Some((last, _))) = (journals.first_key_value(), journals.last_key_value()) else {
         let fault = "there is no journal, and there are tables: the newest commits are gone";
         return Some((folder.join(format!("*.{JOURNAL}")), fault));
     };
-    let missing = (*first..*last).find(|number| !numbers.contains(number))?;
+    let missing = (*first..*last).find(|number| !journals.contains_key(number))?;
     let fault = "this journal is missing between others: commits are gone";
     Some((folder.join(format!("{missing}.{JOURNAL}")), fault))
+}
+
+/// The journals among the files of a store, by their numbers.
+pub(super) fn journals(entries: &[PathBuf]) -> BTreeMap<u64, PathBuf> {
+    let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
+    let journals = entries.iter().filter(|path| is_journal(path));
+    journals.filter_map(|path| Some((number(path)?, path.clone()))).collect()
 }
 
 /// Each keyspace with tables has a manifest, and so has the one with the names of the others.

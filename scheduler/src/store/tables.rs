@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::durable;
@@ -20,8 +20,16 @@ use super::{SCHEMA, StoreError};
 
 /// Memory for blocks that were read: the working set of a master with thousands of projects.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Memory for what was written last, per keyspace.
+/// Memory for what was written last to one keyspace, after which fjall writes it out.
 const MEMTABLE_BYTES: u64 = 8 << 20;
+/// Bytes in all keyspaces together after which all of them are written out. fjall has no such bound: a keyspace that is
+/// seldom written keeps its memory, and every journal that it stands in.
+pub(super) const UNWRITTEN_BYTES: u64 = 8 << 20;
+/// Bytes of journals beside the newest, from which the keyspaces that need the oldest are written out; 64 MiB is the
+/// least that fjall takes.
+const JOURNAL_BYTES: u64 = 64 << 20;
+/// Bytes that a record takes in memory beside its key and value.
+const RECORD_BYTES: u64 = 64;
 
 /// Keyspace of the store's own numbers.
 const META: &str = "meta";
@@ -44,6 +52,8 @@ pub(super) struct Tables {
     names: String,
     /// Whether the store lists them already.
     is_listed: AtomicBool,
+    /// Bytes that were written since all keyspaces were written out.
+    unwritten: AtomicU64,
     /// The folder in which a copy stands; dropped after the database.
     shadow: Option<ShadowFolder>,
 }
@@ -113,6 +123,7 @@ impl Tables {
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
+            .max_journaling_size(JOURNAL_BYTES)
             .max_cached_files(Some(64))
             .open()
             .map_err(failed)?;
@@ -137,8 +148,16 @@ impl Tables {
         }
         let names = Table::ALL.map(Table::name).join("\n");
         let is_listed = AtomicBool::new(listed == names);
-        let tables =
-            Self { path: folder.to_owned(), database, meta, keyspaces, names, is_listed, shadow: None };
+        let tables = Self {
+            path: folder.to_owned(),
+            database,
+            meta,
+            keyspaces,
+            names,
+            is_listed,
+            unwritten: AtomicU64::new(0),
+            shadow: None,
+        };
         match tables.number(keys::SCHEMA)? {
             None | Some(SCHEMA) => Ok(tables),
             Some(found) => Err(StoreError::Schema { path: folder.to_owned(), found }),
@@ -167,7 +186,30 @@ impl Tables {
         }
         batch.commit().map_err(|error| self.failed("writing", &error))?;
         self.is_listed.store(true, Ordering::Release);
+        self.bound_memory(entries);
         Ok(())
+    }
+
+    /// Has everything written out once much was written. The journal has it already: a failure is the next commit's.
+    fn bound_memory(&self, entries: &[Entry]) {
+        let size = |(_, key, value): &Entry| key.len() + value.as_ref().map_or(0, Vec::len);
+        let bytes: u64 = entries.iter().map(|entry| size(entry) as u64 + RECORD_BYTES).sum();
+        if self.unwritten.fetch_add(bytes, Ordering::AcqRel) + bytes < UNWRITTEN_BYTES {
+            return;
+        }
+
+        self.unwritten.store(0, Ordering::Release);
+        for keyspace in self.every_keyspace() {
+            if let Err(error) = self.sound().and_then(|()| self.rotate(keyspace)) {
+                tracing::warn!("{error}");
+                return;
+            }
+        }
+    }
+
+    /// Has what was written last to a keyspace written out, beside what goes on.
+    fn rotate(&self, keyspace: &Keyspace) -> Result<(), StoreError> {
+        keyspace.rotate_memtable().map(drop).map_err(|error| self.failed("writing out", &error))
     }
 
     /// Writes what another store says of itself.
@@ -256,18 +298,32 @@ impl Tables {
         Still { tables: self, snapshot: self.database.snapshot() }
     }
 
-    /// Writes everything out, so that the next start is fast. The journal has it already: a failure changes nothing.
-    pub(super) fn flush(&self) {
+    /// Writes everything into the tables, and closes the database. Nobody may write any more. Returns the store's folder
+    /// if the tables have all that the journals hold; after a failure, the next opening has it from there.
+    pub(super) fn close(self) -> Option<PathBuf> {
+        let is_whole = self.flush().is_ok();
+        let Self { path, database, meta, keyspaces, shadow, .. } = self;
+        drop((keyspaces, meta, database));
+        (is_whole && shadow.is_none()).then_some(path)
+    }
+
+    /// Writes everything into the tables. The journal has it already: a failure changes nothing.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
         for keyspace in self.every_keyspace() {
-            if self.sound().is_err() || keyspace.rotate_memtable().is_err() {
-                return;
-            }
+            self.sound()?;
+            self.rotate(keyspace)?;
         }
-        while self.every_keyspace().any(|keyspace| keyspace.sealed_memtable_count() > 0)
-            && self.sound().is_ok()
-        {
+        while self.every_keyspace().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
+            self.sound()?;
             std::thread::park_timeout(WORKER_PAUSE);
         }
+        self.sound()
+    }
+
+    /// Files that hold what was written out of a table.
+    #[cfg(test)]
+    pub(super) fn table_files(&self, table: Table) -> usize {
+        self.keyspace(table).table_count()
     }
 
     /// What went wrong, for a person.

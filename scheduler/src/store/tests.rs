@@ -1,5 +1,6 @@
 //! The store opened, written, closed or torn, and opened again.
 
+mod bounds;
 mod damage;
 
 use std::os::unix::fs::PermissionsExt;
@@ -312,4 +313,51 @@ async fn each_restore_and_each_mark_that_is_given_up_begins_another_history() {
     assert_eq!(history(), known[known.len() - 1]);
     let distinct: std::collections::BTreeSet<_> = known.iter().collect();
     assert_eq!(distinct.len(), known.len(), "{known:?}");
+}
+
+/// The journals of a store, with their sizes.
+fn journal_sizes(store: &Path) -> Vec<(String, u64)> {
+    let files = inspection::journals(&inspection::entries(store).unwrap().unwrap());
+    let size =
+        |path: PathBuf| (text(path.file_name().unwrap().as_encoded_bytes()), path.metadata().unwrap().len());
+    files.into_values().map(size).collect()
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_is_opened_without_its_old_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..5 {
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.runs(None, None, 10).unwrap().len(), usize::try_from(number).unwrap() - 1);
+        store.commit(vec![Write::Run(run(number, "p", ended()))]).await.unwrap();
+        store.close();
+        assert_eq!(journal_sizes(folder.path()), [(format!("{number}.jnl"), 0)]);
+    }
+
+    // Without anything new there is nothing to renew.
+    Store::open(folder.path()).unwrap().close();
+    assert_eq!(journal_sizes(folder.path()), [("4.jnl".to_owned(), 0)]);
+    let checked = check(folder.path()).unwrap();
+    assert_eq!((checked.commit, checked.runs, checked.problems), (4, 4, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_close_that_is_cut_off_before_the_old_journal_goes_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    store.commit(vec![Write::Run(run(1, "p", RunState::Running))]).await.unwrap();
+    store.commit(vec![Write::Run(run(1, "p", ended())), Write::Run(run(2, "p", ended()))]).await.unwrap();
+    std::fs::copy(folder.path().join("0.jnl"), folder.path().join("old")).unwrap();
+    store.close();
+    drop(store);
+    std::fs::rename(folder.path().join("old"), folder.path().join("0.jnl")).unwrap();
+
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.runs(None, None, 10).unwrap().len(), 2);
+    store.commit(vec![Write::Run(run(3, "p", ended()))]).await.unwrap();
+    store.close();
+    drop(store);
+    assert_eq!(journal_sizes(folder.path()), [("2.jnl".to_owned(), 0)]);
+    let checked = check(folder.path()).unwrap();
+    assert_eq!((checked.commit, checked.runs, checked.live, checked.problems), (3, 3, 0, Vec::new()));
 }

@@ -54,7 +54,7 @@ async fn a_store_that_lacks_a_file_is_refused_with_its_name_and_left_alone() {
                 }
             }
         }),
-        ("1.jnl", "between others", |store| fs::write(store.join("2.jnl"), "").unwrap()),
+        ("2.jnl", "between others", |store| fs::write(store.join("3.jnl"), "").unwrap()),
         ("current", "missing", |store| fs::remove_dir_all(store.join("keyspaces")).unwrap()),
         ("0/current", "missing", |store| fs::remove_file(store.join("keyspaces/0/current")).unwrap()),
         ("current", "missing", |store| fs::remove_file(keyspace_of_runs(store).join("current")).unwrap()),

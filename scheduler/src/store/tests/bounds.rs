@@ -1,0 +1,27 @@
+//! What the store keeps in memory, however much is written.
+
+use std::time::{Duration, Instant};
+
+use super::super::keys::Table;
+use super::super::tables::{Tables, UNWRITTEN_BYTES};
+
+#[test]
+fn what_is_seldom_written_is_written_out_with_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = Tables::make(folder.path()).unwrap();
+    let entry = |table, key: &str, bytes: usize| (table, key.as_bytes().to_vec(), Some(vec![1; bytes]));
+    let part = usize::try_from(UNWRITTEN_BYTES).unwrap() / 4;
+    tables.write(1, &[entry(Table::Notes, "seldom", 10)]).unwrap();
+    for number in 0..4 {
+        assert_eq!(tables.table_files(Table::Notes), 0, "after {number} parts");
+        tables.write(2 + number, &[entry(Table::Runs, &number.to_string(), part)]).unwrap();
+    }
+
+    // The worker of the database needs its time.
+    let began = Instant::now();
+    while tables.table_files(Table::Notes) == 0 {
+        assert!(began.elapsed() < Duration::from_mins(1), "it is still in memory alone");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    assert!(tables.get(Table::Notes, b"seldom").unwrap().is_some());
+}
