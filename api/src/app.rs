@@ -65,6 +65,8 @@ pub struct Shared {
     pub started: DateTime<Utc>,
     /// Lists of projects that were made already.
     pub pages: Pages,
+    /// Documents for everybody that were made already.
+    pub documents: Pages,
     /// The largest request body, in bytes.
     pub max_body: usize,
     /// Ends every stream.

@@ -14,64 +14,116 @@ pub use text::{FAMILIES, Family};
 pub use traffic::{Traffic, count};
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::{Stream, StreamExt, future, stream};
 use scheduler::{ProjectId, RunId, RunState, Scheduler, StoreError};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::alerts;
 use crate::app::App;
 use crate::host::{HookCalls, PluginView};
+use crate::problem::Problem;
 use crate::view;
-use projects::{Last, projects};
-use text::Text;
+use projects::{Last, gather};
+use text::{PieceSender, Text};
 
 /// The kind of content that Prometheus asks for.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Texts that are written at once: each takes memory and processor time where there are many projects, and it is open to
+/// everybody.
+const READERS: usize = 2;
+/// Longest time for which a reader waits for one of them.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is counted and remembered between two readings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     /// What was asked over HTTP.
     pub traffic: Traffic,
     /// The newest run of each project, which never changes once it has ended: read from the store once.
     newest: Mutex<HashMap<ProjectId, (RunId, Last)>>,
-    /// Held while a text is made: it is open to everybody, and large where there are many projects.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// One for each text that is written.
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            traffic: Traffic::default(),
+            newest: Mutex::default(),
+            turns: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+}
+
+/// Everything as text, in pieces. One that is stopped by an error in the store ends with it.
+///
+/// # Errors
+/// When the store cannot be read, or too many others read at this moment.
+pub async fn read(app: &App) -> Result<impl Stream<Item = Result<Bytes, StoreError>> + use<>, Problem> {
+    let turn = tokio::time::timeout(TURN_PATIENCE, Arc::clone(&app.metrics.turns).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        return Err(Problem::unavailable("too many others read the metrics at this moment: ask again later"));
+    };
+    app.scheduler.refresh_queue().await;
+
+    let (sender, mut pieces) = PieceSender::new(Handle::current());
+    let app = app.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut text = Text::for_reader(sender);
+        let written = app.metrics.write(&mut text, &app);
+        text.end(written);
+        drop(turn);
+    });
+
+    // An error comes before anything is sent, so the reader can be told of it.
+    let first = pieces.recv().await;
+    let first = first.ok_or_else(|| Problem::internal(&"the metrics were not written"))?;
+    let first = first.map_err(|error| Problem::internal(&error))?;
+    let rest = stream::poll_fn(move |context| pieces.poll_recv(context));
+    Ok(stream::once(future::ready(Ok(first))).chain(rest))
 }
 
 impl Metrics {
-    /// Everything as text. Reads the store and asks the file systems, so call it where blocking is allowed.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn render(&self, app: &App) -> Result<String, StoreError> {
+    /// Writes everything. Reads the store and asks the file systems, so call it where blocking is allowed. No lock may be
+    /// held while something is written: a reader may be slow.
+    fn write(&self, text: &mut Text, app: &App) -> Result<(), StoreError> {
         let scheduler = &app.scheduler;
-        let mut text = Text::default();
-        site(&mut text, scheduler, app.started);
+        let gathered = {
+            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            gather(scheduler, &mut newest)
+        };
+        let projects = match gathered {
+            // The other families still say that a table cannot be read.
+            Err(StoreError::Unreadable { .. }) => None,
+            gathered => Some(gathered?),
+        };
+
+        site(text, scheduler, app.started);
         if let Some(end) = app.reloader.tls_not_after() {
             text.family("heliostat_tls_not_after_seconds").sample(&[], text::seconds(end));
         }
-        alerts(&mut text, app);
-        {
-            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            match projects(&mut text, scheduler, &mut newest) {
-                // The other families still say that a table cannot be read.
-                Err(StoreError::Unreadable { .. }) => {}
-                written => written?,
-            }
+        alerts(text, app);
+        if let Some(projects) = projects {
+            projects.write(text);
         }
-        disks(&mut text, scheduler);
+        disks(text, scheduler);
         if let Some(slaves) = app.nodes.as_deref() {
-            nodes::nodes(&mut text, scheduler, slaves);
+            nodes::nodes(text, scheduler, slaves);
         }
         if let Some(contact) = app.contact.as_deref() {
-            nodes::master(&mut text, contact);
+            nodes::master(text, contact);
         }
-        tally::tally(&mut text, scheduler);
-        plugins(&mut text, app);
-        self.traffic.write(&mut text);
-        Ok(text.finish())
+        tally::tally(text, scheduler);
+        plugins(text, app);
+        self.traffic.write(text);
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 mod asking;
 pub(crate) mod changes;
 mod error;
+mod holdings;
 mod known;
 pub(crate) mod lag;
 pub(crate) mod offer;
@@ -42,6 +43,7 @@ use crate::config::{self, Config, Master};
 pub use error::{NodeError, NodesError};
 use known::{Known, Seen};
 pub(crate) use known::{MemberContact, Shown};
+use lag::GenerationTimes;
 use offer::{Offer, Place};
 use proof::{Meeting, Nonce};
 use rsyncd::Daemon;
@@ -72,6 +74,8 @@ pub struct Nodes {
     lag_limit: config::Lag,
     /// The history that this master's generations are of.
     history: Option<String>,
+    /// When its generations were made.
+    times: Arc<GenerationTimes>,
     /// Changes whenever a slave has said something.
     reported: watch::Sender<()>,
     /// One change at a time.
@@ -116,7 +120,7 @@ impl Nodes {
         };
         let known = Known {
             members: members.into_iter().map(seen).collect(),
-            holdings: holdings.into_iter().map(|it| ((it.member.clone(), it.project.clone()), it)).collect(),
+            holdings: holdings.into_iter().collect(),
             shares: Vec::new(),
         };
         Ok(Self {
@@ -128,6 +132,7 @@ impl Nodes {
             daemon,
             lag_limit: master.lag.clone(),
             history: accounts.history().map(str::to_owned),
+            times: Arc::new(GenerationTimes::new(accounts.store().clone())),
             reported: watch::Sender::new(()),
             changing: tokio::sync::Mutex::new(()),
             looking: Mutex::default(),
@@ -216,19 +221,15 @@ impl Nodes {
         let (member, held) = {
             let known = self.known();
             let member = known.find(name)?.member.clone();
-            let held: Vec<ProjectId> = known
-                .holdings
-                .keys()
-                .filter(|(owner, _)| *owner == member.name)
-                .map(|(_, project)| project.clone())
-                .collect();
+            let held: Vec<ProjectId> =
+                known.holdings.of_member(&member.name).map(|holding| holding.project.clone()).collect();
             (member, held)
         };
         accounts.dismiss(&member, &held, line).await?;
         {
             let mut known = self.known();
             known.members.remove(&member.name);
-            known.holdings.retain(|(owner, _), _| *owner != member.name);
+            known.holdings.forget_member(&member.name);
         }
         self.write_files();
         if let Some(daemon) = &self.daemon {
@@ -269,12 +270,6 @@ impl Nodes {
     /// The id of the history that this master's generations are of; none for the first one.
     pub(crate) fn history(&self) -> Option<&str> {
         self.history.as_deref()
-    }
-
-    /// Every slave, by name.
-    pub(crate) fn shown(&self) -> Vec<Shown> {
-        let known = self.known();
-        known.show_all()
     }
 
     /// One slave.
@@ -348,8 +343,7 @@ impl Nodes {
         // An older offer must not take the place of a newer one.
         let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let projects = scheduler.board().projects();
-        let offer =
-            Offer::of(&projects, &self.place, self.history(), |entry| self.released(scheduler, entry));
+        let offer = Offer::of(&projects, &self.place, self.history(), |entry| self.released(entry));
         let current = self.offer.borrow().clone();
 
         // A project that moved is offered as before, but must be served from its new place.
@@ -368,7 +362,8 @@ impl Nodes {
         let mut reported = self.reported.subscribe();
         loop {
             // Without a slave nobody reads the offer: it is made again when the first is let in.
-            if self.has_members() {
+            let has_members = self.has_members();
+            if has_members {
                 let begun = Instant::now();
                 self.look(scheduler);
                 // The offer names every project, and what changes meanwhile is offered together.
@@ -377,11 +372,14 @@ impl Nodes {
                     return;
                 }
             }
-            let waits = self.offer.borrow().waits();
+            let (waits, follows_reports) = {
+                let offer = self.offer.borrow();
+                (offer.waits(), offer.follows_reports() || !has_members)
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = offer::news(&mut events) => {}
-                Ok(()) = reported.changed() => {}
+                Ok(()) = reported.changed(), if follows_reports => {}
                 () = tokio::time::sleep(DEADLINES), if waits => {}
             }
         }

@@ -129,6 +129,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         metrics: Metrics::default(),
         started: Utc::now(),
         pages: Pages::default(),
+        documents: Pages::default(),
         max_body,
         stop: stop.clone(),
     };

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scheduler::core::{ClockStep, Entry};
 use scheduler::disk::Disk;
 use scheduler::freshness::{Course, course};
-use scheduler::member::{Holding, Member, MemberName};
+use scheduler::member::{Holding, Member};
 use scheduler::{ProjectId, Rule, Run};
 
 use super::condition::{Condition, Group, Key, Kind};
@@ -53,7 +53,7 @@ pub(super) fn conditions(
 /// Whether nobody cares any more: the thing was removed, or a person switched it off.
 pub(super) fn is_gone(app: &App, alert: &Alert) -> bool {
     if alert.key.kind == Kind::NodeAway {
-        return app.nodes.as_ref().is_none_or(|nodes| nodes.show(&alert.key.subject).is_err());
+        return app.nodes.as_ref().is_none_or(|nodes| !nodes.has_member(&alert.key.subject));
     }
     let Some(id) = &alert.project else { return false };
     let entry = id.parse().ok().and_then(|id| app.scheduler.board().project(&id));
@@ -127,11 +127,8 @@ fn held(app: &App, run: &Run) -> Option<Condition> {
 }
 
 /// One for each project that a slave holds back.
-fn held_back(
-    app: &App,
-    history: Option<&str>,
-    (name, project, holding): &(MemberName, ProjectId, Holding),
-) -> Option<Condition> {
+fn held_back(app: &App, history: Option<&str>, holding: &Holding) -> Option<Condition> {
+    let (name, project) = (&holding.member, &holding.project);
     let entry = app.scheduler.board().project(project)?;
     let holding = same(Some(holding), &entry, history)?;
     let why = holding.reason.as_deref().unwrap_or("it would delete too much");

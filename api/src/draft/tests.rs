@@ -6,7 +6,7 @@ use engine::Secret;
 
 use super::*;
 
-pub(super) fn defaults() -> Defaults {
+pub(crate) fn defaults() -> Defaults {
     Defaults {
         options: Options::new(&["-avH".to_owned()], &[], "--delete").unwrap(),
         retry: RetryPolicy { attempts: 3, base: Duration::from_secs(30), cap: Duration::from_mins(30) },

@@ -9,7 +9,7 @@ use scheduler::Scheduler;
 
 use super::text::Text;
 use crate::nodes::Nodes;
-use crate::nodes::lag::{Lag, Made};
+use crate::nodes::lag::Lag;
 use crate::slave::contact::MasterContact;
 
 /// Most slaves and projects whose lag one answer holds; the sums count all of them.
@@ -48,21 +48,13 @@ pub(super) fn nodes(text: &mut Text, scheduler: &Scheduler, nodes: &Nodes) {
         text.sample(&[("node", member.name.as_str())], u8::from(*connected));
     }
 
-    let mut made = Made::new(scheduler.store());
     let entries = scheduler.board().projects();
-    let generations = nodes.generations(&members);
     let mut missed = vec![0_u64; members.len()];
     let mut behind: Vec<Behind> = Vec::new();
     for (project, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.project.fan_out) {
-        let mut held = vec![None; members.len()];
-        for (node, created, generation) in generations.get(&entry.project.id).into_iter().flatten() {
-            // A project that was made again under the same name is another one.
-            if *created == entry.project.created {
-                held[*node] = *generation;
-            }
-        }
+        let held = nodes.held_by(members.iter().map(|(member, _)| &member.name), entry);
         for (node, (held, (member, _))) in held.into_iter().zip(&members).enumerate() {
-            let lag = made.lag(entry, held);
+            let lag = nodes.times().lag(entry, held.placed);
             if lag.generations == 0 {
                 continue;
             }

@@ -27,13 +27,18 @@ struct Row {
     running: bool,
 }
 
-/// Writes every metric of every project, and remembers what it read of their newest runs.
-pub(super) fn projects(
-    text: &mut Text,
+/// Every project as it is at one moment.
+pub(super) struct ProjectRows {
+    states: BTreeMap<&'static str, u64>,
+    rows: Vec<Row>,
+}
+
+/// Reads how every project is, and remembers what it read of their newest runs.
+pub(super) fn gather(
     scheduler: &Scheduler,
     newest: &mut HashMap<ProjectId, (RunId, Last)>,
-) -> Result<(), StoreError> {
-    let mut states: BTreeMap<&str, u64> = STATES.map(|state| (state, 0)).into();
+) -> Result<ProjectRows, StoreError> {
+    let mut states: BTreeMap<&'static str, u64> = STATES.map(|state| (state, 0)).into();
     let mut rows = Vec::new();
     let mut read = HashMap::new();
     for entry in scheduler.board().projects() {
@@ -52,12 +57,18 @@ pub(super) fn projects(
         rows.push(Row { entry, last: last.map(|(_, last)| last).unwrap_or_default(), running });
     }
     *newest = read;
-    text.family("heliostat_projects");
-    for (state, number) in states {
-        text.sample(&[("state", state)], number);
+    Ok(ProjectRows { states, rows })
+}
+
+impl ProjectRows {
+    /// Writes every metric of every project.
+    pub(super) fn write(&self, text: &mut Text) {
+        text.family("heliostat_projects");
+        for (state, number) in &self.states {
+            text.sample(&[("state", state)], number);
+        }
+        write(text, &self.rows);
     }
-    write(text, &rows);
-    Ok(())
 }
 
 /// The newest ended run: as it was read the last time, unless there is a newer one.

@@ -2,8 +2,22 @@
 //! that may be written in it.
 
 use std::fmt::{Display, Write};
+use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use scheduler::StoreError;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// Size in bytes from which a piece of the text is handed on.
+const PIECE: usize = 64 << 10;
+/// Room in bytes for the line that makes a piece full.
+const LINE: usize = 1 << 10;
+/// Pieces that may wait for a reader.
+const WAITING: usize = 2;
+/// Longest time for which a reader takes no piece before it is given up.
+const READER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One metric: its name, its kind, and what it says.
 #[derive(Debug)]
@@ -125,14 +139,23 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
-/// The text as it grows.
+/// The text as it grows. It is handed on piece by piece, since it is large where there are many projects.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     out: String,
     name: &'static str,
+    /// Takes each piece; none: all of it is kept.
+    reader: Option<PieceSender>,
+    /// The reader is gone, and nothing is written any more.
+    is_over: bool,
 }
 
 impl Text {
+    /// Begins a text for a reader.
+    pub(super) fn for_reader(reader: PieceSender) -> Self {
+        Self { reader: Some(reader), ..Self::default() }
+    }
+
     /// Begins a metric; the samples that follow are its own.
     pub(super) fn family(&mut self, name: &'static str) -> &mut Self {
         self.name = name;
@@ -150,6 +173,9 @@ impl Text {
 
     /// One value of a histogram: `_bucket`, `_sum` or `_count`.
     pub(super) fn suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+        if self.is_over {
+            return;
+        }
         self.out.push_str(self.name);
         self.out.push_str(suffix);
         for (index, (name, text)) in labels.iter().enumerate() {
@@ -170,11 +196,58 @@ impl Text {
             self.out.push('}');
         }
         let _ = writeln!(self.out, " {value}");
+        if self.out.len() >= PIECE {
+            self.hand_on();
+        }
     }
 
-    /// The whole text.
+    /// Hands on what has been written since the last piece.
+    fn hand_on(&mut self) {
+        let Some(reader) = self.reader.as_ref().filter(|_| !self.is_over) else { return };
+        let piece = std::mem::replace(&mut self.out, String::with_capacity(PIECE + LINE));
+        self.is_over |= !reader.send(Ok(piece.into()));
+    }
+
+    /// Ends the text: hands on the last piece, or what kept it from being written whole.
+    pub(super) fn end(mut self, written: Result<(), StoreError>) {
+        match written {
+            Ok(()) => self.hand_on(),
+            Err(error) => {
+                if let Some(reader) = &self.reader {
+                    reader.send(Err(error));
+                }
+            }
+        }
+    }
+
+    /// What was written and not handed on.
+    #[cfg(test)]
     pub(super) fn finish(self) -> String {
         self.out
+    }
+}
+
+/// A piece of the text, or what kept it from being written.
+pub(super) type Piece = Result<Bytes, StoreError>;
+
+/// The way to a reader. Its pieces are sent from a thread that may block.
+#[derive(Debug)]
+pub(super) struct PieceSender {
+    pieces: mpsc::Sender<Piece>,
+    runtime: Handle,
+}
+
+impl PieceSender {
+    /// Makes a way to a reader within this runtime.
+    pub(super) fn new(runtime: Handle) -> (Self, mpsc::Receiver<Piece>) {
+        let (pieces, reader) = mpsc::channel(WAITING);
+        (Self { pieces, runtime }, reader)
+    }
+
+    /// Sends a piece; returns whether the reader takes more.
+    fn send(&self, piece: Piece) -> bool {
+        let sending = async { tokio::time::timeout(READER_PATIENCE, self.pieces.send(piece)).await };
+        matches!(self.runtime.block_on(sending), Ok(Ok(())))
     }
 }
 
@@ -213,5 +286,45 @@ mod tests {
         text.family("heliostat_projects").sample(&[("path", "a\"b\\c\nd"), ("x", "y")], 1.5);
         let last = text.finish();
         assert_eq!(last.lines().last(), Some(r#"heliostat_projects{path="a\"b\\c\nd",x="y"} 1.5"#));
+    }
+
+    /// Writes so many samples for a reader who takes so many pieces, and gives these.
+    fn read(samples: usize, wanted: usize) -> Vec<Bytes> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (sender, mut reader) = PieceSender::new(runtime.handle().clone());
+        let writer = std::thread::spawn(move || {
+            let mut text = Text::for_reader(sender);
+            text.family("heliostat_project_files");
+            for number in 0..samples {
+                text.sample(&[("project", "p")], number);
+            }
+            text.end(Ok(()));
+        });
+        let mut pieces = Vec::new();
+        runtime.block_on(async {
+            while pieces.len() < wanted
+                && let Some(piece) = reader.recv().await
+            {
+                pieces.push(piece.unwrap());
+            }
+            // Behind this, nobody reads any more.
+            reader.close();
+            while reader.recv().await.is_some() {}
+        });
+        writer.join().unwrap();
+        pieces
+    }
+
+    #[test]
+    fn a_large_text_comes_in_pieces_and_ends_with_its_reader() {
+        let pieces = read(20_000, usize::MAX);
+        assert!(pieces.len() > 10, "{} pieces", pieces.len());
+        assert!(pieces.iter().all(|piece| piece.len() < PIECE + LINE));
+        let whole = String::from_utf8(pieces.concat()).unwrap();
+        assert_eq!(whole.lines().count(), 20_002);
+        assert_eq!(whole.lines().last(), Some(r#"heliostat_project_files{project="p"} 19999"#));
+
+        assert_eq!(read(20_000, 1).len(), 1);
+        assert_eq!(read(1, usize::MAX).len(), 1);
     }
 }

@@ -23,7 +23,7 @@ pub struct Traffic {
     counts: Mutex<Counts>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Counts {
     /// By method, route and status.
     requests: BTreeMap<(&'static str, String, u16), u64>,
@@ -62,7 +62,7 @@ impl Traffic {
 
     /// Writes the counts.
     pub(super) fn write(&self, text: &mut Text) {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         text.family("heliostat_http_requests_total");
         for ((method, route, status), number) in &counts.requests {
             text.sample(&[("method", method), ("route", route), ("status", &status.to_string())], number);

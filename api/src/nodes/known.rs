@@ -1,23 +1,23 @@
 //! What a master knows of its slaves: who joined, what each said last, and who is there at this moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use engine::rsyncd::service::Share;
 use scheduler::ProjectId;
 use scheduler::account::Node;
+use scheduler::core::Entry;
 use scheduler::member::{Holding, Member, MemberName};
 
+use super::holdings::{HeldGenerations, HoldingIndex};
+use super::lag::same;
 use super::{HEARD_WITHIN, NodeError, Nodes};
-
-/// What one slave holds of a project: its place in a list, when the project was created, and the generation.
-pub(crate) type HeldGeneration = (usize, DateTime<Utc>, Option<u64>);
 
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) members: BTreeMap<MemberName, Seen>,
-    pub(super) holdings: HashMap<(MemberName, ProjectId), Holding>,
+    pub(super) holdings: HoldingIndex,
     /// What the daemon serves.
     pub(super) shares: Vec<Share>,
 }
@@ -82,18 +82,8 @@ impl Known {
     }
 
     pub(super) fn show(&self, seen: &Seen) -> Shown {
-        let own = self.holdings.iter().filter(|((owner, _), _)| *owner == seen.member.name);
-        seen.show(own.map(|((_, project), holding)| (project.clone(), holding.clone())).collect())
-    }
-
-    /// Every slave as lists show it. What all of them hold is gone through once, not once for each.
-    pub(super) fn show_all(&self) -> Vec<Shown> {
-        let mut holdings: HashMap<&MemberName, BTreeMap<ProjectId, Holding>> = HashMap::new();
-        for ((owner, project), holding) in &self.holdings {
-            holdings.entry(owner).or_default().insert(project.clone(), holding.clone());
-        }
-        let own = |seen: &Seen| seen.show(holdings.remove(&seen.member.name).unwrap_or_default());
-        self.members.values().map(own).collect()
+        let own = self.holdings.of_member(&seen.member.name);
+        seen.show(own.map(|holding| (holding.project.clone(), holding.clone())).collect())
     }
 
     /// The nodes of 2014.
@@ -130,30 +120,32 @@ impl Nodes {
         known.members.values().map(|seen| (seen.member.clone(), seen.is_connected())).collect()
     }
 
-    /// The projects that slaves hold back, each with the slave and what it reported.
-    pub(crate) fn held_back(&self) -> Vec<(MemberName, ProjectId, Holding)> {
-        let known = self.known();
-        let held = known.holdings.iter().filter(|(_, holding)| holding.plan.is_some());
-        held.map(|((owner, project), holding)| (owner.clone(), project.clone(), holding.clone())).collect()
+    /// Returns whether there is a slave of this name.
+    pub(crate) fn has_member(&self, name: &str) -> bool {
+        self.known().find(name).is_ok()
     }
 
-    /// What these slaves hold, by project: the place of the slave in the list, when the project was created, and the
-    /// generation.
-    pub(crate) fn generations(&self, members: &[(Member, bool)]) -> HashMap<ProjectId, Vec<HeldGeneration>> {
-        let places: HashMap<&MemberName, usize> =
-            members.iter().enumerate().map(|(place, (member, _))| (&member.name, place)).collect();
-        let mut found: HashMap<ProjectId, Vec<HeldGeneration>> = HashMap::new();
-        for ((owner, project), holding) in &self.known().holdings {
-            let Some(place) = places.get(owner) else { continue };
-            if holding.history.as_deref() != self.history() {
-                continue;
-            }
-            let held = (*place, holding.created, holding.generation);
-            match found.get_mut(project) {
-                Some(all) => all.push(held),
-                None => drop(found.insert(project.clone(), vec![held])),
-            }
-        }
-        found
+    /// What slaves hold back until a person decides.
+    pub(crate) fn held_back(&self) -> Vec<Holding> {
+        self.known().holdings.held_back().cloned().collect()
+    }
+
+    /// What these slaves hold of one project, in their order.
+    pub(crate) fn held_by<'a>(
+        &self,
+        members: impl IntoIterator<Item = &'a MemberName>,
+        entry: &Entry,
+    ) -> Vec<HeldGenerations> {
+        let known = self.known();
+        let held = |name| same(known.holdings.get(name, &entry.project.id), entry, self.history());
+        members.into_iter().map(|name| HeldGenerations::of(held(name))).collect()
+    }
+
+    /// The slaves that hold something of one project, with the generation that each has whole.
+    pub(crate) fn holders(&self, entry: &Entry) -> Vec<(MemberName, u64)> {
+        let known = self.known();
+        let all = known.holdings.of_project(&entry.project.id);
+        let own = all.filter_map(|holding| same(Some(holding), entry, self.history()));
+        own.filter_map(|holding| Some((holding.member.clone(), holding.generation?))).collect()
     }
 }

@@ -3,8 +3,8 @@
 //! Too far is what the configuration says, in generations or in time. What watchers were told is kept with the slave,
 //! so that a restart neither repeats nor forgets it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use scheduler::{EventKind, ProjectId, RunState, Scheduler, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
-use super::together::ready;
+use super::holdings::HeldGenerations;
 use crate::auth::accounts::Accounts;
 use crate::config;
 
@@ -25,6 +25,10 @@ use crate::config;
 const LOOK: Duration = Duration::from_secs(5);
 /// How many runs are looked through for the one that made a generation.
 const RUNS: usize = 200;
+/// Most generations of one project of which the times are remembered.
+const REMEMBERED: usize = 16;
+/// Projects that are looked at before others have their turn.
+const TOGETHER: usize = 64;
 
 /// How far a slave is behind with one project.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,38 +47,91 @@ impl Lag {
     }
 }
 
-/// When generations were made, as far as the history reaches. Reads the store.
-pub(crate) struct Made<'a> {
-    store: &'a Store,
-    found: BTreeMap<ProjectId, Vec<(u64, DateTime<Utc>)>>,
+/// When generations were made, as far as the history reaches: read from the store once for each that somebody asks for.
+pub(crate) struct GenerationTimes {
+    store: Store,
+    known: Mutex<HashMap<ProjectId, KnownTimes>>,
 }
 
-impl<'a> Made<'a> {
+/// When generations of one project were made.
+struct KnownTimes {
+    /// When the project was created: another one of the same name is another project.
+    created: DateTime<Utc>,
+    /// By generation: the time, or the newest generation that there was when the history did not reach so far.
+    times: BTreeMap<u64, Result<DateTime<Utc>, u64>>,
+}
+
+impl GenerationTimes {
     /// Nothing is read yet.
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, found: BTreeMap::new() }
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, known: Mutex::default() }
     }
 
-    /// How far somebody who holds this is behind.
-    pub(crate) fn lag(&mut self, entry: &Entry, held: Option<u64>) -> Lag {
+    /// How far somebody who holds this is behind. May read the store.
+    pub(crate) fn lag(&self, entry: &Entry, held: Option<u64>) -> Lag {
         let generations = entry.standing.generation.saturating_sub(held.unwrap_or(0));
-        let missed = (generations > 0).then(|| self.at(&entry.project.id, held.unwrap_or(0) + 1)).flatten();
+        let missed = (generations > 0).then(|| self.at(entry, held.unwrap_or(0) + 1)).flatten();
         let time = missed.map(|at| (Utc::now() - at).to_std().unwrap_or_default());
         Lag { generations, time: time.unwrap_or_default() }
     }
 
-    /// When this generation was made; where that is forgotten, the oldest that is known since.
-    pub(crate) fn at(&mut self, project: &ProjectId, generation: u64) -> Option<DateTime<Utc>> {
-        let made = self.found.entry(project.clone()).or_insert_with(|| {
-            // A store that cannot be read knows no times.
-            let runs = self.store.runs(Some(project), None, RUNS).unwrap_or_default();
-            let made = runs.iter().filter_map(|run| match run.state {
-                RunState::Ended { at, generation: Some(generation), .. } => Some((generation, at)),
-                _ => None,
-            });
-            made.collect()
+    /// When this generation was made; where that is forgotten, the oldest that is known since. May read the store.
+    pub(crate) fn at(&self, entry: &Entry, generation: u64) -> Option<DateTime<Utc>> {
+        let newest = entry.standing.generation;
+        match self.recall(entry, generation) {
+            Some(Ok(at)) => return Some(at),
+            // Only a newer generation can be the oldest that is known since.
+            Some(Err(then)) if then == newest => return None,
+            _ => {}
+        }
+
+        let at = self.read(&entry.project.id, generation);
+        let mut known = self.known();
+        let own = known.entry(entry.project.id.clone()).or_insert_with(|| KnownTimes::new(entry));
+        if own.created != entry.project.created {
+            *own = KnownTimes::new(entry);
+        }
+        own.times.insert(generation, at.ok_or(newest));
+        if own.times.len() > REMEMBERED {
+            // Slaves go on to newer generations.
+            own.times.pop_first();
+        }
+        at
+    }
+
+    fn recall(&self, entry: &Entry, generation: u64) -> Option<Result<DateTime<Utc>, u64>> {
+        let known = self.known();
+        let own = known.get(&entry.project.id).filter(|own| own.created == entry.project.created)?;
+        own.times.get(&generation).copied()
+    }
+
+    fn read(&self, project: &ProjectId, generation: u64) -> Option<DateTime<Utc>> {
+        // A store that cannot be read knows no times.
+        let runs = self.store.runs(Some(project), None, RUNS).unwrap_or_default();
+        let made = runs.iter().filter_map(|run| match run.state {
+            RunState::Ended { at, generation: Some(made), .. } if made >= generation => Some(at),
+            _ => None,
         });
-        made.iter().filter(|(made, _)| *made >= generation).map(|(_, at)| *at).min()
+        made.min()
+    }
+
+    /// Forgets the projects that are not among these.
+    fn keep(&self, entries: &[Arc<Entry>]) {
+        let mut known = self.known();
+        if known.len() > entries.len() {
+            let ids: HashSet<&ProjectId> = entries.iter().map(|entry| &entry.project.id).collect();
+            known.retain(|id, _| ids.contains(id));
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ProjectId, KnownTimes>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KnownTimes {
+    fn new(entry: &Entry) -> Self {
+        Self { created: entry.project.created, times: BTreeMap::new() }
     }
 }
 
@@ -111,6 +168,11 @@ struct Crossing {
 }
 
 impl Nodes {
+    /// When generations were made.
+    pub(crate) fn times(&self) -> &GenerationTimes {
+        &self.times
+    }
+
     /// Tells watchers who is too far behind, until the end.
     pub(super) async fn watch_lag(
         &self,
@@ -140,45 +202,41 @@ impl Nodes {
 
     /// Who is too far behind and was not said to be, and the other way round.
     async fn crossings(&self, scheduler: &Scheduler) -> Vec<Crossing> {
-        let members: Vec<Member> = {
+        let members: Arc<[Member]> = {
             let known = self.known();
             known.members.values().map(|seen| seen.member.clone()).filter(|member| member.follows).collect()
         };
+        let mut entries = scheduler.board().projects();
+        self.times.keep(&entries);
+        entries.retain(|entry| entry.project.fan_out);
         if members.is_empty() {
             return Vec::new();
         }
-        let holdings = self.known().holdings.clone();
-        let entries = scheduler.board().projects();
-        let (store, limit) = (scheduler.store().clone(), self.lag_limit.clone());
-        let history = self.history.clone();
-        let found = tokio::task::spawn_blocking(move || {
-            let mut made = Made::new(&store);
-            let mut found = Vec::new();
-            for entry in entries.iter().filter(|entry| entry.project.fan_out) {
-                for member in &members {
-                    let key = (member.name.clone(), entry.project.id.clone());
-                    let holding = same(holdings.get(&key), entry, history.as_deref());
-                    let held = holding.and_then(|holding| holding.generation);
-                    let lag = made.lag(entry, held);
-                    let word = match (lag.is_over(&limit), member.late.contains(&key.1)) {
-                        (true, false) => Some(Word::Late),
-                        (false, true) => Some(Word::CaughtUp),
-                        _ => None,
-                    };
-                    found.extend(word.map(|word| crossing(entry, &key, held, lag, word)));
-                    let lag = made.lag(entry, ready(holding));
-                    let word = match (is_left(entry, lag), member.left.contains(&key.1)) {
-                        (true, false) => Some(Word::Left),
-                        (false, true) => Some(Word::Back),
-                        _ => None,
-                    };
-                    found.extend(word.map(|word| crossing(entry, &key, held, lag, word)));
-                }
+
+        let mut found = Vec::new();
+        for some in entries.chunks(TOGETHER) {
+            let pairs: Vec<LagPair> = some.iter().flat_map(|entry| self.pairs(&members, entry)).collect();
+            if pairs.is_empty() {
+                tokio::task::yield_now().await;
+                continue;
             }
-            found
-        });
-        // It only reads: without an answer there is nothing to tell now.
-        found.await.unwrap_or_default()
+            let (members, times, limit) =
+                (Arc::clone(&members), Arc::clone(&self.times), self.lag_limit.clone());
+            let crossed = tokio::task::spawn_blocking(move || {
+                pairs.iter().flat_map(|pair| pair.crossings(&members, &times, &limit)).collect::<Vec<_>>()
+            });
+            // It only reads: without an answer there is nothing to tell now.
+            found.extend(crossed.await.unwrap_or_default());
+        }
+        found
+    }
+
+    /// The slaves of which something may be to tell with this project: those that miss something, or were said to.
+    fn pairs(&self, members: &[Member], entry: &Arc<Entry>) -> Vec<LagPair> {
+        let held = self.held_by(members.iter().map(|member| &member.name), entry);
+        let pair = |(node, held)| LagPair { node, entry: Arc::clone(entry), held };
+        let pairs = held.into_iter().enumerate().map(pair);
+        pairs.filter(|pair| members.get(pair.node).is_some_and(|member| pair.may_cross(member))).collect()
     }
 
     /// Keeps that watchers are told, and tells them.
@@ -224,6 +282,53 @@ impl Nodes {
     }
 }
 
+/// A slave, by its place in the list, and a project, with what it holds of that.
+struct LagPair {
+    node: usize,
+    entry: Arc<Entry>,
+    held: HeldGenerations,
+}
+
+impl LagPair {
+    /// Returns whether the slave misses something, or was said to.
+    fn may_cross(&self, member: &Member) -> bool {
+        let id = &self.entry.project.id;
+        let is_behind = self.held.placed.unwrap_or(0) < self.entry.standing.generation;
+        is_behind || member.late.contains(id) || member.left.contains(id)
+    }
+
+    /// What is to be told. May read the store.
+    fn crossings(&self, members: &[Member], times: &GenerationTimes, limit: &config::Lag) -> Vec<Crossing> {
+        let Some(member) = members.get(self.node) else { return Vec::new() };
+        let (entry, id) = (&self.entry, &self.entry.project.id);
+        let lag = times.lag(entry, self.held.placed);
+        let late = match (lag.is_over(limit), member.late.contains(id)) {
+            (true, false) => Some(Word::Late),
+            (false, true) => Some(Word::CaughtUp),
+            _ => None,
+        };
+        let behind = times.lag(entry, self.held.ready);
+        let left = match (is_left(entry, behind), member.left.contains(id)) {
+            (true, false) => Some(Word::Left),
+            (false, true) => Some(Word::Back),
+            _ => None,
+        };
+        let late = late.map(|word| self.crossing(member, word, lag));
+        late.into_iter().chain(left.map(|word| self.crossing(member, word, behind))).collect()
+    }
+
+    fn crossing(&self, member: &Member, word: Word, lag: Lag) -> Crossing {
+        let lag = NodeLag {
+            node: member.name.clone(),
+            holds: self.held.placed,
+            generation: self.entry.standing.generation,
+            generations: lag.generations,
+            time: lag.time,
+        };
+        Crossing { member: member.name.clone(), project: self.entry.project.id.clone(), word, lag }
+    }
+}
+
 /// Whether the slaves that publish together have gone on without one that is so far behind.
 fn is_left(entry: &Entry, lag: Lag) -> bool {
     match entry.project.publish {
@@ -232,25 +337,11 @@ fn is_left(entry: &Entry, lag: Lag) -> bool {
     }
 }
 
-fn crossing(
-    entry: &Entry,
-    (member, project): &(MemberName, ProjectId),
-    held: Option<u64>,
-    lag: Lag,
-    word: Word,
-) -> Crossing {
-    let lag = NodeLag {
-        node: member.clone(),
-        holds: held,
-        generation: entry.standing.generation,
-        generations: lag.generations,
-        time: lag.time,
-    };
-    Crossing { member: member.clone(), project: project.clone(), word, lag }
-}
-
 #[cfg(test)]
 mod tests {
+    use scheduler::core::Write;
+    use scheduler::{Outcome, Project, Run, RunId, Standing, Trigger};
+
     use super::*;
 
     #[test]
@@ -264,5 +355,74 @@ mod tests {
         assert!(lag(1, 61).is_over(&limit(None, Some(60))) && !lag(1, 60).is_over(&limit(None, Some(60))));
         assert!(!lag(0, 0).is_over(&limit(Some(0), Some(0))) && lag(1, 0).is_over(&limit(Some(0), None)));
         assert!(!lag(99, 999_999).is_over(&limit(None, None)));
+    }
+
+    /// A project whose runs made so many generations, one a second.
+    async fn made(store: &Store, generations: u64) -> Entry {
+        let input = serde_json::json!({ "id": "p", "source": "rsync://h/m", "dest": "/d" });
+        let (defaults, landing) =
+            (crate::draft::tests::defaults(), scheduler::destination::Landing::default());
+        let project = crate::draft::project(&input, None, "root", &defaults, &landing).unwrap();
+        for generation in 1..=generations {
+            let at = time(generation);
+            let state = RunState::Ended {
+                at,
+                outcome: Outcome::Succeeded,
+                reason: None,
+                generation: Some(generation),
+            };
+            let run = Run {
+                id: RunId::after(None, at, generation.into()),
+                project: project.id.clone(),
+                trigger: Trigger::Manual,
+                requested_by: None,
+                scheduled: None,
+                queued: at,
+                state,
+                cancelled_by: None,
+                began: None,
+                attempts: Vec::new(),
+                decisions: Vec::new(),
+                delays: 0,
+                hold: None,
+            };
+            store.commit(vec![Write::Run(Arc::new(run))]).await.unwrap();
+        }
+        let standing = Standing { generation: generations, ..Standing::default() };
+        Entry { project: Arc::new(project), standing, active: None, waiting: None, next: None }
+    }
+
+    fn time(generation: u64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(generation.cast_signed())
+    }
+
+    #[tokio::test]
+    async fn a_time_is_read_from_the_store_once_and_looked_for_again_only_with_a_new_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut entry = made(&store, 4).await;
+        let times = GenerationTimes::new(store.clone());
+        assert_eq!(times.at(&entry, 3), Some(time(3)));
+        assert_eq!(times.at(&entry, 5), None);
+        assert_eq!(times.lag(&entry, Some(2)).generations, 2);
+
+        // What is read from now on is not there any more.
+        let runs = store.run_ids(None, None, usize::MAX).unwrap();
+        let gone: Vec<_> = runs.into_iter().map(|run| (entry.project.id.clone(), run)).collect();
+        store.forget_runs(&gone).await.unwrap();
+        assert_eq!(times.at(&entry, 3), Some(time(3)), "it was read again");
+        assert_eq!(times.at(&entry, 2), None);
+
+        entry.standing = made(&store, 5).await.standing;
+        assert_eq!((times.at(&entry, 5), times.at(&entry, 2)), (Some(time(5)), Some(time(2))));
+
+        // Another project of the same name is read anew, and one that is gone is forgotten.
+        let other = made(&store, 5).await;
+        let project = Project { created: time(99), ..Project::clone(&other.project) };
+        let other = Entry { project: Arc::new(project), ..other };
+        assert_eq!(times.at(&other, 1), Some(time(1)));
+        assert_eq!(times.known().values().map(|own| own.times.len()).sum::<usize>(), 1);
+        times.keep(&[]);
+        assert!(times.known().is_empty());
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Offer {
     history: Option<String>,
     /// Slaves wait for each other.
     waits: bool,
+    /// Slaves publish some project together, so that the offer follows from what they report.
+    follows_reports: bool,
 }
 
 /// One project as slaves are offered it.
@@ -110,6 +112,7 @@ impl Offer {
             });
             let created = time(project.created);
             let released = released(entry);
+            offer.follows_reports |= released.is_some();
             offer.waits |= released.is_some_and(|released| released < generation);
             items.push(Item {
                 id: project.id.as_str(),
@@ -159,6 +162,11 @@ impl Offer {
     /// Whether slaves wait for each other with some project.
     pub(super) fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// Returns whether the offer can change with what slaves report.
+    pub(super) fn follows_reports(&self) -> bool {
+        self.follows_reports
     }
 
     /// The projects as JSON.

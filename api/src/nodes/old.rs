@@ -107,10 +107,9 @@ impl Nodes {
         let _turn = self.changing.lock().await;
         let member = node.member.clone().ok_or_else(|| NodeError::Unknown(node.hostname.clone()))?;
         self.heard(&member)?;
-        let key = (member, project.clone());
         // Of another history it was told nothing yet.
         let is_told = |held: &&Holding| held.told.is_some() && held.history == self.history;
-        let known = self.known().holdings.get(&key).filter(is_told).cloned();
+        let known = self.known().holdings.get(&member, project).filter(is_told).cloned();
         let now = Utc::now();
         let holding = known.map(|held| Holding {
             generation: held.told,
@@ -121,7 +120,9 @@ impl Nodes {
             ..held
         });
         accounts.remember_holding(holding.as_ref(), Some(line)).await?;
-        self.known().holdings.extend(holding.map(|holding| (key, holding)));
+        if let Some(holding) = holding {
+            self.known().holdings.insert(holding);
+        }
         self.reported.send_replace(());
         Ok(())
     }
@@ -214,7 +215,7 @@ impl Nodes {
 
     fn is_untold(&self, member: &Member, entry: &Entry) -> bool {
         let known = self.known();
-        let held = known.holdings.get(&(member.name.clone(), entry.project.id.clone()));
+        let held = known.holdings.get(&member.name, &entry.project.id);
         let held = same(held, entry, self.history());
         is_told_of(entry) && held.and_then(|held| held.told) != Some(entry.standing.generation)
     }
@@ -279,11 +280,10 @@ impl Nodes {
         change: impl FnOnce(&mut Holding),
     ) -> Result<(), NodeError> {
         let _turn = self.changing.lock().await;
-        let key = (member.clone(), entry.project.id.clone());
         let known = {
             let known = self.known();
             known.find(member.as_str())?;
-            known.holdings.get(&key).cloned()
+            known.holdings.get(member, &entry.project.id).cloned()
         };
         let mut holding = match same(known.as_ref(), entry, self.history()).cloned() {
             Some(held) => held,
@@ -295,7 +295,7 @@ impl Nodes {
         change(&mut holding);
         if known.as_ref() != Some(&holding) {
             accounts.remember_holding(Some(&holding), None).await?;
-            self.known().holdings.insert(key, holding);
+            self.known().holdings.insert(holding);
         }
         Ok(())
     }

@@ -32,8 +32,7 @@ impl Nodes {
                 holding.project
             )));
         }
-        let key = (holding.member.clone(), holding.project.clone());
-        let known = self.known().holdings.get(&key).map(|known| known.run);
+        let known = self.known().holdings.get(&holding.member, &holding.project).map(|known| known.run);
         if known.is_some_and(|known| known > holding.run) {
             return Ok(false);
         }
@@ -41,7 +40,7 @@ impl Nodes {
         let is_new = known != Some(holding.run);
         accounts.remember_holding(Some(&holding), None).await?;
         let (project, plan) = (holding.project.clone(), holding.plan.clone());
-        self.known().holdings.insert(key, holding);
+        self.known().holdings.insert(holding);
         self.forget_approval(accounts, member, &project, plan.as_deref()).await?;
         self.reported.send_replace(());
         Ok(is_new)
@@ -64,7 +63,7 @@ impl Nodes {
         let (mut member, held) = {
             let known = self.known();
             let member = known.find(name)?.member.clone();
-            let held = known.holdings.get(&(member.name.clone(), project.clone())).cloned();
+            let held = known.holdings.get(&member.name, project).cloned();
             (member, held)
         };
 

@@ -5,13 +5,12 @@
 //! are ready; a master that makes generations faster than they can be fetched lets them go at the deadline too.
 
 use chrono::Utc;
-use scheduler::Scheduler;
 use scheduler::core::Entry;
-use scheduler::member::Holding;
 use scheduler::publish::{Publish, Together};
 
 use super::Nodes;
-use super::lag::{Made, same};
+use super::holdings::HeldGenerations;
+use super::lag::same;
 use super::since::is_within;
 
 /// What slaves have of a project.
@@ -26,14 +25,14 @@ struct Standing {
 
 impl Nodes {
     /// The generation that slaves may put in place; none: each may at once.
-    pub(super) fn released(&self, scheduler: &Scheduler, entry: &Entry) -> Option<u64> {
+    pub(super) fn released(&self, entry: &Entry) -> Option<u64> {
         let Publish::Together(together) = entry.project.publish else { return None };
         let newest = entry.standing.generation;
         let standing = self.standing(entry);
         let is_free = newest == 0
             || standing.placed >= newest
             || together.quorum.is_reached(standing.ready, standing.all)
-            || is_over(together, scheduler, entry, standing.placed);
+            || self.is_over(together, entry, standing.placed);
         Some(if is_free { newest } else { standing.placed })
     }
 
@@ -42,24 +41,19 @@ impl Nodes {
         let follow = known.members.values().filter(|seen| seen.member.follows && seen.old.is_none());
         let mut standing = Standing { all: 0, ready: 0, placed: 0 };
         for seen in follow {
-            let key = (seen.member.name.clone(), entry.project.id.clone());
-            let held = same(known.holdings.get(&key), entry, self.history());
+            let held = same(known.holdings.get(&seen.member.name, &entry.project.id), entry, self.history());
+            let held = HeldGenerations::of(held);
             standing.all += 1;
-            standing.ready += usize::from(ready(held) >= Some(entry.standing.generation));
-            standing.placed = standing.placed.max(held.and_then(|held| held.generation).unwrap_or(0));
+            standing.ready += usize::from(held.ready >= Some(entry.standing.generation));
+            standing.placed = standing.placed.max(held.placed.unwrap_or(0));
         }
         standing
     }
-}
 
-/// The newest generation that a slave has, in place or not.
-pub(super) fn ready(held: Option<&Holding>) -> Option<u64> {
-    held.and_then(|held| held.generation.max(held.staged))
-}
-
-/// Whether the first generation that is not in place anywhere has waited long enough. One of which the time is
-/// forgotten has.
-fn is_over(together: Together, scheduler: &Scheduler, entry: &Entry, placed: u64) -> bool {
-    let made = Made::new(scheduler.store()).at(&entry.project.id, placed + 1);
-    !made.is_some_and(|at| is_within(together.deadline, at, Utc::now()))
+    /// Returns whether the first generation that is not in place anywhere has waited long enough. One of which the time
+    /// is forgotten has.
+    fn is_over(&self, together: Together, entry: &Entry, placed: u64) -> bool {
+        let made = self.times.at(entry, placed + 1);
+        !made.is_some_and(|at| is_within(together.deadline, at, Utc::now()))
+    }
 }

@@ -2,13 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use scheduler::core::Entry;
+use scheduler::member::MemberName;
 use scheduler::{ProjectId, Run, RunId, RunState, Store, StoreError};
 use serde::Deserialize;
 
 use super::input::{Asked, InPath, cursor, no_project, page_size};
 use crate::app::App;
-use crate::nodes::lag::same;
 use crate::problem::Problem;
 use crate::view::{GenerationView, Page, generation};
 
@@ -33,7 +32,7 @@ pub(super) async fn list(
     let entry = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
     let found = tokio::task::spawn_blocking(move || {
         let (runs, next) = made(app.scheduler.store(), &id, limit, before)?;
-        let holders = holders(&app, &entry);
+        let holders = app.nodes.as_ref().map(|nodes| nodes.holders(&entry)).unwrap_or_default();
         let items = runs.iter().filter_map(|run| generation(run, |number| names(&holders, number))).collect();
         Ok::<_, StoreError>(Page { items, next: next.map(|run| run.to_string()) })
     });
@@ -67,16 +66,6 @@ fn made(
     Ok((found, before))
 }
 
-/// The slaves with the generation that each has whole.
-fn holders(app: &App, entry: &Entry) -> Vec<(String, u64)> {
-    let Some(nodes) = &app.nodes else { return Vec::new() };
-    let held = nodes.shown().into_iter().filter_map(|shown| {
-        let holding = same(shown.holdings.get(&entry.project.id), entry, nodes.history())?;
-        Some((shown.member.name.to_string(), holding.generation?))
-    });
-    held.collect()
-}
-
-fn names(holders: &[(String, u64)], number: u64) -> Vec<String> {
-    holders.iter().filter(|(_, held)| *held == number).map(|(name, _)| name.clone()).collect()
+fn names(holders: &[(MemberName, u64)], number: u64) -> Vec<String> {
+    holders.iter().filter(|(_, held)| *held == number).map(|(name, _)| name.to_string()).collect()
 }

@@ -29,7 +29,7 @@ use crate::audit;
 use crate::auth::{Actor, Login, Power};
 use crate::draft::fields::Fields;
 use crate::http::body;
-use crate::nodes::lag::{Made, same};
+use crate::nodes::lag::same;
 use crate::nodes::proof::Nonce;
 use crate::nodes::{NodeError, Nodes, Shown, random_secret};
 use crate::problem::{FieldError, Problem};
@@ -151,7 +151,7 @@ pub(super) async fn show(
 ) -> Result<Json<NodeView>, Problem> {
     let shown = nodes(&app)?.show(&id)?;
     let view = tokio::task::spawn_blocking(move || {
-        let mut viewer = Viewer::new(&app, app.nodes.as_deref()?);
+        let viewer = Viewer::new(&app, app.nodes.as_deref()?);
         let all = 0..viewer.projects.len();
         Some(viewer.view(shown, all))
     });
@@ -164,7 +164,6 @@ struct Viewer<'a> {
     nodes: &'a Nodes,
     /// By id.
     projects: Vec<Arc<Entry>>,
-    made: Made<'a>,
     now: DateTime<Utc>,
 }
 
@@ -172,17 +171,17 @@ impl<'a> Viewer<'a> {
     fn new(app: &'a App, nodes: &'a Nodes) -> Self {
         let mut projects = app.scheduler.board().projects();
         projects.retain(|entry| entry.project.fan_out);
-        Self { nodes, projects, made: Made::new(app.scheduler.store()), now: Utc::now() }
+        Self { nodes, projects, now: Utc::now() }
     }
 
     /// A slave, with what it holds of some of the projects.
-    fn view(&mut self, shown: Shown, projects: Range<usize>) -> NodeView {
+    fn view(&self, shown: Shown, projects: Range<usize>) -> NodeView {
         let is_current = |entry: &Arc<Entry>| {
             let held = same(shown.holdings.get(&entry.project.id), entry, self.nodes.history());
             held.and_then(|held| held.generation).unwrap_or(0) >= entry.standing.generation
         };
         let current = self.projects.iter().all(is_current);
-        let entries = self.projects.get(projects).unwrap_or_default().to_vec();
+        let entries = self.projects.get(projects).unwrap_or_default();
         let held = entries.iter().map(|entry| self.held(&shown, entry)).collect();
         NodeView {
             id: shown.member.name.to_string(),
@@ -195,7 +194,7 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    fn held(&mut self, shown: &Shown, entry: &Entry) -> HeldView {
+    fn held(&self, shown: &Shown, entry: &Entry) -> HeldView {
         let (id, generation) = (&entry.project.id, entry.standing.generation);
         let holding = same(shown.holdings.get(id), entry, self.nodes.history());
         let held = holding.and_then(|holding| holding.generation);
@@ -203,10 +202,10 @@ impl<'a> Viewer<'a> {
         // Of what a node of 2014 was told, it has not reported anything yet.
         let ended = holding.filter(|holding| holding.state.parse::<scheduler::Outcome>().is_ok());
         let reported = holding.filter(|holding| ended.is_some() || holding.plan.is_some());
-        let lag = self.made.lag(entry, held);
+        let lag = self.nodes.times().lag(entry, held);
         // While it has the newest generation, its copy is as old as ours; else as old as the one that it has.
         let as_of = match held {
-            Some(held) if lag.generations > 0 => self.made.at(id, held),
+            Some(held) if lag.generations > 0 => self.nodes.times().at(entry, held),
             held => held.and_then(|_| as_of(&entry.standing)),
         };
         HeldView {

@@ -1,9 +1,11 @@
 //! What other machines read without being users: metrics, the status documents of mirror sites, badges.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use chrono::Utc;
 use scheduler::ProjectId;
 use serde_json::Value;
@@ -11,7 +13,8 @@ use serde_json::Value;
 use super::input::{InPath, no_project};
 use super::{Access, Answer, Route, row};
 use crate::app::App;
-use crate::metrics::CONTENT_TYPE;
+use crate::config::Site;
+use crate::metrics::{CONTENT_TYPE, read};
 use crate::problem::Problem;
 use crate::view::{Published, atom, badge};
 
@@ -20,7 +23,7 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             access: Access::Metrics,
             answer: (200, Answer::Text),
-            errors: &[401, 403, 429],
+            errors: &[401, 403, 429, 503],
             ..row("get", "/metrics", "the site as Prometheus reads it", || get(metrics))
         },
         Route {
@@ -57,25 +60,20 @@ pub(super) fn rows() -> Vec<Route> {
 }
 
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
-    let app = &app;
-    let _turn = app.metrics.turn.lock().await;
-    app.scheduler.refresh_queue().await;
-    let app = app.clone();
-    let text = tokio::task::spawn_blocking(move || app.metrics.render(&app)).await;
-    let text = text.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    let text = Body::from_stream(read(&app).await?);
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
-async fn status(State(app): State<App>) -> Response {
-    document(&Published::of(app.scheduler.board(), Utc::now()).status(&app.reloader.site()))
+async fn status(State(app): State<App>) -> Result<Response, Problem> {
+    document(&app, "status", Published::status).await
 }
 
-async fn tunasync(State(app): State<App>) -> Response {
-    document(&Published::of(app.scheduler.board(), Utc::now()).tunasync())
+async fn tunasync(State(app): State<App>) -> Result<Response, Problem> {
+    document(&app, "tunasync", |published, _| published.tunasync()).await
 }
 
-async fn mirrorz(State(app): State<App>) -> Response {
-    document(&Published::of(app.scheduler.board(), Utc::now()).mirrorz(&app.reloader.site()))
+async fn mirrorz(State(app): State<App>) -> Result<Response, Problem> {
+    document(&app, "mirrorz", Published::mirrorz).await
 }
 
 async fn picture(
@@ -83,8 +81,9 @@ async fn picture(
     InPath(id): InPath<ProjectId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let published = Published::of(app.scheduler.board(), Utc::now());
-    let picture = badge(&published, id.as_str()).ok_or_else(|| no_project(id.as_str()))?;
+    let published = Published::of_project(app.scheduler.board(), &id, Utc::now());
+    let picture = published.and_then(|published| badge(&published, id.as_str()));
+    let picture = picture.ok_or_else(|| no_project(id.as_str()))?;
     Ok(tagged(&headers, "image/svg+xml", picture))
 }
 
@@ -112,9 +111,28 @@ fn crc(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// A document that pages of other sites may read: it holds no secret, and no cookie comes with their request.
-fn document(value: &Value) -> Response {
+/// A document that pages of other sites may read: it holds no secret, and no cookie comes with their request. It is open
+/// to everybody and names every project, so it is made once a second at most while nothing changes.
+async fn document(
+    app: &App,
+    name: &'static str,
+    make: impl FnOnce(&Published, &Site) -> Value + Send + 'static,
+) -> Result<Response, Problem> {
+    let (now, site, version) = (Utc::now(), app.reloader.site(), app.scheduler.board().version());
+    let asked = format!("{name} {} {site:?}", now.timestamp());
+    let made = match app.documents.get(&asked, version) {
+        Some(made) => made,
+        None => {
+            let scheduler = app.scheduler.clone();
+            let making = tokio::task::spawn_blocking(move || {
+                make(&Published::of(scheduler.board(), now), &site).to_string()
+            });
+            let made = Bytes::from(making.await.map_err(|error| Problem::internal(&error))?);
+            app.documents.keep(asked, version, made.clone());
+            made
+        }
+    };
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
     let everyone = [(HeaderName::from_static("access-control-allow-origin"), "*")];
-    (headers, everyone, value.to_string()).into_response()
+    Ok((headers, everyone, made).into_response())
 }

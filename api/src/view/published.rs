@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use scheduler::{Board, RunState};
+use scheduler::core::Entry;
+use scheduler::{Board, ProjectId, RunState};
 use serde_json::{Value, json};
 
 use super::time;
@@ -65,35 +66,15 @@ impl Published {
     /// How the projects stand.
     #[must_use]
     pub fn of(board: &Board, now: DateTime<Utc>) -> Self {
-        let standing = |entry: &scheduler::core::Entry| {
-            let (project, standing) = (&entry.project, &entry.standing);
-            let active = entry.active.and_then(|run| board.run(run));
-            let last = standing.last_run.as_ref();
-            Standing {
-                id: project.id.to_string(),
-                name: project.name.clone(),
-                upstream: upstream(&project.source),
-                status: match active.as_ref().map(|run| &run.state) {
-                    Some(RunState::Running) => Status::Syncing,
-                    Some(RunState::Queued) => Status::PreSyncing,
-                    Some(RunState::BackingOff { .. }) => Status::Failed,
-                    // It waits for a person, and is as it was.
-                    Some(RunState::Held) => Status::Paused,
-                    _ if !project.enabled => Status::Paused,
-                    _ if standing.failures > 0 => Status::Failed,
-                    _ if standing.last_success.is_some() => Status::Success,
-                    _ => Status::None,
-                },
-                updated: standing.last_success,
-                started: active.and_then(|run| run.started()).or(last.and_then(|last| last.started)),
-                ended: last.map(|last| last.ended),
-                next: entry.next.filter(|_| project.enabled),
-                size: standing.size_bytes,
-                files: standing.files,
-                generation: standing.generation,
-            }
-        };
-        Self { now, projects: board.projects().iter().map(|entry| standing(entry)).collect() }
+        let projects = board.projects();
+        Self { now, projects: projects.iter().map(|entry| Standing::of(board, entry)).collect() }
+    }
+
+    /// How one project stands; none: there is no such project.
+    #[must_use]
+    pub fn of_project(board: &Board, id: &ProjectId, now: DateTime<Utc>) -> Option<Self> {
+        let entry = board.project(id)?;
+        Some(Self { now, projects: vec![Standing::of(board, &entry)] })
     }
 
     /// `/status.json`.
@@ -158,6 +139,35 @@ impl Published {
 }
 
 impl Standing {
+    fn of(board: &Board, entry: &Entry) -> Self {
+        let (project, standing) = (&entry.project, &entry.standing);
+        let active = entry.active.and_then(|run| board.run(run));
+        let last = standing.last_run.as_ref();
+        Self {
+            id: project.id.to_string(),
+            name: project.name.clone(),
+            upstream: upstream(&project.source),
+            status: match active.as_ref().map(|run| &run.state) {
+                Some(RunState::Running) => Status::Syncing,
+                Some(RunState::Queued) => Status::PreSyncing,
+                Some(RunState::BackingOff { .. }) => Status::Failed,
+                // It waits for a person, and is as it was.
+                Some(RunState::Held) => Status::Paused,
+                _ if !project.enabled => Status::Paused,
+                _ if standing.failures > 0 => Status::Failed,
+                _ if standing.last_success.is_some() => Status::Success,
+                _ => Status::None,
+            },
+            updated: standing.last_success,
+            started: active.and_then(|run| run.started()).or(last.and_then(|last| last.started)),
+            ended: last.map(|last| last.ended),
+            next: entry.next.filter(|_| project.enabled),
+            size: standing.size_bytes,
+            files: standing.files,
+            generation: standing.generation,
+        }
+    }
+
     /// `MirrorZ`'s status: a main letter with its time, then the next run and the last success.
     fn letters(&self) -> String {
         let letter = |letter: char, at: Option<DateTime<Utc>>| match at {

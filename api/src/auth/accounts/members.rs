@@ -2,9 +2,9 @@
 
 use chrono::Utc;
 use engine::Secret;
-use scheduler::ProjectId;
 use scheduler::account::{AccountWrite, AuditEntry, Scope, Token, UserName};
 use scheduler::member::{Holding, Member, MemberName};
+use scheduler::{ProjectId, Store};
 use sha2::{Digest, Sha256};
 
 use super::{AccountError, Accounts, MOST};
@@ -79,6 +79,11 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let holding = holding.cloned().map(AccountWrite::Holding).into_iter();
         Ok(self.store.commit_accounts(holding.chain(line.map(AccountWrite::Audit)).collect()).await?)
+    }
+
+    /// The store that holds them.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The id of the history that the store tells; none for the first one.

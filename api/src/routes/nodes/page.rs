@@ -60,7 +60,7 @@ pub(in crate::routes) async fn list(
 
 fn page(app: &App, limit: usize, after: Option<&str>) -> Page<NodeView> {
     let Some(nodes) = &app.nodes else { return Page { items: Vec::new(), next: None } };
-    let mut viewer = Viewer::new(app, nodes);
+    let viewer = Viewer::new(app, nodes);
     let names = nodes.names();
     let ids: Vec<&str> = viewer.projects.iter().map(|entry| entry.project.id.as_str()).collect();
     let (parts, next) = parts(&names, &ids, limit, after);
