@@ -183,8 +183,12 @@ impl Nodes {
         let (mut offer, mut reported) = (self.offer.subscribe(), self.reported.subscribe());
         loop {
             let begun = Instant::now();
+            let mut by_member: BTreeMap<MemberName, Vec<Crossing>> = BTreeMap::new();
             for crossing in self.crossings(scheduler).await {
-                self.cross(scheduler, accounts, crossing).await;
+                by_member.entry(crossing.member.clone()).or_default().push(crossing);
+            }
+            for (name, crossings) in by_member {
+                self.cross(scheduler, accounts, &name, crossings).await;
             }
             // Every slave and project was looked at, so the next look waits in proportion.
             let rest = tokio::time::sleep(rest_after(begun.elapsed(), Duration::ZERO));
@@ -239,29 +243,51 @@ impl Nodes {
         pairs.filter(|pair| members.get(pair.node).is_some_and(|member| pair.may_cross(member))).collect()
     }
 
-    /// Keeps that watchers are told, and tells them.
-    async fn cross(&self, scheduler: &Scheduler, accounts: &Accounts, crossing: Crossing) {
+    /// Keeps that watchers are told of one slave, and tells them. What is kept of a slave names every project with which
+    /// it is behind, so it is stored once for all of them.
+    async fn cross(
+        &self,
+        scheduler: &Scheduler,
+        accounts: &Accounts,
+        name: &MemberName,
+        crossings: Vec<Crossing>,
+    ) {
         let _turn = self.changing.lock().await;
-        let Crossing { member: name, project, word, lag } = crossing;
-        let found = self.known().members.get(&name).map(|seen| seen.member.clone());
+        let found = self.known().members.get(name).map(|seen| seen.member.clone());
         let Some(mut member) = found else { return };
-        let new = match word {
-            Word::Late => member.late.insert(project.clone()),
-            Word::CaughtUp => member.late.remove(&project),
-            Word::Left => member.left.insert(project.clone()),
-            Word::Back => member.left.remove(&project),
-        };
-        if !new {
+        let news: Vec<Crossing> =
+            crossings.into_iter().filter(|crossing| crossing.note_in(&mut member)).collect();
+        if news.is_empty() {
             return;
         }
+
         if let Err(error) = accounts.remember(&member, None).await {
             // Told later, once that can be kept.
-            tracing::error!(node = %name, %project, "that a slave is behind cannot be stored: {error}");
+            tracing::error!(node = %name, "that a slave is behind cannot be stored: {error}");
             return;
         }
-        if let Some(seen) = self.known().members.get_mut(&name) {
+        if let Some(seen) = self.known().members.get_mut(name) {
             seen.member = member;
         }
+        for crossing in news {
+            crossing.tell(scheduler);
+        }
+    }
+}
+
+impl Crossing {
+    /// Notes in what is kept of the slave that watchers are told; returns whether that is new.
+    fn note_in(&self, member: &mut Member) -> bool {
+        match self.word {
+            Word::Late => member.late.insert(self.project.clone()),
+            Word::CaughtUp => member.late.remove(&self.project),
+            Word::Left => member.left.insert(self.project.clone()),
+            Word::Back => member.left.remove(&self.project),
+        }
+    }
+
+    fn tell(self, scheduler: &Scheduler) {
+        let Self { member: name, project, word, lag } = self;
         let lag = Arc::new(lag);
         let kind = match word {
             Word::Late => {
