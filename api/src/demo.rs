@@ -53,7 +53,7 @@ impl Demo {
         let tree = Tree::grow(&folder.path().join("upstream"))?;
         println!("  {} files, {} MB", Tree::FILES, Tree::BYTES / 1_000_000);
         let itself = std::env::current_exe().context("cannot find this program's own file")?;
-        let upstream = runtime.block_on(upstream::daemon(&itself, folder.path(), tree.path()))?;
+        let upstream = runtime.block_on(upstream::daemon(folder.path(), tree.path()))?;
         say("A master and two slaves: `heliostat serve` three times, with one secret between them");
         let master = Server::master(&itself, folder.path())?;
         println!("  the master listens on {}", master.url);

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use chrono::Utc;
 use engine::rsync::version::Support;
 use engine::{Engine, Limits};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
 use scheduler::disk::Reserve;
@@ -137,6 +137,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let scheme = if certificate.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{}", listener.local_addr()?);
     let web = http::serve(listener, certificate, app.clone().router(), connections, stop.clone());
+    hide_memory();
     notify(&[NotifyState::Ready]);
     let work = async {
         let stopping = async {
@@ -226,9 +227,8 @@ impl Part {
 
 async fn start_scheduler(config: &Config, data_dir: PathBuf, host: &Host) -> anyhow::Result<Scheduler> {
     let program = found(&config.rsync.program);
-    let itself = std::env::current_exe().context("cannot find this program's own file")?;
-    let guardian = vec![itself.into_os_string(), engine::guardian::WORD.into()];
-    let engine = Engine::new(program.clone(), guardian, &data_dir).context("cannot use the data folder")?;
+    let engine = Engine::new(program.clone(), engine::guardian::argv(), &data_dir)
+        .context("cannot use the data folder")?;
     let engine = engine.with_grace(config.stop_grace).with_memory_max(config.rsync.memory_max.0);
     check_version(&engine, config.rsync.allow_old).await?;
     let mut settings = Settings {
@@ -264,6 +264,15 @@ fn allowed_connections(wanted: usize) -> usize {
         );
     }
     wanted.min(most)
+}
+
+/// Hides the memory and the open files of this process from the other processes of its user: both hold secrets. There is
+/// no core dump either. What it starts can be examined as before (`PR_SET_DUMPABLE` ends with `execve(2)`), so the sweep
+/// for leftovers finds it.
+fn hide_memory() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!("other processes of this user can read the server's memory: {error}");
+    }
 }
 
 /// Stores now and then when tokens were used last.

@@ -189,7 +189,7 @@ impl Engine {
     /// only while no other server uses this folder. Blocks for at most twice the grace.
     ///
     /// # Errors
-    /// When processes cannot be listed.
+    /// When processes cannot be listed, or one of them holds a lock and cannot be examined.
     pub fn end_orphans(&self, grace: Duration) -> io::Result<Vec<u32>> {
         sweep::end_holders(&self.locks, grace)
     }

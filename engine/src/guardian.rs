@@ -22,6 +22,7 @@ pub(crate) use leftovers::unfinished as is_unfinished;
 pub(crate) use supervisor::{Guarded, Said};
 pub(crate) use wire::Spec;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -40,6 +41,8 @@ use wire::Report;
 
 /// The word that makes our binary a guardian, as its first argument.
 pub const WORD: &str = "guardian";
+/// The program of a process that starts itself again. Not its path: an update may put another version there while it runs.
+const ITSELF: &str = "/proc/self/exe";
 /// The word behind it that makes our binary the init of a PID namespace.
 const INIT_WORD: &str = "init";
 /// How long the receiver may linger after rsync's main process has ended.
@@ -62,6 +65,12 @@ pub fn main() -> ExitCode {
         // Whoever started it hears it as a closed socket; there is nobody else to tell.
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The argv that starts a guardian from a program whose `main` begins with [`main`].
+#[must_use]
+pub fn argv() -> Vec<OsString> {
+    vec![ITSELF.into(), WORD.into()]
 }
 
 fn guard() -> io::Result<()> {

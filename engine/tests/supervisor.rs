@@ -1,11 +1,13 @@
 //! A program that runs one attempt and says how far it is: what the tests of this crate kill.
 //!
-//! `engine-supervisor GUARDIAN STATE DEST SOURCE KIB_PER_SECOND`
+//! `engine-supervisor GUARDIAN STATE DEST SOURCE KIB_PER_SECOND [RSYNC]`, or `engine-supervisor sweep STATE`, which ends
+//! what an earlier one left and prints the process ids.
 
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use engine::{Attempt, Change, Engine, Limits, Monitor, Options, Phase, Progress};
 use tokio_util::sync::CancellationToken;
@@ -42,10 +44,21 @@ impl Monitor for Speaker {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [guardian, state, dest, source, kib] = &words[..] else {
+    if let [word, state] = &words[..]
+        && word == "sweep"
+    {
+        let engine = Engine::new("rsync".into(), Vec::new(), state.as_ref())?;
+        for pid in engine.end_orphans(Duration::from_secs(5))? {
+            say("ended", pid.into());
+        }
+        return Ok(());
+    }
+
+    let [guardian, state, dest, source, kib, rsync @ ..] = &words[..] else {
         return Err("five arguments are needed".into());
     };
-    let engine = Engine::new("rsync".into(), vec![guardian.into()], state.as_ref())?;
+    let rsync = rsync.first().map_or("rsync", String::as_str);
+    let engine = Engine::new(rsync.into(), vec![guardian.into()], state.as_ref())?;
     let attempt = Attempt {
         source: source.parse()?,
         command: None,

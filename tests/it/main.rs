@@ -23,6 +23,7 @@ mod disk;
 mod documents;
 mod freshness;
 mod guard;
+mod hardening;
 mod holds;
 mod hosts;
 mod http;

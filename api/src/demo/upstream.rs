@@ -64,8 +64,8 @@ impl Tree {
 }
 
 /// Serves the tree.
-pub(super) async fn daemon(itself: &Path, folder: &Path, tree: &Path) -> anyhow::Result<Rsyncd> {
-    let guardian = vec![itself.as_os_str().to_owned(), engine::guardian::WORD.into()];
+pub(super) async fn daemon(folder: &Path, tree: &Path) -> anyhow::Result<Rsyncd> {
+    let guardian = engine::guardian::argv();
     let module = Module::new("distro", tree);
     Ok(Rsyncd::start(Path::new("rsync"), &guardian, &folder.join("rsyncd"), &[module]).await?)
 }

@@ -1,6 +1,5 @@
 //! The rsync daemon that a master runs for its slaves: kept running, and ended with the master.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -100,11 +99,9 @@ impl Daemon {
         mut news: watch::Receiver<Arc<Offer>>,
         stop: &CancellationToken,
     ) {
-        let Ok(itself) = std::env::current_exe() else { return };
-        let guardian: Vec<OsString> = vec![itself.into_os_string(), engine::guardian::WORD.into()];
         let launch = Launch {
             program: self.program.clone(),
-            guardian,
+            guardian: engine::guardian::argv(),
             locks: locks.to_owned(),
             listen: self.config.listen,
             memory_max: self.memory_max,

@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::family::{ChildFamily, Pipes};
 use super::wire::{Order, Report, Spec};
-use super::{INIT_WORD, WORD, leftovers, namespace};
+use super::{INIT_WORD, ITSELF, WORD, leftovers, namespace};
 
 /// Pause between two kills of what has left the group.
 const STRAYS: Duration = Duration::from_millis(200);
@@ -55,7 +55,7 @@ impl GuardedChild {
     /// Starts an init, and hands the specification on to it.
     fn start_init(spec: &Spec, args: &[Vec<u8>], pipes: Option<Pipes>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(ITSELF);
         command.args([WORD, INIT_WORD]).env_clear().stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(pipes) = pipes {
             pipes.give_to(&mut command);

@@ -1,8 +1,11 @@
 //! Supervisors and guardians that die, however they die: no rsync outlives them, or it is found again.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use engine::{Exit, Verdict};
@@ -20,26 +23,36 @@ struct Supervisor {
 impl Supervisor {
     fn start(site: &Site) -> Self {
         let program = env!("CARGO_BIN_EXE_engine-supervisor");
-        Self::spawn(site, &[program.into()], env!("CARGO_BIN_EXE_engine-guardian").into())
+        Self::spawn(site, &[program.into()], env!("CARGO_BIN_EXE_engine-guardian").into(), "rsync".as_ref())
     }
 
-    fn start_unprivileged(site: &Site) -> Self {
+    fn start_unprivileged(site: &Site, rsync: &Path) -> Self {
         let program = site.unprivileged(env!("CARGO_BIN_EXE_engine-supervisor"));
-        Self::spawn(site, &program, site.copied(env!("CARGO_BIN_EXE_engine-guardian")))
+        Self::spawn(site, &program, site.copied(env!("CARGO_BIN_EXE_engine-guardian")), rsync)
     }
 
-    fn spawn(site: &Site, program: &[OsString], guardian: OsString) -> Self {
+    fn spawn(site: &Site, program: &[OsString], guardian: OsString, rsync: &Path) -> Self {
         let child = Command::new(&program[0])
             .args(&program[1..])
             .arg(guardian)
             .args([site.path("state"), site.path("dest")])
             .args([site.source(None, "big").to_string(), SLOWLY_KIB.to_string()])
+            .arg(rsync)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let process = Process::open(child.id()).unwrap();
         Self { child, process }
+    }
+
+    /// Kills it and its guardian in the same moment.
+    fn kill_with(&self, guardian: &Process) {
+        // Stopped, it cannot notice that the guardian dies first.
+        self.process.signal(Signal::STOP);
+        guardian.signal(Signal::KILL);
+        self.process.signal(Signal::KILL);
+        assert!(guardian.ends() && self.process.ends());
     }
 
     /// Waits until its rsync is in the middle of a transfer.
@@ -91,7 +104,7 @@ async fn a_supervisor_that_is_killed_leaves_no_rsync() {
 #[tokio::test]
 async fn without_privileges_a_supervisor_that_is_killed_leaves_no_rsync() {
     let site = Site::new().await;
-    let mut supervisor = Supervisor::start_unprivileged(&site);
+    let mut supervisor = Supervisor::start_unprivileged(&site, "rsync".as_ref());
     let running = supervisor.flowing();
     supervisor.process.signal(Signal::KILL);
     running.assert_rsync_ends();
@@ -123,10 +136,7 @@ async fn a_guardian_and_a_supervisor_that_are_killed_at_once_leave_nothing() {
     let site = Site::new().await;
     let mut supervisor = Supervisor::start(&site);
     let running = supervisor.flowing();
-    // Stopped, it cannot notice that the guardian dies first.
-    supervisor.process.signal(Signal::STOP);
-    running.guardian.signal(Signal::KILL);
-    supervisor.process.signal(Signal::KILL);
+    supervisor.kill_with(&running.guardian);
     running.assert_rsync_ends();
     let (report, _) = site.run(&site.attempt("small")).await;
     assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
@@ -135,13 +145,9 @@ async fn a_guardian_and_a_supervisor_that_are_killed_at_once_leave_nothing() {
 #[tokio::test]
 async fn without_privileges_an_rsync_that_lost_both_is_found_and_ended() {
     let site = Site::new().await;
-    let mut supervisor = Supervisor::start_unprivileged(&site);
+    let mut supervisor = Supervisor::start_unprivileged(&site, "rsync".as_ref());
     let running = supervisor.flowing();
-    // Stopped, it cannot notice that the guardian dies first.
-    supervisor.process.signal(Signal::STOP);
-    running.guardian.signal(Signal::KILL);
-    supervisor.process.signal(Signal::KILL);
-    assert!(running.guardian.ends() && supervisor.process.ends());
+    supervisor.kill_with(&running.guardian);
     assert!(running.main.runs() && running.receiver.runs(), "there is no orphan to be found");
     let (report, _) = site.run(&site.attempt("small")).await;
     assert_eq!(report.exit, Exit::Busy, "an orphan does not hold the destination: {report:?}");
@@ -152,4 +158,52 @@ async fn without_privileges_an_rsync_that_lost_both_is_found_and_ended() {
     assert_eq!(site.engine.end_orphans(Duration::from_secs(5)).unwrap(), [0; 0]);
     let (report, _) = site.run(&site.attempt("small")).await;
     assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+}
+
+/// Sweeps up what is left as a server without privileges does.
+fn sweep_unprivileged(site: &Site) -> Output {
+    let program = site.unprivileged(env!("CARGO_BIN_EXE_engine-supervisor"));
+    Command::new(&program[0]).args(&program[1..]).arg("sweep").arg(site.path("state")).output().unwrap()
+}
+
+#[tokio::test]
+async fn without_privileges_a_sweep_ends_what_lost_both() {
+    let site = Site::new().await;
+    let mut supervisor = Supervisor::start_unprivileged(&site, "rsync".as_ref());
+    let running = supervisor.flowing();
+    supervisor.kill_with(&running.guardian);
+
+    let output = sweep_unprivileged(&site);
+    assert!(output.status.success(), "{output:?}");
+    let ended = String::from_utf8(output.stdout).unwrap();
+    for orphan in [&running.main, &running.receiver] {
+        assert!(ended.lines().any(|line| line == format!("ended {}", orphan.pid)), "{ended}");
+    }
+    running.assert_rsync_ends();
+}
+
+#[tokio::test]
+async fn an_orphan_that_cannot_be_examined_stops_a_start_with_its_pid() {
+    let site = Site::new().await;
+    // The kernel hides what a program does that its user cannot read.
+    let rsync = site.path("hidden-rsync");
+    let program =
+        ["/usr/local/bin/rsync", "/usr/bin/rsync"].into_iter().find(|path| Path::new(path).exists());
+    fs::copy(program.unwrap(), &rsync).unwrap();
+    fs::set_permissions(&rsync, fs::Permissions::from_mode(0o111)).unwrap();
+    let mut supervisor = Supervisor::start_unprivileged(&site, &rsync);
+    let running = supervisor.flowing();
+    supervisor.kill_with(&running.guardian);
+
+    let output = sweep_unprivileged(&site);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "a lock is held, and the sweep said nothing");
+    assert!(said.contains(&format!("pid {} (hidden-rsync)", running.main.pid)), "{said}");
+
+    for orphan in [&running.main, &running.receiver] {
+        orphan.signal(Signal::KILL);
+    }
+    running.assert_rsync_ends();
+    let output = sweep_unprivileged(&site);
+    assert!(output.status.success(), "{output:?}");
 }
