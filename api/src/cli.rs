@@ -33,6 +33,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use client::Client;
 use failure::Failure;
+use plugins::CompileBounds;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -250,6 +251,9 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve { config } => return crate::serve::main(config.as_deref()),
         Command::Demo { keep, seconds } => return crate::demo::main(keep, seconds),
+        Command::Plugin(plugin::PluginCommand::Compile { memory, seconds, cache }) => {
+            return plugins::compile_main(&cache, CompileBounds { memory, seconds });
+        }
         Command::Config(command) => config::run(command),
         Command::Import(command) => import::run(&command, cli.connection.output),
         Command::Plugin(command) => plugin::run(&command, &cli.connection),

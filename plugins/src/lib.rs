@@ -12,6 +12,7 @@
 //! 4. The folders below `wit/` never change: a guest that was built once is understood for ever.
 
 mod call;
+mod compiler;
 mod component;
 mod context;
 mod guest;
@@ -28,6 +29,7 @@ mod trial;
 mod v0_1;
 
 pub use call::CallError;
+pub use compiler::{CompileBounds, CompilerProcess, compile_main};
 pub use component::{MAX_BYTES, Need, Shape};
 pub use imports::kv::{KvError, KvStore, MemoryKv};
 pub use imports::log::{Level, LogLine, LogSink, NoSink};

@@ -38,6 +38,19 @@ pub enum LoadError {
         "it cannot be read as a component: {0}; if it was copied, copy it again, and replace it by renaming"
     )]
     Invalid(String),
+    /// Its compilation took too much memory.
+    #[error(
+        "its compilation needs more than {0} MiB of memory: strip it, build it with `opt-level = \"s\"`, or split its largest functions"
+    )]
+    CompileMemory(u64),
+    /// Its compilation took too much processor time.
+    #[error(
+        "its compilation needs more than {0} s of processor time: strip it, build it with `opt-level = \"s\"`, or split its largest functions"
+    )]
+    CompileTime(u64),
+    /// The program that compiles it failed.
+    #[error("it was not compiled: {0}")]
+    Compiler(String),
     /// It is another file than the configuration wants.
     #[error(
         "its sha256 is {found}, and the configuration wants {expected}: put the right file there, or change `sha256`"
@@ -129,6 +142,7 @@ pub(crate) async fn read(path: &Path) -> Result<File, LoadError> {
 /// Compiles a file, away from the threads that must not wait, and judges what it is.
 pub(crate) async fn compile(runtime: &Arc<Runtime>, file: File) -> Result<(Shape, Guest), LoadError> {
     check_header(&file.bytes)?;
+    runtime.compile_apart(&file.bytes).await?;
     let runtime = Arc::clone(runtime);
     let work = tokio::task::spawn_blocking(move || {
         let engine = runtime.engine();

@@ -87,8 +87,8 @@ impl Default for Services {
 impl Plugins {
     /// Loads what the settings name. Whoever has none needs not call this.
     pub async fn load(settings: Settings, services: Services) -> Result<Self, PluginsError> {
-        let Settings { folder, cache, recording, mut plugins } = settings;
-        let runtime = Arc::new(Runtime::start(cache.as_deref())?);
+        let Settings { folder, cache, compiler, recording, mut plugins } = settings;
+        let runtime = Arc::new(Runtime::start(cache.as_deref(), compiler)?);
         let Services { kv, log } = services;
         let around = Surroundings { runtime, kv, log, http: Arc::default() };
         plugins.sort_by(|a, b| (a.order, &a.id).cmp(&(b.order, &b.id)));
@@ -384,7 +384,7 @@ fn vote<T>(
 
 /// What a file is and needs, without settings or a server.
 pub async fn check(path: &Path) -> Result<Shape, CheckError> {
-    let runtime = Arc::new(Runtime::start(None)?);
+    let runtime = Arc::new(Runtime::start(None, None)?);
     let (shape, _) = load::compile(&runtime, load::read(path).await?).await?;
     Ok(shape)
 }

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
+use crate::compiler::CompilerProcess;
+use crate::load::LoadError;
+
 pub(crate) use meter::{Meter, Metered};
 pub(crate) use quota::{Quota, TooMuchMemory};
 pub(crate) use ticker::{Ticker, Ticking};
@@ -33,6 +36,15 @@ const CACHE_FILES: u64 = 4096;
 pub(crate) struct Runtime {
     engine: Engine,
     ticker: Ticker,
+    cache: Option<CodeCache>,
+}
+
+/// The kept code, and the program that compiles what is not kept.
+#[derive(Debug)]
+struct CodeCache {
+    folder: PathBuf,
+    kept: Cache,
+    compiler: Option<CompilerProcess>,
 }
 
 /// Why no plugin can run at all.
@@ -60,8 +72,11 @@ pub enum RuntimeError {
 }
 
 impl Runtime {
-    /// An engine that keeps what it compiles in `cache`.
-    pub(crate) fn start(cache: Option<&Path>) -> Result<Self, RuntimeError> {
+    /// An engine that keeps what it compiles in `cache`, where `compiler` puts it first.
+    pub(crate) fn start(
+        cache: Option<&Path>,
+        compiler: Option<CompilerProcess>,
+    ) -> Result<Self, RuntimeError> {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let mut config = Config::new();
         config
@@ -69,16 +84,32 @@ impl Runtime {
             .max_wasm_stack(STACK)
             .async_stack_size(FIBER)
             .memory_reservation(RESERVED);
-        if let Some(folder) = cache {
-            config.cache(Some(open_cache(folder)?));
-        }
+        let kept = cache.map(open_cache).transpose()?;
+        config.cache(kept.clone());
+        let cache =
+            cache.zip(kept).map(|(folder, kept)| CodeCache { folder: folder.to_owned(), kept, compiler });
         let engine = Engine::new(&config).map_err(failed)?;
         let ticker = Ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
-        Ok(Self { engine, ticker })
+        Ok(Self { engine, ticker, cache })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Puts the code of a component into the cache by a process of its own, so that this one has nothing to compile.
+    pub(crate) async fn compile_apart(&self, component: &[u8]) -> Result<(), LoadError> {
+        match &self.cache {
+            Some(CodeCache { folder, compiler: Some(compiler), .. }) => {
+                compiler.fill(folder, component).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Number of components that were found in the cache.
+    pub(crate) fn cache_hits(&self) -> usize {
+        self.cache.as_ref().map_or(0, |cache| cache.kept.cache_hits())
     }
 
     /// Time passes as long as the answer lives.

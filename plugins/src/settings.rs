@@ -17,6 +17,7 @@ use engine::Secret;
 use scheduler::ProjectId;
 use sha2::{Digest as _, Sha256};
 
+use crate::compiler::CompilerProcess;
 pub use paths::{PathGrant, PathGrantError};
 pub use projects::{ProjectPattern, ProjectPatternError};
 pub use urls::{UrlGrant, UrlGrantError};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Where compiled code is kept between starts; none: compiled at every start.
     pub cache: Option<PathBuf>,
+    /// What compiles into that folder; none: this process itself, without bounds.
+    pub compiler: Option<CompilerProcess>,
     /// Where the decisions of policies are recorded; none: nowhere.
     pub recording: Option<PathBuf>,
     /// The plugins, in any order.

@@ -98,7 +98,7 @@ impl Trial {
     pub async fn load(settings: PluginSettings) -> Result<Self, TrialError> {
         let lines = Arc::new(Lines::default());
         let around = Surroundings {
-            runtime: Arc::new(Runtime::start(None)?),
+            runtime: Arc::new(Runtime::start(None, None)?),
             kv: Arc::new(MemoryKv::default()),
             log: lines.clone(),
             http: Arc::default(),

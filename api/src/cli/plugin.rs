@@ -62,6 +62,16 @@ pub(super) enum PluginCommand {
         #[command(flatten)]
         rights: trial::Rights,
     },
+    /// Compile the component on standard input into a cache, within bounds: what the server starts for each plugin
+    #[command(hide = true)]
+    Compile {
+        /// Most bytes of memory
+        memory: u64,
+        /// Most seconds of processor time
+        seconds: u64,
+        /// The folder of the cache
+        cache: PathBuf,
+    },
     /// Ask a policy again what a server recorded, and show where it decides otherwise
     #[command(
         after_help = "Example: heliostat plugin replay policy.wasm decisions.jsonl   (ends with 1 when it differs)"
@@ -85,7 +95,7 @@ pub(super) fn run(command: &PluginCommand, connection: &Connection) -> Result<()
     let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
         match command {
-            PluginCommand::New { .. } => Ok(()),
+            PluginCommand::New { .. } | PluginCommand::Compile { .. } => Ok(()),
             PluginCommand::Check { config: Some(config), .. } => check::configured(config, output).await,
             PluginCommand::Check { file, .. } => {
                 check::run(file.as_deref().unwrap_or(Path::new("")), output).await

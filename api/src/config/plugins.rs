@@ -7,7 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use engine::Secret;
-use plugins::{Digest, FailurePolicy, Failures, Part, PathGrant, PluginSettings, ProjectPattern, UrlGrant};
+use plugins::{
+    CompilerProcess, Digest, FailurePolicy, Failures, Part, PathGrant, PluginSettings, ProjectPattern,
+    UrlGrant,
+};
 use scheduler::ProjectId;
 
 use super::reader::Reader;
@@ -196,6 +199,9 @@ impl Plugins {
         Ok(plugins::Settings {
             folder: self.folder(data_dir),
             cache: Some(data_dir.join("compiled-plugins")),
+            compiler: Some(CompilerProcess::new(
+                ["/proc/self/exe", "plugin", "compile"].map(Into::into).into(),
+            )),
             recording: self.record.then(|| data_dir.join("decisions.jsonl")),
             plugins: load.collect::<Result<_, _>>()?,
         })

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is how a failure is told")]
 
 mod bounds;
+mod compiling;
 mod examples;
 mod frozen;
 mod guests;
