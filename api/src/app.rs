@@ -4,16 +4,20 @@
 //! what the documentation says, and its handler. So nothing answers that was not decided on, and `/openapi.json`
 //! cannot forget one.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use chrono::{DateTime, Utc};
+use engine::text;
+use http_body_util::BodyExt;
 use scheduler::{Project, ProjectId, Scheduler};
 use tokio_util::sync::CancellationToken;
 use tower_http::CompressionLevel;
@@ -106,6 +110,7 @@ impl App {
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
             .layer(CatchPanicLayer::custom(|_| Problem::internal(&"a handler panicked").into_response()))
             .layer(middleware::map_response(hardened))
+            .layer(middleware::map_response(spelt))
             .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_worth_packing))
             .layer(middleware::from_fn_with_state(self.clone(), metrics::count))
             .with_state(self)
@@ -118,6 +123,28 @@ impl std::ops::Deref for App {
     fn deref(&self) -> &Shared {
         &self.shared
     }
+}
+
+/// Spells what is not plain in a document as JSON can, whoever said it: a terminal may show any answer.
+async fn spelt(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !kind.is_some_and(|kind| kind.starts_with(b"application/") && kind.ends_with(b"json")) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Every document is made in memory before it is sent.
+    let document = match body.collect().await {
+        Ok(document) => document.to_bytes(),
+        Err(error) => return Problem::internal(&error).into_response(),
+    };
+    let body = match text::json(&document) {
+        Cow::Borrowed(_) => Body::from(document),
+        Cow::Owned(spelt) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Body::from(spelt)
+        }
+    };
+    Response::from_parts(parts, body)
 }
 
 /// Whether an answer is compressed for who takes that: large documents, and nothing that is a stream.

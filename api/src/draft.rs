@@ -20,6 +20,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use engine::text::is_plain;
 use engine::{Options, RetryPolicy};
 use scheduler::destination::Landing;
 use scheduler::{Guard, Project, ProjectId};
@@ -212,8 +213,7 @@ fn labels(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
         fields.error("labels", format!("are {}: at most {MAX_LABELS} are kept", given.len()));
     }
     for (key, value) in given {
-        let plain =
-            |text: &str| !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control);
+        let plain = |text: &str| !text.is_empty() && text.len() <= MAX_TEXT && is_plain(text);
         match value.as_str() {
             Some(value) if plain(value) && plain(key) && !key.contains('=') => {
                 labels.insert(key.clone(), value.to_owned());

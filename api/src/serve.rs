@@ -354,7 +354,8 @@ impl Signals {
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
                     if let Err(report) = app.reload().await {
-                        tracing::error!("the configuration was not read again, and nothing was changed:\n{report}");
+                        tracing::error!("the configuration was not read again, and nothing was changed:");
+                        report.lines().for_each(|line| tracing::error!("{line}"));
                     }
                 }
             }

@@ -1,10 +1,11 @@
 //! What the server says of itself: lines on standard output, as text for people or as JSON for machines.
 //!
 //! Every line about a run carries `run` and `project`. Secrets never get here: the type that holds them prints as
-//! `***`.
+//! `***`. What others say stands in a line as it can be shown, and cannot end it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Stdout, Write};
 
+use engine::text;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
@@ -25,12 +26,13 @@ impl Telemetry {
     pub fn start(level: &str, json: bool) -> anyhow::Result<Self> {
         let (filter, handle) = reload::Layer::new(filter(level)?);
         let registry = tracing_subscriber::registry().with(filter);
+        let is_coloured = !json && io::stdout().is_terminal();
+        let writer = move || PlainWriter { out: io::stdout(), json, is_coloured };
         if json {
-            registry.with(fmt::layer().json().flatten_event(true)).try_init()?;
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()?;
         } else {
-            registry
-                .with(fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal()))
-                .try_init()?;
+            let layer = fmt::layer().with_target(false).with_ansi(is_coloured).with_writer(writer);
+            registry.with(layer).try_init()?;
         }
         Ok(Self { filter: handle })
     }
@@ -41,6 +43,35 @@ impl Telemetry {
     /// When the filter cannot be read.
     pub fn set_level(&self, level: &str) -> anyhow::Result<()> {
         Ok(self.filter.reload(filter(level)?)?)
+    }
+}
+
+/// The log's way out: each write is one line, in which only its end may be a line break.
+struct PlainWriter {
+    out: Stdout,
+    json: bool,
+    is_coloured: bool,
+}
+
+impl Write for PlainWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let mut shown = match (self.json, self.is_coloured) {
+            (true, _) => text::json(text).into_owned(),
+            // The colours of the library; it escapes the character that begins them where others say it.
+            (false, true) => {
+                let parts: Vec<String> = text.split(|byte| *byte == b'\x1b').map(text::escaped).collect();
+                parts.join("\x1b").into_bytes()
+            }
+            (false, false) => text::escaped(text).into_bytes(),
+        };
+        shown.extend_from_slice(&line[text.len()..]);
+        self.out.write_all(&shown)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -12,9 +12,10 @@ use regex::bytes::Regex;
 
 use crate::rsync::args::shown;
 use crate::rsync::exit::{Class, Exit, Judgement, explain_end, is_over};
-use crate::rsync::messages::{Findings, escaped};
+use crate::rsync::messages::Findings;
 use crate::rsync::stats::Stats;
 use crate::secret::Secret;
+use crate::text::escaped;
 
 /// A program with all that it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]

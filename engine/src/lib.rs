@@ -29,6 +29,7 @@ pub mod rsyncd;
 pub mod secret;
 pub mod source;
 mod sweep;
+pub mod text;
 
 pub use attempt::{Attempt, AttemptReport, Changes, Engine};
 pub use command::{Command, Pattern};

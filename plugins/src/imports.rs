@@ -17,21 +17,3 @@ pub(crate) struct Caller {
     pub(crate) project: Option<ProjectId>,
     pub(crate) run: Option<RunId>,
 }
-
-/// The text, cut to so many bytes, and shown as one line.
-pub(crate) fn line(text: &str, most: usize) -> String {
-    let cut = &text[..text.floor_char_boundary(most)];
-    cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::line;
-
-    #[test]
-    fn a_text_from_a_guest_is_one_line_of_bounded_length() {
-        assert_eq!(line("a\nb\x1b[31m", 100), "a b [31m");
-        assert_eq!(line("aäö", 4), "aä");
-        assert_eq!(line("aäö", 2), "a");
-    }
-}

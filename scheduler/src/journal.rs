@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{SecondsFormat, Utc};
-use engine::rsync::messages::escaped;
+use engine::text::escaped;
 use engine::{Change, Monitor, Phase, Progress, durable};
 
 use crate::run::RunId;
@@ -165,7 +165,9 @@ impl Journal {
 }
 
 impl Inner {
+    /// Writes a line, whoever says it, as it can be shown.
     fn line(&mut self, line: &[u8]) {
+        let line = escaped(line);
         let length = line.len() as u64 + 1;
         if length > self.room {
             self.dropped += length;
@@ -173,7 +175,7 @@ impl Inner {
         }
         self.room -= length;
         if let Some(log) = &mut self.log
-            && log.write_all(line).and_then(|()| log.write_all(b"\n")).is_err()
+            && log.write_all(line.as_bytes()).and_then(|()| log.write_all(b"\n")).is_err()
         {
             self.dropped += length;
         }
@@ -214,12 +216,12 @@ impl Monitor for Journal {
     }
 
     fn stdout(&self, line: &[u8]) {
-        self.inner().line(escaped(line).as_bytes());
+        self.inner().line(line);
     }
 
     fn stderr(&self, line: &[u8]) {
         let mut inner = self.inner();
-        inner.line(format!("! {}", escaped(line)).as_bytes());
+        inner.line(&[b"! ", line].concat());
         inner.flush();
     }
 }

@@ -42,5 +42,6 @@ mod secrets;
 mod slaves;
 mod stages;
 mod sync;
+mod texts;
 mod tls;
 mod upstreams;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
+use engine::text::escaped;
 use ulid::Ulid;
 
 use super::condition::{Group, Kind};
@@ -43,7 +44,7 @@ pub(crate) async fn could_not_start(config: &Config, reason: &str) {
         match told.unwrap_or_else(|_| Err("it took too long".to_owned())) {
             Ok(()) => true,
             Err(error) => {
-                eprintln!("heliostat: {} was not told: {error}", channel.name());
+                eprintln!("heliostat: {} was not told: {}", channel.name(), escaped(error.as_bytes()));
                 false
             }
         }

@@ -10,9 +10,8 @@ use super::Output;
 use super::client::{Client, segment};
 use super::failure::Failure;
 use super::project_flags::first_line;
-use super::runs::document;
 use super::table::{distance, table, text};
-use super::terminal::{plain, say};
+use super::terminal::{document, plain, say};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {

@@ -6,9 +6,8 @@ use serde_json::Value;
 use super::Output;
 use super::client::Client;
 use super::failure::Failure;
-use super::runs::document;
 use super::table::{table, text};
-use super::terminal::say;
+use super::terminal::{document, say};
 
 /// What can be done with alerts.
 #[derive(Debug, Subcommand)]

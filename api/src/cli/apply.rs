@@ -14,9 +14,8 @@ use serde_json::{Map, Value};
 use super::Output;
 use super::client::{Client, segment};
 use super::failure::Failure;
-use super::runs::document;
 use super::table::text;
-use super::terminal::{plain, say};
+use super::terminal::{document, plain, say};
 use crate::draft;
 
 /// What is to be done with one project.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueEnum};
 
 use super::failure::Failure;
-use super::terminal::say;
+use super::terminal::{say, warn};
 use crate::config::{self, Config, Loaded, RoleKind};
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +47,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
         ConfigCommand::Check { config } => {
             let Loaded { path, warnings, .. } = load(config.as_deref())?;
             for warning in warnings {
-                eprint!("{warning}");
+                warn(warning.trim_end());
             }
             match path {
                 Some(path) => say(&format!("{} is right", path.display())),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::terminal::plain;
+use super::terminal::{plain, warn};
 
 /// Why a command did not do what it should.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Failure {
             Self::NotAllowed(text) => (4, text),
             Self::Unreachable(text) => (5, text),
         };
-        eprintln!("heliostat: {text}");
+        warn(&format!("heliostat: {text}"));
         ExitCode::from(code)
     }
 }

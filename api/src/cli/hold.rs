@@ -10,7 +10,7 @@ use super::Output;
 use super::client::{Client, segment};
 use super::failure::Failure;
 use super::table::{bytes, count, table, text};
-use super::terminal::{plain, say, state};
+use super::terminal::{document, plain, say, state};
 
 /// How many folders are shown.
 const FOLDERS: usize = 10;
@@ -66,7 +66,7 @@ pub(super) async fn decide(client: &Client, run: &str, decision: Decision, yes: 
     let answer = client.send(request).await?.json::<Value>().await;
     let run = answer.map_err(|error| client.unreachable(&error))?;
     match client.output {
-        Output::Json => super::runs::document(&run),
+        Output::Json => document(&run),
         Output::Table => {
             say(&format!("run {} is {}", text(&run["id"]), state(run["state"].as_str().unwrap_or_default())))
         }

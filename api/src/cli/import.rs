@@ -6,8 +6,7 @@ use clap::Subcommand;
 
 use super::Output;
 use super::failure::Failure;
-use super::runs::document;
-use super::terminal::{plain, say};
+use super::terminal::{document, plain, say, warn};
 use crate::import::{Import, mirror_sync_api, tunasync};
 
 #[derive(Debug, Subcommand)]
@@ -38,7 +37,7 @@ pub(super) fn run(command: &ImportCommand, output: Output) -> Result<(), Failure
     };
     let import: Import = read.map_err(|error| Failure::Usage(plain(&error.to_string())))?;
     for line in import.report() {
-        eprintln!("heliostat: {line}");
+        warn(&format!("heliostat: {line}"));
     }
     match output {
         Output::Json => document(&import.json()),

@@ -8,9 +8,8 @@ use super::Output;
 use super::client::{Client, segment};
 use super::failure::Failure;
 use super::hold::{Decision, asked};
-use super::runs::document;
 use super::table::{bytes, distance, seconds, table, text};
-use super::terminal::{plain, say};
+use super::terminal::{document, plain, say};
 
 /// Rows that are asked for at once.
 const ROWS: usize = 10_000;

@@ -10,9 +10,8 @@ use super::Output;
 use super::client::Client;
 use super::failure::Failure;
 use super::project_flags::first_line;
-use super::runs::document;
 use super::table::{distance, table, text, time};
-use super::terminal::{plain, say};
+use super::terminal::{document, plain, say, warn};
 
 /// What `probe` is told.
 #[derive(Debug, Args)]
@@ -63,7 +62,7 @@ pub(super) async fn before(client: &Client, source: &Value, known: bool) -> Resu
         )));
     }
     if found["login"] != "refused" {
-        eprintln!("note: the upstream could not be asked: {problem}");
+        warn(&format!("note: the upstream could not be asked: {problem}"));
     }
     Ok(())
 }

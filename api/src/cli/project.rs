@@ -9,9 +9,8 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, segment};
 use super::failure::Failure;
 use super::project_flags::Settings;
-use super::runs::document;
 use super::table::{bytes, count, distance, seconds, table, text, time};
-use super::terminal::{plain, say, state};
+use super::terminal::{document, plain, say, state};
 use super::{Output, apply, probe};
 
 #[derive(Debug, Subcommand)]

@@ -7,7 +7,7 @@ use super::client::{Client, segment};
 use super::failure::Failure;
 use super::follow;
 use super::table::{between, bytes, count, distance, seconds, table, text, time};
-use super::terminal::{plain, say, state, write};
+use super::terminal::{LineStream, document, plain, say, state};
 
 /// The states in which a run that was followed is a failure for a script.
 const BAD: [&str; 4] = ["failed", "cancelled", "interrupted", "held"];
@@ -223,14 +223,9 @@ pub(super) async fn log(
         query.push(("follow", "true"));
     }
     let mut answer = client.stream(&format!("/api/v1/runs/{}/log", segment(run)), &query, None).await?;
-    // The server has escaped what came from the upstream when it wrote the log.
+    let mut lines = LineStream::default();
     while let Some(chunk) = answer.chunk().await.map_err(|error| client.unreachable(&error))? {
-        write(&chunk)?;
+        lines.push(&chunk)?;
     }
-    Ok(())
-}
-
-/// Prints a document as the API gave it.
-pub(super) fn document(value: &Value) -> Result<(), Failure> {
-    say(&format!("{value:#}"))
+    lines.finish()
 }

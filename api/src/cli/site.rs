@@ -5,9 +5,8 @@ use serde_json::Value;
 use super::Output;
 use super::client::Client;
 use super::failure::Failure;
-use super::runs::document;
 use super::table::text;
-use super::terminal::say;
+use super::terminal::{document, say};
 
 pub(super) async fn reload(client: &Client) -> Result<(), Failure> {
     let answer = client.post("/api/v1/reload").await?;

@@ -8,14 +8,12 @@ use super::Output;
 use super::client::Client;
 use super::failure::Failure;
 use super::follow;
-use super::runs::{document, runs_table, shortened};
+use super::runs::{runs_table, shortened};
 use super::table::{bytes, count, distance, seconds, table, text, time};
-use super::terminal::{Colour, is_watched, painted, plain, say};
+use super::terminal::{CLEAR, Colour, document, is_watched, painted, plain, say};
 
 /// How often the screen is drawn anew.
 const REFRESH: Duration = Duration::from_secs(1);
-/// Clears the terminal and goes to its upper left corner.
-const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 /// The share of a disk that is free below which it is told in colour.
 const TIGHT_PERCENT: u64 = 10;
 

@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use super::Output;
 use super::client::Client;
 use super::failure::Failure;
-use super::runs::document;
 use super::table::{count, text, time};
-use super::terminal::say;
+use super::terminal::{document, say};
 use crate::config::Config;
 use crate::routes::CheckedView;
 

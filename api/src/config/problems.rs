@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use engine::text::is_plain_char;
+
 /// Longest source line that is repeated below a problem, in characters.
 const LONGEST_EXCERPT: usize = 200;
 
@@ -159,7 +161,7 @@ fn masked(text: &str, line: Range<usize>, hidden: &[Range<usize>]) -> String {
         .map(|(at, c)| match c {
             _ if hidden.iter().any(|span| span.contains(&(start + at))) => '*',
             '\t' => '\t',
-            c if c.is_control() => '\u{fffd}',
+            c if !is_plain_char(c) => '\u{fffd}',
             c => c,
         })
         .collect()

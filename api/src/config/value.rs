@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::secret::SecretSource;
 use super::tree::{Kind, Node};
 use engine::Secret;
+use engine::text::is_plain_char;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -144,7 +145,7 @@ impl Shown {
         for c in text.chars() {
             match c {
                 '"' | '\\' => quoted.extend(['\\', c]),
-                c if c.is_control() => quoted.extend(c.escape_unicode()),
+                c if !is_plain_char(c) => quoted.extend(c.escape_unicode()),
                 c => quoted.push(c),
             }
         }

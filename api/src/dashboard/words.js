@@ -75,7 +75,7 @@ export function upstream(source) {
 
 /** A text in which every character can be seen: what would steer a terminal, or turn the direction of reading, is spelt out. */
 export function visible(text) {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g,
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\u2028\u2029]/g,
     (character) => "\\u{" + character.codePointAt(0).toString(16) + "}");
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use engine::text::{self, LONGEST_TEXT};
 use serde_json::{Map, Value};
 
 use crate::problem::FieldError;
@@ -63,11 +64,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn text(&mut self, key: &str, longest: usize) -> Option<String> {
         let value = self.given(key)?;
         match value.as_str() {
-            Some(text) if text.len() > longest => self.error(key, format!("is longer than {longest} bytes")),
-            Some(text) if text.chars().any(char::is_control) => {
-                self.error(key, "contains a control character");
-            }
-            Some(text) => return Some(text.to_owned()),
+            Some(text) => match text::check(text, longest) {
+                Ok(()) => return Some(text.to_owned()),
+                Err(error) => self.error(key, error.to_string()),
+            },
             None => self.error(key, format!("must be a text, not {}", kind(value))),
         }
         None
@@ -98,10 +98,16 @@ impl<'a> Fields<'a> {
         let texts = value.as_array().and_then(|items| {
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         });
-        if texts.is_none() {
+        let Some(texts) = texts else {
             self.error(key, "must be a list of texts");
+            return None;
+        };
+        for (number, text) in texts.iter().enumerate() {
+            if let Err(error) = text::check(text, LONGEST_TEXT) {
+                self.error(&format!("{key}[{number}]"), error.to_string());
+            }
         }
-        texts
+        Some(texts)
     }
 
     /// A truth value that may be missing.

@@ -245,11 +245,7 @@ fn capital(word: &str) -> String {
 
 /// What came from a file, without the power to leave its line or to steer a terminal.
 fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
+    engine::text::escaped(text.as_bytes())
 }
 
 /// A comment of as many lines as it needs; those after the first are indented further.

@@ -1,11 +1,13 @@
 //! The text format of Prometheus (<https://prometheus.io/docs/instrumenting/exposition_formats/>), and the list of all
 //! that may be written in it.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use engine::text::{is_plain, lines};
 use scheduler::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -182,7 +184,7 @@ impl Text {
             self.out.push(if index == 0 { '{' } else { ',' });
             self.out.push_str(name);
             self.out.push_str("=\"");
-            for c in text.chars() {
+            for c in plain(text).chars() {
                 match c {
                     '\\' => self.out.push_str("\\\\"),
                     '"' => self.out.push_str("\\\""),
@@ -249,6 +251,11 @@ impl PieceSender {
         let sending = async { tokio::time::timeout(READER_PATIENCE, self.pieces.send(piece)).await };
         matches!(self.runtime.block_on(sending), Ok(Ok(())))
     }
+}
+
+/// A label's value without what would steer a terminal. Nearly all are plain already.
+fn plain(value: &str) -> Cow<'_, str> {
+    if is_plain(value) { Cow::Borrowed(value) } else { Cow::Owned(lines(value.as_bytes())) }
 }
 
 /// A time in Unix seconds, with its fraction.

@@ -16,6 +16,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use engine::text;
 use futures_util::{StreamExt, stream};
 use scheduler::event::Subscription;
 use scheduler::{Event, EventKind};
@@ -192,7 +193,8 @@ impl Filter {
 
 /// An event in the form of the stream.
 fn written(event: &Event) -> String {
-    let data = serde_json::to_string(&view::event(event)).unwrap_or_default();
+    let data = serde_json::to_vec(&view::event(event)).unwrap_or_default();
+    let data = String::from_utf8_lossy(&text::json(&data)).into_owned();
     format!("id: {}\nevent: {}\ndata: {data}\n\n", event.id, event.kind.as_str())
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use engine::text::clipped;
 use scheduler::run::{Hold, RunState};
 use scheduler::{Command, ProjectId, RunId};
 
@@ -25,7 +26,7 @@ impl Slave {
         let Some((run, hold)) = self.held_pull(id) else { return };
         let approval = news.approved.get(id.as_str()).filter(|approval| approval.plan == hold.plan.digest);
         if let Some(approval) = approval {
-            let by = format!("{} on the master", approval.by);
+            let by = format!("{} on the master", clipped(&approval.by, 200));
             self.ask(Command::Approve { run, by, plan: Some(hold.plan.digest) }).await;
             return;
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use engine::Secret;
 use engine::durable::replace;
+use engine::text::clipped;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use scheduler::{Project, Scheduler};
 use serde::{Deserialize, Serialize};
@@ -327,5 +328,5 @@ async fn detail(response: Response) -> Option<String> {
     let text = response.text().await.ok()?;
     let problem: Value = serde_json::from_str(&text).ok()?;
     let detail = problem["detail"].as_str()?;
-    Some(detail.chars().filter(|c| !c.is_control()).take(500).collect())
+    Some(clipped(detail, 500))
 }

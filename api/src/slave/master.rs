@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use engine::text::clipped;
 use engine::{Options, RetryPolicy, Secret, Source};
 use scheduler::freshness::{Freshness, MarkerRule};
 use scheduler::guard::{Amount, ExpectedTree};
@@ -16,6 +17,9 @@ use std::time::Duration;
 use super::held::Target;
 use crate::config;
 use crate::nodes::offer::{OfferedGuard, OfferedTree};
+
+/// Longest name of a project that is taken from a master, in bytes.
+const LONGEST_NAME: usize = 200;
 
 /// What a master answers to the question for news.
 #[derive(Debug, Clone, Deserialize)]
@@ -145,7 +149,7 @@ pub(super) fn project(
     let options = Options::new(&["-aH".to_owned()], &[], "--delete-delay");
     let options =
         options.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let plain = plain(id, remote.name.clone(), source, password, (dest, place), options);
+    let plain = plain(id, clipped(&remote.name, LONGEST_NAME), source, password, (dest, place), options);
     let (Some(guard), Some(tree)) = (remote.guard, remote.tree) else { return Ok(plain) };
     let OfferedGuard { max_delete_percent, max_delete } = guard;
     let OfferedTree { generation, entries, bytes } = tree;

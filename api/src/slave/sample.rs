@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use engine::text::escaped;
 use scheduler::ProjectId;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +64,7 @@ fn differs(root: &Path, folder: &Folder) -> Option<(String, bool)> {
         return None;
     }
     let at = root.join(&path);
-    let shown = |name: &Path| path.join(name).display().to_string().escape_debug().to_string();
+    let shown = |name: &Path| escaped(path.join(name).as_os_str().as_encoded_bytes());
     let Some(inside) = Inside::read(&at) else {
         return Some((format!("{} cannot be read", shown(Path::new(""))), false));
     };

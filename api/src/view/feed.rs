@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use engine::text;
+
 use super::time;
 use crate::alerts::{Change, Feed};
 use crate::config::Site;
@@ -53,14 +55,14 @@ fn urn(uuid: &str) -> String {
 /// A text as XML may hold it.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in text::lines(text.as_bytes()).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // XML 1.0 has no way to write the others.
-            c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => out.push(' '),
+            // XML 1.0 has no way to write them.
+            '\u{fffe}' | '\u{ffff}' => out.push(' '),
             c => out.push(c),
         }
     }

@@ -19,9 +19,9 @@ use super::error::{ProtocolError, Refusal, RefusalKind, Step};
 use super::wire::Wire;
 use super::{NEWEST_PROTOCOL, OLDEST_PROTOCOL, Timeouts};
 use crate::rsync::filters::ListFilters;
-use crate::rsync::messages::escaped;
 use crate::secret::Secret;
 use crate::source::Source;
+use crate::text::escaped;
 
 /// The most text that a daemon may send before it says yes or no: message of the day and list of modules.
 const MAX_TEXT: usize = 1 << 20;
@@ -386,7 +386,7 @@ mod tests {
         let read = text.modules();
         assert_eq!(read.motd, "Welcome.\tRead this:\n a\tb");
         let line = |name: &str, comment: &str| ModuleLine { name: name.into(), comment: comment.into() };
-        assert_eq!(read.modules, [line("debian", "Debian \\x1b[1m"), line("a b", "")]);
+        assert_eq!(read.modules, [line("debian", "Debian \\u{1b}[1m"), line("a b", "")]);
         assert_eq!(Text::default().modules().modules, []);
     }
 }

@@ -22,8 +22,8 @@
 //! Owners, numbers of devices and hard links are not asked for, and so do not come.
 
 use super::numbers::{Cursor, Stop};
-use crate::rsync::messages::escaped;
 use crate::rsync::output::EntryKind;
+use crate::text::escaped;
 
 /// The longest name and the longest target: the kernel's bound, and rsync's.
 const MAX_NAME: usize = 4096;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::OLDEST_PROTOCOL;
 use super::entries::Malformed;
 use super::request::RequestError;
-use crate::rsync::messages::escaped;
+use crate::text::escaped;
 
 /// Part of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,6 +196,6 @@ mod tests {
         ] {
             assert_eq!(Refusal::read(line.as_bytes()).kind, kind, "{line}");
         }
-        assert_eq!(Refusal::read(b"@ERROR: \x1b[2J\xff").text, "\\x1b[2J\\xff");
+        assert_eq!(Refusal::read(b"@ERROR: \x1b[2J\xff").text, "\\u{1b}[2J\\xff");
     }
 }

@@ -3,7 +3,7 @@
 //! A frame begins with `length | (tag + 7) << 24`, four bytes, the lowest first.
 
 use super::entries::Malformed;
-use crate::rsync::messages::escaped;
+use crate::text::escaped;
 
 /// What rsync adds to a tag.
 const BASE: i16 = 7;
@@ -180,7 +180,7 @@ mod tests {
             }
             prop_assert_eq!(data, b"onetwothree");
             prop_assert_eq!(frames.io_errors, 3);
-            prop_assert_eq!(frames.messages.errors, ["bad\\x1b"]);
+            prop_assert_eq!(frames.messages.errors, ["bad\\u{1b}"]);
             prop_assert_eq!(frames.messages.notes, ["note"]);
             prop_assert!(!frames.given_up);
         }

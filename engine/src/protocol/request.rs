@@ -1,8 +1,8 @@
 //! What a daemon is asked to list, in its words: the arguments of the rsync that it starts for us.
 
 use super::entries::is_plain;
-use crate::rsync::messages::escaped;
 use crate::source::Source;
+use crate::text::escaped;
 
 /// The most paths that can be asked for at once; a daemon takes 1,000 arguments.
 pub const MAX_PATHS: usize = 500;

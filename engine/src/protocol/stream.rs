@@ -8,7 +8,7 @@ use super::entries::{Decoder, Dialect, Entry, Item, Malformed};
 use super::frames::{Frames, Messages};
 use super::list::{End, IoErrors, ListLimits, Totals};
 use super::request::What;
-use crate::rsync::messages::escaped;
+use crate::text::escaped;
 
 /// A list that comes in pieces. Memory does not grow with it: at most one piece is held, and what is kept of messages.
 #[derive(Debug)]

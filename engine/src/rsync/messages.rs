@@ -4,7 +4,8 @@
 //! of the C library's `strerror`, whose number rsync prints in parentheses.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
+
+use crate::text::escaped;
 
 /// How many lines are kept for people.
 const TAIL: usize = 50;
@@ -164,26 +165,6 @@ impl Findings {
     }
 }
 
-/// A line as it can be printed anywhere: control characters and what is not UTF-8 become escapes.
-#[must_use]
-pub fn escaped(line: &[u8]) -> String {
-    let mut text = String::with_capacity(line.len());
-    for chunk in line.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            // C1 controls (U+0080 to U+009F) steer terminals as well as C0 does.
-            if c.is_control() && c != '\t' {
-                let _ = write!(text, "\\x{:02x}", u32::from(c));
-            } else {
-                text.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,11 +209,6 @@ mod tests {
             recognise(b"rsync error: some files could not be transferred (code 23) at main.c(1956)"),
             None
         );
-    }
-
-    #[test]
-    fn nothing_that_steers_a_terminal_is_printed() {
-        assert_eq!(escaped(b"a\x1b[31m\tb\xff\xc2\x9b"), "a\\x1b[31m\tb\\xff\\x9b");
     }
 
     #[test]

@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep};
 use super::{Answer, RsyncdError, answers};
 use crate::durable;
 use crate::guardian::{Guarded, Said, Spec};
-use crate::rsync::messages::escaped;
 use crate::secret::Secret;
+use crate::text::escaped;
 
 /// The longest line of the daemon's log that is kept.
 const LONGEST_LINE: u64 = 4096;

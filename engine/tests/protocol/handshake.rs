@@ -39,7 +39,7 @@ async fn a_daemon_greets_and_lists_its_modules_with_their_comments() {
     assert!(connection.greeting().protocol >= 31, "{:?}", connection.greeting());
     assert!(connection.greeting().digests.contains(&"md5".to_owned()));
     let listed = connection.modules().await.unwrap();
-    assert_eq!(listed.motd, "Welcome\tto the \\x1b[31mmirror\n\nBe kind.");
+    assert_eq!(listed.motd, "Welcome\tto the \\u{1b}[31mmirror\n\nBe kind.");
     let lines: Vec<_> =
         listed.modules.iter().map(|line| (line.name.as_str(), line.comment.as_str())).collect();
     assert_eq!(lines, [("debian", "Debian \u{e9}"), ("a-module-with-a-long-name", "")]);

@@ -118,7 +118,7 @@ async fn a_server_of_another_kind_is_recognised() {
     let server = saying(b"SSH-2.0-OpenSSH_9.2\x1b[2J\r\n".to_vec()).await;
     let failed = opened(&server, &PATIENT).await;
     assert!(
-        matches!(&failed, Err(ProtocolError::NotRsync { line }) if line == "SSH-2.0-OpenSSH_9.2\\x1b[2J"),
+        matches!(&failed, Err(ProtocolError::NotRsync { line }) if line == "SSH-2.0-OpenSSH_9.2\\u{1b}[2J"),
         "{failed:?}"
     );
 }

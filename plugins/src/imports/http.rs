@@ -155,8 +155,9 @@ fn method(text: &str) -> Result<Method, Failure> {
 
 /// The headers with their secrets, and the secrets that were used.
 fn headers(grants: &Grants, wanted: Vec<(String, Value)>) -> Result<(HeaderMap, Vec<Secret>), Failure> {
-    let denied =
-        |name: &str, why: &str| Failure::Denied(format!("header `{}` {why}", crate::imports::line(name, 64)));
+    let denied = |name: &str, why: &str| {
+        Failure::Denied(format!("header `{}` {why}", engine::text::clipped(name, 64)))
+    };
     if wanted.len() > HEADERS {
         return Err(Failure::Denied(format!("more than {HEADERS} headers")));
     }

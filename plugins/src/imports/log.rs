@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use engine::text::clipped;
 use scheduler::{ProjectId, RunId};
 
-use super::{Caller, line};
+use super::Caller;
 
 /// The longest message, in bytes.
 const MESSAGE: usize = 2048;
@@ -83,9 +84,9 @@ impl Log {
             return;
         };
         lines.left = left;
-        let short = |(name, value): &(String, String)| (line(name, FIELD), line(value, FIELD));
+        let short = |(name, value): &(String, String)| (clipped(name, FIELD), clipped(value, FIELD));
         let fields: Vec<_> = fields.iter().take(FIELDS).map(short).collect();
-        lines.say(level, &line(message, MESSAGE), &fields);
+        lines.say(level, &clipped(message, MESSAGE), &fields);
     }
 }
 

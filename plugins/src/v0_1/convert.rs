@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use engine::Edit;
+use engine::text::clipped;
 use scheduler::hooks::{self, Decision, Verdict};
 
 use super::bindings::exports::heliostat::plugin::policy as wit_policy;
 use super::bindings::heliostat::plugin::types as wit;
 use crate::guest::{Refusal, Said};
-use crate::imports::line;
 use crate::policy::{Candidate, Finished, News, Past, View};
 
 /// The longest reason, in bytes.
@@ -226,7 +226,7 @@ pub(super) fn refusal(error: wit::HookError) -> Refusal {
 
 /// A reason as people will read it.
 pub(super) fn reason(why: &str) -> String {
-    line(why, REASON)
+    clipped(why, REASON)
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> Vec<(String, String)> {

@@ -1,5 +1,6 @@
 //! A message as a mail, by SMTP (RFC 5321).
 
+use engine::text;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -50,15 +51,16 @@ fn letter(mail: &Mail, message: &Message, site: &str) -> Result<lettre::Message,
     let domain = from.email.domain().to_owned();
     let mut builder = lettre::Message::builder()
         .from(from)
-        .subject(format!("[{site}] {}", message.title))
+        .subject(text::escaped(format!("[{site}] {}", message.title).as_bytes()))
         .date(message.time.into())
         // The same in every try, so that a reader can leave out what it has seen.
         .message_id(Some(format!("<{}@{domain}>", message.id)));
     for address in &mail.to {
         builder = builder.to(mailbox(address)?);
     }
-    let body = MultiPart::mixed()
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(message.text.clone()));
+    let body = MultiPart::mixed().singlepart(
+        SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text::lines(message.text.as_bytes())),
+    );
     let mut letter = builder.multipart(body).map_err(|error| error.to_string())?;
     // RFC 3834: nobody's absence is to answer it.
     let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");

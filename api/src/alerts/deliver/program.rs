@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use engine::text::{self, escaped};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -47,7 +48,7 @@ pub(super) async fn run(program: &Program, message: &Message, site: &str) -> Res
     let group = GroupEnds(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let mut said = Vec::new();
     let stderr = child.stderr.take();
-    let body = message.json(site).to_string();
+    let body = text::json(message.json(site).to_string().as_bytes()).into_owned();
     let ended = CancellationToken::new();
     let wait = async {
         feed(&mut child, &body).await;
@@ -79,17 +80,16 @@ pub(super) async fn run(program: &Program, message: &Message, site: &str) -> Res
         Ok(Err(error)) => Err(format!("{path} cannot be waited for: {error}")),
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => {
-            let said = String::from_utf8_lossy(&said);
-            let said: String = said.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let said = escaped(said.trim_ascii());
             Err(format!("{path} ended with {status}: {said}"))
         }
     }
 }
 
 /// Gives it the message; one that does not read it may still do its work.
-async fn feed(child: &mut Child, body: &str) {
+async fn feed(child: &mut Child, body: &[u8]) {
     if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(body.as_bytes()).await;
+        let _ = stdin.write_all(body).await;
         let _ = stdin.shutdown().await;
     }
 }

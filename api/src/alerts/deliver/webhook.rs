@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use engine::text::{self, clipped};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::secret;
@@ -18,7 +20,9 @@ pub(super) async fn send(webhook: &Webhook, message: &Message, site: &str) -> Re
         Form::Json => message.json(site),
         Form::Slack => message.slack(site),
     };
-    let mut request = client()?.post(address(&webhook.url).await?).timeout(webhook.timeout).json(&body);
+    let request = client()?.post(address(&webhook.url).await?).timeout(webhook.timeout);
+    let request = request.header(CONTENT_TYPE, "application/json");
+    let mut request = request.body(text::json(body.to_string().as_bytes()).into_owned());
     if let Some(source) = &webhook.secret {
         request = request.bearer_auth(secret(source).await?.expose());
     }
@@ -28,7 +32,7 @@ pub(super) async fn send(webhook: &Webhook, message: &Message, site: &str) -> Re
 
 /// Asks for an address, with a text for who reads it there.
 pub(in crate::alerts) async fn ping(url: Url, text: &str, timeout: Duration) -> Result<(), String> {
-    let request = client()?.post(url).timeout(timeout).body(text.to_owned());
+    let request = client()?.post(url).timeout(timeout).body(text::lines(text.as_bytes()));
     taken(request.send().await.map_err(|error| reason(&error))?).await
 }
 
@@ -66,15 +70,14 @@ async fn taken(mut response: Response) -> Result<(), String> {
         said.extend_from_slice(&part);
     }
     said.truncate(SAID);
-    let said: String =
-        String::from_utf8_lossy(&said).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let said = clipped(String::from_utf8_lossy(&said).trim(), SAID);
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (check `secret`)",
         StatusCode::NOT_FOUND | StatusCode::GONE => " (check `url`)",
         status if status.is_redirection() => " (redirects are not followed: give the final address)",
         _ => "",
     };
-    Err(format!("the receiver answered {}{hint}: {}", status.as_u16(), said.trim()))
+    Err(format!("the receiver answered {}{hint}: {said}", status.as_u16()))
 }
 
 /// What went wrong, without the address: that can be a secret.

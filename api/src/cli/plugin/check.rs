@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::Output;
 use crate::cli::failure::Failure;
 use crate::cli::table::table;
-use crate::cli::terminal::{plain, say};
+use crate::cli::terminal::{document, plain, say};
 use crate::config::{self, Config};
 
 /// Looks at a file as a server would; ends with 2 when that would refuse it.
@@ -70,7 +70,7 @@ pub(super) async fn configured(file: &Path, output: Output) -> Result<(), Failur
         vec![plain(&plugin.settings.id), plain(&plugin.settings.path.display().to_string()), state.to_owned()]
     });
     match output {
-        Output::Json => say(&format!("{:#}", Value::Array(documents.collect())))?,
+        Output::Json => document(&Value::Array(documents.collect()))?,
         Output::Table if plugins.is_empty() => say("no plugin is configured (plugins.load)")?,
         Output::Table => say(&table(&["plugin", "file", "state"], rows))?,
     }

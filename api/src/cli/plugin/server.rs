@@ -5,9 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::Output;
 use crate::cli::client::{Client, segment};
 use crate::cli::failure::Failure;
-use crate::cli::runs::document;
 use crate::cli::table::{table, text};
-use crate::cli::terminal::{plain, say};
+use crate::cli::terminal::{document, plain, say};
 
 /// The plugins with their state.
 pub(super) async fn list(client: &Client) -> Result<(), Failure> {

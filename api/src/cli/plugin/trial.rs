@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::cli::Output;
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{plain, say};
+use crate::cli::terminal::{document, plain, say};
 
 /// What the plugin may reach, as the configuration of a server would say it.
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ pub(super) async fn test(
             Err(why) => (None, Some(why)),
         };
         let took = took.as_secs_f64();
-        say(&format!("{:#}", json!({ "answer": word, "error": error, "seconds": took, "log": lines })))?;
+        document(&json!({ "answer": word, "error": error, "seconds": took, "log": lines }))?;
     } else {
         for line in &lines {
             say(&plain(line))?;
@@ -91,7 +91,7 @@ pub(super) async fn replay(
     if output == Output::Json {
         let other = |(at, now): &(usize, Result<_, String>)| json!({ "decision": at + 1, "question": entries[*at].question, "then": entries[*at].answer, "now": now });
         let others: Vec<_> = others.iter().map(other).collect();
-        say(&format!("{:#}", json!({ "decisions": entries.len(), "different": others })))?;
+        document(&json!({ "decisions": entries.len(), "different": others }))?;
     } else {
         for (at, now) in &others {
             let Entry { answer, .. } = &entries[*at];

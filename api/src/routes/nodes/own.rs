@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use engine::text::clipped;
 use scheduler::member::{ApprovedPlan, Holding};
 use scheduler::{EventKind, ProjectId, RunId, RunState};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::nodes::changes::between;
 use crate::nodes::offer::Address;
 use crate::nodes::sample::{Sample, draw};
 use crate::problem::{FieldError, Problem};
-use crate::routes::input::{Asked, json};
+use crate::routes::input::{Asked, json_of_machine};
 
 /// The longest that a question of a slave waits.
 const LONGEST_WAIT: u64 = 55;
@@ -121,6 +122,9 @@ pub(in crate::routes) async fn sample(
     drawn.map_err(|error| Problem::internal(&error))?.map(Json).ok_or_else(none)
 }
 
+/// Longest text that is kept of what a slave says, in bytes.
+const LONGEST_WORDS: usize = 1000;
+
 /// What a slave says of one project.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,7 +155,7 @@ pub(in crate::routes) async fn report(
     input: Body,
 ) -> Result<StatusCode, Problem> {
     let name = actor.node().ok_or_else(|| Problem::forbidden("only a slave may say that"))?;
-    let input = json(&body(input, app.max_body).await?)?;
+    let input = json_of_machine(&body(input, app.max_body).await?)?;
     let wrong = |field: &str, why: String| Problem::invalid(vec![FieldError::new(field, why)]);
     let input: ReportInput =
         serde_json::from_value(input).map_err(|error| wrong("report", error.to_string()))?;
@@ -160,9 +164,9 @@ pub(in crate::routes) async fn report(
     if !known && !is_held {
         return Err(wrong("state", "is neither the end of a run nor `held` with a `plan`".to_owned()));
     }
-    let plain = |text: String| text.chars().filter(|c| !c.is_control()).take(1000).collect::<String>();
-    let (reason, drift) = (input.reason.map(plain), input.drift.map(plain));
-    let plan = input.plan.filter(|_| is_held).map(plain);
+    let short = |text: String| clipped(&text, LONGEST_WORDS);
+    let (reason, drift) = (input.reason.map(short), input.drift.map(short));
+    let plan = input.plan.filter(|_| is_held).map(short);
     let holding = Holding {
         member: name.clone(),
         project: input

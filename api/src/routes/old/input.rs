@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use engine::text::check;
 use scheduler::ProjectId;
 use serde_json::{Map, Value};
 
@@ -36,12 +37,12 @@ pub(super) fn text(given: &Given, key: &str) -> Result<Option<String>, Problem> 
         Some(Value::Number(number)) => number.to_string(),
         Some(_) => return Err(Problem::bad_request(format!("{key}: must be a text or a number"))),
     };
-    match text.len() {
-        0 => Ok(None),
-        length if length > LONGEST || text.chars().any(char::is_control) => Err(Problem::bad_request(
-            format!("{key}: is longer than {LONGEST} bytes, or contains a control character"),
-        )),
-        _ => Ok(Some(text)),
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match check(&text, LONGEST) {
+        Ok(()) => Ok(Some(text)),
+        Err(error) => Err(Problem::bad_request(format!("{key}: {error}"))),
     }
 }
 
