@@ -59,9 +59,12 @@ pub fn arguments(
         // Attributes of other name spaces hold capabilities and labels of the upstream's host.
         arguments.push("--filter=-x! user.*".to_owned());
     }
-    arguments.extend_from_slice(&options.edits().rules);
-    arguments.extend_from_slice(options.defaults());
-    arguments.extend_from_slice(options.basic());
+    let edits = options.edits();
+    let (before, behind): (&[String], &[String]) =
+        if edits.is_behind { (&[], &edits.hook_rules) } else { (&edits.hook_rules, &[]) };
+    for part in [&edits.rules, before, options.defaults(), options.basic(), behind] {
+        arguments.extend_from_slice(part);
+    }
     let clearing = options.clearing();
     arguments.extend(clearing.into_iter().flat_map(|mode| deleting(mode, options.edits().delete_after)));
     if let Some(list) = options.list() {
@@ -131,7 +134,7 @@ fn push_bounds(arguments: &mut Vec<String>, options: &Options, limits: &Limits) 
     let facts = options.facts();
     if let Some(seconds) = options.edits().timeout {
         arguments.push(format!("--timeout={seconds}"));
-    } else if !facts.timeout {
+    } else if facts.timeout.is_none() {
         arguments.push(format!("--timeout={}", whole_seconds(limits.io_timeout)));
     }
     if !facts.contimeout {
@@ -154,7 +157,7 @@ fn push_output(arguments: &mut Vec<String>) {
 }
 
 /// At least one second: rsync takes 0 for no bound at all.
-fn whole_seconds(time: Duration) -> u64 {
+pub(super) fn whole_seconds(time: Duration) -> u64 {
     let partial = u64::from(time.subsec_nanos() > 0);
     time.as_secs().saturating_add(partial).max(1)
 }
@@ -234,21 +237,16 @@ mod tests {
     }
 
     #[test]
-    fn what_hooks_edit_goes_before_the_projects_own_rules_and_times() {
+    fn what_hooks_exclude_goes_before_the_projects_own_rules_and_times() {
         let (mut options, mut limits) = (options(&["--exclude=b", "--timeout=9"], "--delete-before"), LIMITS);
-        let edits = [
-            Edit::Exclude("a".to_owned()),
-            Edit::Include("c".to_owned()),
-            Edit::TimeoutSecs(7),
-            Edit::DeleteAfter,
-            Edit::MaxDelete(3),
-        ];
+        let edits =
+            [Edit::Exclude("a".to_owned()), Edit::TimeoutSecs(7), Edit::DeleteAfter, Edit::MaxDelete(3)];
         for edit in &edits {
             apply(edit, &mut options, &mut limits).unwrap();
         }
         let line = built(&options, &limits, false);
         let place = |text: &str| line.iter().position(|it| it == text).unwrap_or_else(|| panic!("{line:?}"));
-        assert!(place("--exclude=a") < place("--include=c") && place("--include=c") < place("--exclude=b"));
+        assert!(place("--exclude=a") < place("--exclude=b"));
         assert!(place("--timeout=9") < place("--timeout=7"), "{line:?}");
         assert!(line.contains(&"--delete-after".to_owned()) && !line.contains(&"--delete-before".to_owned()));
         assert!(line.contains(&"--max-delete=3".to_owned()));

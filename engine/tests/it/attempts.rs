@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use engine::ChangeKind::{Created, Deleted, Updated};
-use engine::{Attempt, Changes, Class, Engine, Exit, Limits, Secret, Source, Verdict};
+use engine::{Attempt, Changes, Class, Edit, Engine, Exit, Limits, Secret, Source, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::kit::{LOGIN, Recorder, Site, guardian, list};
@@ -67,6 +67,34 @@ async fn what_must_not_come_does_not_come() {
     assert_eq!(list(&attempt.dest), ["a => b -> c", "empty", "link", "pool", "program"]);
     let program = fs::metadata(attempt.dest.join("program")).unwrap();
     assert_eq!(program.permissions().mode() & 0o7777, 0o755, "a set-user-id bit came over");
+}
+
+#[tokio::test]
+async fn what_hooks_edit_narrows_what_a_real_rsync_does() {
+    let site = Site::new().await;
+    let options = |basic: &str, delete: &str| {
+        engine::Options::new(&["-a".to_owned()], &[basic.to_owned()], delete).unwrap()
+    };
+    let plain = Attempt { options: options("--exclude=/local/", "--delete"), ..site.attempt("small") };
+    site.run(&plain).await;
+    fs::create_dir(plain.dest.join("local")).unwrap();
+    fs::write(plain.dest.join("local/mine"), "x").unwrap();
+
+    // What the project protects stays protected, whatever a hook includes.
+    let mut included = plain.clone();
+    included.edit(&[Edit::Include("/local/***".to_owned()), Edit::Exclude("/pool/".to_owned())]).unwrap();
+    fs::remove_dir_all(site.path("small/pool")).unwrap();
+    let (report, _) = site.run(&included).await;
+    assert_eq!((report.judgement.verdict, report.changes.deleted), (Verdict::Done, 0), "{report:?}");
+    assert!(plain.dest.join("local/mine").exists() && plain.dest.join("pool/first").exists());
+
+    // What a hook leaves out is not deleted, though the project deletes what it leaves out itself.
+    let mut excluded =
+        Attempt { options: options("--exclude=/local/", "--delete-excluded"), ..plain.clone() };
+    excluded.edit(&[Edit::Exclude("/pool/".to_owned())]).unwrap();
+    let (report, _) = site.run(&excluded).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    assert!(!plain.dest.join("local").exists() && plain.dest.join("pool/first").exists());
 }
 
 #[tokio::test]

@@ -22,8 +22,10 @@ pub(in crate::rsync) struct Facts {
     pub(in crate::rsync) xattrs: bool,
     /// Directories in which nothing is are left out.
     pub(in crate::rsync) prune_empty_dirs: bool,
-    /// The list has its own `--timeout`.
-    pub(in crate::rsync) timeout: bool,
+    /// The list's own `--timeout`, in seconds.
+    pub(in crate::rsync) timeout: Option<u64>,
+    /// Whether the list has an `--include`.
+    pub(in crate::rsync) includes: bool,
     /// The list has its own `--contimeout`.
     pub(in crate::rsync) contimeout: bool,
     /// The list's own bandwidth in KiB per second.
@@ -126,7 +128,8 @@ impl Facts {
             "xattrs" => self.xattrs = true,
             "prune-empty-dirs" => self.prune_empty_dirs = true,
             "no-prune-empty-dirs" | "no-m" => self.prune_empty_dirs = false,
-            "timeout" => self.timeout = true,
+            "timeout" => self.timeout = value.and_then(|value| value.parse().ok()),
+            "include" => self.includes = true,
             "contimeout" => self.contimeout = true,
             "bwlimit" => self.bwlimit_kib = value.and_then(kib),
             _ => {}

@@ -104,7 +104,9 @@ fn no_option_is_both_allowed_and_refused() {
 #[test]
 fn what_the_engine_must_know_is_noted() {
     let mut facts = Facts::default();
-    for text in ["-vrXm", "--i-r", "--munge-links", "--timeout=9", "--contimeout=9", "--bwlimit=2m"] {
+    for text in
+        ["-vrXm", "--i-r", "--munge-links", "--timeout=9", "--contimeout=9", "--bwlimit=2m", "--include=a"]
+    {
         option(text, &mut facts).unwrap();
     }
     let expected = Facts {
@@ -113,9 +115,10 @@ fn what_the_engine_must_know_is_noted() {
         munge_links: true,
         prune_empty_dirs: true,
         xattrs: true,
-        timeout: true,
+        timeout: Some(9),
         contimeout: true,
         bwlimit_kib: Some(2048),
+        includes: true,
     };
     assert_eq!(facts, expected);
     option("--no-i-r", &mut facts).unwrap();
