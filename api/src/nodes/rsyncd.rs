@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::Secret;
-use engine::rsyncd::service::{Files, Launch, Offer as Served, Service, Share};
+use engine::rsync::version::Version;
+use engine::rsyncd::service::{Confinement, Files, Launch, Offer as Served, Service, Share};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ pub(super) struct Daemon {
     program: std::path::PathBuf,
     memory_max: u64,
     files: Files,
+    confinement: Confinement,
     written: Mutex<Option<Served>>,
     /// Notified after each write that failed.
     failed: Notify,
@@ -37,13 +39,26 @@ impl Daemon {
     /// The daemon of a configuration; none when somebody else runs it.
     pub(super) fn of(config: &Rsyncd, rsync: &Rsync, data_dir: &Path) -> std::io::Result<Option<Self>> {
         let Rsyncd::Managed(config) = config else { return Ok(None) };
-        let files = Files::new(&data_dir.join("rsyncd"))?;
+        let folder = data_dir.join("rsyncd");
+        let files = Files::new(&folder)?;
+        let program = crate::serve::found(&rsync.program);
+        let version = Version::of_program(&program, &folder).ok();
+        let is_root = rustix::process::geteuid().is_root();
+        let Some(confinement) = confinement(version, is_root, rsync.allow_old) else {
+            tracing::error!(
+                "no rsync daemon for slaves: links could lead out of a mirror with an rsync older than 3.5.0. Update rsync, \
+                 run the server as root (each connection gets a chroot then), or set `rsync: (allow_old: true)` where the \
+                 distribution has mended it"
+            );
+            return Ok(None);
+        };
         let (cuts, cut) = mpsc::channel(16);
         let daemon = Self {
             config: config.clone(),
-            program: crate::serve::found(&rsync.program),
+            program,
             memory_max: rsync.memory_max.0,
             files,
+            confinement,
             written: Mutex::new(None),
             failed: Notify::new(),
             cuts,
@@ -55,7 +70,8 @@ impl Daemon {
     /// Serves these trees to these users, from the next connection on.
     pub(super) fn write(&self, shares: Vec<Share>, users: Vec<(String, Secret)>) {
         let max_connections = self.config.max_connections;
-        let served = Served { shares, users, max_connections, hosts_allow: self.config.hosts_allow.clone() };
+        let (hosts_allow, confinement) = (self.config.hosts_allow.clone(), self.confinement);
+        let served = Served { shares, users, max_connections, hosts_allow, confinement };
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if written.as_ref() == Some(&served) {
             return;
@@ -159,6 +175,38 @@ impl Daemon {
                     let _ = done.send(());
                 }
             }
+        }
+    }
+}
+
+/// Returns what keeps slaves within the trees that they pull, or `None` where nothing surely does.
+fn confinement(version: Option<Version>, is_root: bool, allow_old: bool) -> Option<Confinement> {
+    match version {
+        Some(version) if version.confines_modules() => Some(Confinement::Rsync),
+        _ if is_root => Some(Confinement::Chroot),
+        // The operator says that the distribution has mended it.
+        _ if allow_old => Some(Confinement::Rsync),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_rsync_serves_slaves_behind_a_chroot_or_on_the_operators_word_only() {
+        let version = |number: &str| {
+            Version::parse(format!("rsync  version {number}  protocol version 31").as_bytes()).ok()
+        };
+        for number in ["3.5.0", "3.5.1", "4.0.0"] {
+            assert_eq!(confinement(version(number), false, false), Some(Confinement::Rsync), "{number}");
+        }
+        for old in [version("3.4.1"), version("3.4.9"), version("3.2.7"), None] {
+            assert_eq!(confinement(old, true, false), Some(Confinement::Chroot), "{old:?}");
+            assert_eq!(confinement(old, true, true), Some(Confinement::Chroot), "{old:?}");
+            assert_eq!(confinement(old, false, true), Some(Confinement::Rsync), "{old:?}");
+            assert_eq!(confinement(old, false, false), None, "{old:?}");
         }
     }
 }

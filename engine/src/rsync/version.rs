@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The version of an rsync program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,26 @@ impl Version {
             return None;
         }
         Some(Self { major, minor, patch, protocol: words.next()?.parse().ok()? })
+    }
+
+    /// Asks a program which rsync it is, with an empty folder as its home. Blocks until it has answered.
+    ///
+    /// # Errors
+    /// When it cannot be started, or is something else.
+    pub fn of_program(program: &Path, home: &Path) -> Result<Self, VersionError> {
+        let output = std::process::Command::new(program)
+            .arg("--version")
+            .env("HOME", home)
+            .output()
+            .map_err(|source| VersionError::Start { program: program.to_owned(), source })?;
+        Self::parse(&output.stdout).map_err(VersionError::NotRsync)
+    }
+
+    /// Returns true if its daemon keeps each connection within its module, whatever links lead out of there, without
+    /// `use chroot`: 3.5.0 opens paths with `openat2`, older ones compare texts.
+    #[must_use]
+    pub fn confines_modules(&self) -> bool {
+        self.support() == Support::Supported
     }
 
     /// Whether it is new enough.

@@ -54,6 +54,18 @@ pub struct Offer {
     pub max_connections: u32,
     /// Addresses and networks that may connect; empty: all.
     pub hosts_allow: Vec<String>,
+    /// What keeps a connection within its tree.
+    pub confinement: Confinement,
+}
+
+/// What keeps a connection of the daemon within its tree, whatever links are in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confinement {
+    /// rsync itself; see [`Version::confines_modules`](crate::rsync::version::Version::confines_modules).
+    #[default]
+    Rsync,
+    /// The kernel: each connection has the tree as its root folder. Only root can start such a daemon.
+    Chroot,
 }
 
 /// The daemon's files: configuration and secrets, readable by us alone.
@@ -109,10 +121,11 @@ impl Files {
 
     fn heading(&self, offer: &Offer) -> String {
         let mut heading = format!(
-            "use chroot = no\nmunge symlinks = no\nread only = yes\nlist = no\nreverse lookup = no\n\
+            "use chroot = {}\nmunge symlinks = no\nread only = yes\nlist = no\nreverse lookup = no\n\
              socket options = TCP_NODELAY\ntransfer logging = no\ntimeout = 600\n\
              refuse options = copy-links copy-dirlinks copy-unsafe-links\n\
              max connections = {}\nlock file = {}\nsecrets file = {}\n",
+            if offer.confinement == Confinement::Chroot { "yes" } else { "no" },
             offer.max_connections,
             self.folder.join("connections.lock").display(),
             self.folder.join("secrets").display(),
@@ -303,6 +316,7 @@ mod tests {
             users: vec![("ftp-1".to_owned(), Secret::new("x1")), ("ftp-2".to_owned(), Secret::new("x2"))],
             max_connections: 7,
             hosts_allow: vec!["10.0.0.0/8".to_owned()],
+            confinement: Confinement::Chroot,
         };
         assert_eq!(files.write(&offer).unwrap(), ["mirror-b", "mirror-c"]);
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
@@ -312,7 +326,7 @@ mod tests {
             config.contains("max connections = 7\n")
                 && config.contains("hosts allow = 10.0.0.0/8\nhosts deny = *\n")
         );
-        assert!(!config.contains("x1"));
+        assert!(!config.contains("x1") && config.contains("use chroot = yes\n"), "{config}");
         assert_eq!(read("secrets"), "ftp-1:x1\nftp-2:x2\n");
         for name in ["secrets", "rsyncd.conf"] {
             let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();

@@ -1,7 +1,7 @@
 //! The rsync daemon that slaves pull from: it stays up, and serves its trees and nothing else, to those that it may.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -61,11 +61,32 @@ const STRANGER: &str = "127.0.0.3";
 
 #[test]
 fn the_daemon_serves_only_whom_it_may_and_leads_nobody_out_of_a_tree() {
+    serves_whom_it_may_and_nothing_else("rsync");
+}
+
+#[test]
+fn an_old_rsync_serves_each_tree_behind_a_chroot() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: only root may change the root folder");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("rsync");
+    let script = "#!/bin/sh\n[ \"$1\" != --version ] || { echo 'rsync  version 3.4.1  protocol version 32'; exit; }\n\
+                  exec rsync \"$@\"\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let master = serves_whom_it_may_and_nothing_else(program.to_str().unwrap());
+    let config = fs::read_to_string(master.data().join("rsyncd/rsyncd.conf")).unwrap();
+    assert!(config.contains("use chroot = yes\n"), "{config}");
+}
+
+fn serves_whom_it_may_and_nothing_else(program: &str) -> Server {
     let (upstream, rsyncd) = (Upstream::start(4), free_port());
     let master = Server::start_from(|folder, port| {
         format!(
-            "(data_dir: {:?}, listen: \"127.0.0.1:{port}\", role: Master(enrolment: {SECRET:?},\
-             rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\", hosts_allow: [\"{FRIEND}\"])))",
+            "(data_dir: {:?}, listen: \"127.0.0.1:{port}\", rsync: (program: {program:?}), role: Master(\
+             enrolment: {SECRET:?}, rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\", hosts_allow: [\"{FRIEND}\"])))",
             folder.join("data")
         )
     });
@@ -103,6 +124,7 @@ fn the_daemon_serves_only_whom_it_may_and_leads_nobody_out_of_a_tree() {
     }
     let as_they_are = login.pull(FRIEND, "", &[], &into("links"));
     assert!(as_they_are.status.success() && into("links").join("file").is_symlink());
+    master
 }
 
 fn is_secret(path: &std::path::Path) -> bool {
