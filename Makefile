@@ -15,11 +15,12 @@ test: install-deps lint guests  ## everything that is checked
 	$(CARGO) test --workspace
 	cd plugins/examples && $(CARGO) test --locked --workspace
 
-lint:  ## format and clippy, warnings denied
+lint:  ## format and clippy, warnings denied; the dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	cd plugins/examples && $(CARGO) fmt --all --check
 	cd plugins/examples && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@scripts/check-dependencies
 
 guests:  ## the example plugins as components; left out where there is no toolchain for them
 	@scripts/build-guests || [ $$? -eq 77 ]

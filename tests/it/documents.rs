@@ -73,8 +73,9 @@ fn every_configuration_key_is_in_the_configuration_document() {
 
 #[test]
 fn every_link_between_the_documents_leads_somewhere() {
-    let mut names: Vec<PathBuf> =
-        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root().join(name)).to_vec();
+    let mut names: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"]
+        .map(|name| root().join(name))
+        .to_vec();
     for folder in ["docs", "docs/plugins"] {
         names.extend(fs::read_dir(root().join(folder)).unwrap().flatten().map(|entry| entry.path()));
     }
