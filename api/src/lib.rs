@@ -7,6 +7,7 @@
 //! it answers.
 
 pub mod alerts;
+mod answer;
 pub mod app;
 pub mod audit;
 pub mod auth;

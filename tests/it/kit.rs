@@ -2,6 +2,7 @@
 
 mod authority;
 mod browser;
+mod endless;
 mod history;
 mod middlebox;
 mod receiver;
@@ -12,6 +13,7 @@ mod upstream;
 
 pub(crate) use authority::authority;
 pub(crate) use browser::Browser;
+pub(crate) use endless::Endless;
 pub(crate) use history::{Dice, change, missing};
 pub(crate) use middlebox::Middlebox;
 pub(crate) use receiver::{Receiver, Taken};

@@ -8,6 +8,7 @@ mod kit;
 
 mod access;
 mod alerts;
+mod answers;
 mod architecture;
 mod book;
 mod bounds;

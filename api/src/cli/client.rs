@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::{Connection, Output};
+use crate::answer::{AnswerError, LONG_ANSWER, SHORT_ANSWER, read_answer, read_document};
 use crate::config::Config;
 
 /// How long the server may take to accept a connection.
@@ -17,6 +18,8 @@ const ANSWER: Duration = Duration::from_mins(1);
 const PATIENT: Duration = Duration::from_mins(6);
 /// How many items one request asks for.
 const PAGE: usize = 1000;
+/// Bound of all pages of a list together, in bytes.
+const ALL_PAGES: usize = 4 * LONG_ANSWER;
 
 /// The server as a client command sees it.
 pub(super) struct Client {
@@ -80,22 +83,22 @@ impl Client {
 
     /// GET, and the document.
     pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        document(self.send(self.request(Method::GET, path).timeout(ANSWER)).await?).await
+        self.fetch(self.request(Method::GET, path).timeout(ANSWER)).await
     }
 
     /// POST without a body, and the document.
     pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
-        document(self.send(self.request(Method::POST, path).timeout(ANSWER)).await?).await
+        self.fetch(self.request(Method::POST, path).timeout(ANSWER)).await
     }
 
     /// The same for what may take minutes on the server.
     pub(super) async fn post_patiently(&self, path: &str) -> Result<Value, Failure> {
-        document(self.send(self.request(Method::POST, path).timeout(PATIENT)).await?).await
+        self.fetch(self.request(Method::POST, path).timeout(PATIENT)).await
     }
 
     /// A document sent, and the document answered.
     pub(super) async fn submit(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
-        document(self.send(self.request(method, path).timeout(ANSWER).json(body)).await?).await
+        self.fetch(self.request(method, path).timeout(ANSWER).json(body)).await
     }
 
     /// DELETE.
@@ -107,11 +110,16 @@ impl Client {
     pub(super) async fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let limit = PAGE.to_string();
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        let mut left = ALL_PAGES;
         loop {
             let request =
                 self.request(Method::GET, path).timeout(ANSWER).query(query).query(&[("limit", &limit)]);
             let request = cursor.iter().fold(request, |request, cursor| request.query(&[("cursor", cursor)]));
-            let mut page = document(self.send(request).await?).await?;
+            let body = read_answer(self.send(request).await?, left).await.map_err(|error| unread(&error))?;
+            left -= body.len();
+            let mut page: Value = serde_json::from_slice(&body)
+                .map_err(AnswerError::Meaning)
+                .map_err(|error| unread(&error))?;
             items.extend(page["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
             match page["next"].as_str() {
                 Some(next) => cursor = Some(next.to_owned()),
@@ -146,6 +154,11 @@ impl Client {
         }
     }
 
+    /// Sends it, and reads the document that the answer holds.
+    pub(super) async fn fetch(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        read_document(self.send(request).await?, LONG_ANSWER).await.map_err(|error| unread(&error))
+    }
+
     /// Sends it; an answer that is not good is a failure.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
@@ -153,8 +166,8 @@ impl Client {
             return Ok(response);
         }
         let status = response.status().as_u16();
-        let body = response.text().await.unwrap_or_default();
-        Err(Failure::of_answer(status, &body))
+        let body = read_answer(response, SHORT_ANSWER).await.unwrap_or_default();
+        Err(Failure::of_answer(status, &String::from_utf8_lossy(&body)))
     }
 
     /// What a connection that failed means.
@@ -182,14 +195,15 @@ pub(super) fn segment(text: &str) -> String {
     written
 }
 
-async fn document(response: Response) -> Result<Value, Failure> {
-    let body = response
-        .bytes()
-        .await
-        .map_err(|error| Failure::Unreachable(format!("the answer broke off: {error}")))?;
-    serde_json::from_slice(&body).map_err(|_| {
-        Failure::Failed("the server's answer is not JSON: is this the address of a Heliostat?".to_owned())
-    })
+/// Returns the failure that an answer is which cannot be read.
+fn unread(error: &AnswerError) -> Failure {
+    match error {
+        AnswerError::Broken(_) => Failure::Unreachable(error.to_string()),
+        AnswerError::TooLong(_) => Failure::Failed(error.to_string()),
+        AnswerError::Meaning(_) => {
+            Failure::Failed("the server's answer is not JSON: is this the address of a Heliostat?".to_owned())
+        }
+    }
 }
 
 /// Root's password where the server of this machine left it, for whoever may read it.

@@ -4,7 +4,7 @@
 use reqwest::Response;
 use serde_json::Value;
 
-/// The longest line that is taken; a server of ours writes nothing near it.
+/// The longest event that is taken; a server of ours writes nothing near it.
 const LONGEST: usize = 1 << 20;
 
 /// One event.
@@ -37,7 +37,7 @@ impl Events {
                 return Ok(Some(event));
             }
             match self.response.chunk().await? {
-                Some(chunk) if self.lines.waiting.len() < LONGEST => {
+                Some(chunk) if self.lines.waiting.len() + self.lines.data.len() < LONGEST => {
                     self.lines.waiting.extend_from_slice(&chunk);
                 }
                 _ => return Ok(None),

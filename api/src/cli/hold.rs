@@ -63,8 +63,7 @@ pub(super) async fn decide(client: &Client, run: &str, decision: Decision, yes: 
         Decision::Reject => String::new(),
     };
     let request = client.request(Method::POST, &format!("{path}/{}{query}", decision.word()));
-    let answer = client.send(request).await?.json::<Value>().await;
-    let run = answer.map_err(|error| client.unreachable(&error))?;
+    let run = client.fetch(request).await?;
     match client.output {
         Output::Json => document(&run),
         Output::Table => {
@@ -93,7 +92,7 @@ pub(super) fn asked(decision: Decision) -> Result<bool, Failure> {
 async fn plan(client: &Client, path: &str, run: &Value) -> Result<String, Failure> {
     let hold = &run["hold"];
     let request = client.request(Method::GET, &format!("{path}/changes")).query(&[("limit", LOOKED_AT)]);
-    let page: Value = client.send(request).await?.json().await.map_err(|error| client.unreachable(&error))?;
+    let page = client.fetch(request).await?;
     let paths = page["items"].as_array().into_iter().flatten();
     let rows = folders(paths).into_iter().take(FOLDERS);
     let rows = rows.map(|(folder, entries)| vec![plain(&folder), entries.to_string()]);

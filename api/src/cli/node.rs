@@ -141,8 +141,7 @@ async fn approve(client: &Client, name: &str, project: &str, yes: bool) -> Resul
 
     let path = format!("{path}/projects/{}/approve", segment(project));
     let request = client.request(Method::POST, &path).query(&[("plan", held["plan"].as_str())]);
-    let answer = client.send(request).await?.json::<Value>().await;
-    let node = answer.map_err(|error| client.unreachable(&error))?;
+    let node = client.fetch(request).await?;
     told(client, &node, &format!("{} may go on with {}", plain(name), plain(project)))
 }
 

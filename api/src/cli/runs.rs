@@ -93,7 +93,7 @@ pub(super) async fn list(
     let mut query = vec![("limit", limit.as_str())];
     query.extend(wanted.as_deref().map(|state| ("state", state)));
     let request = client.request(reqwest::Method::GET, &path).query(&query);
-    let page: Value = client.send(request).await?.json().await.map_err(|error| client.unreachable(&error))?;
+    let page = client.fetch(request).await?;
     match client.output {
         Output::Json => document(&page),
         Output::Table => say(&runs_table(page["items"].as_array().into_iter().flatten())),

@@ -20,6 +20,7 @@ use ulid::Ulid;
 use super::held::{Report, Target};
 use super::master::{self, Login, News, Remote};
 use super::{SlaveError, http};
+use crate::answer::{AnswerError, LONG_ANSWER, SHORT_ANSWER, read_answer, read_document};
 use crate::config;
 use crate::nodes::proof::{Meeting, Nonce, SHORTEST, same};
 use crate::nodes::sample::Sample;
@@ -29,8 +30,6 @@ use crate::view::time;
 const WAIT: Duration = Duration::from_secs(30);
 /// How long an answer may take beyond that.
 const ANSWER: Duration = Duration::from_secs(20);
-/// The longest answer.
-const LONGEST: usize = 64 << 20;
 
 /// Why the master was not reached, or did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +57,24 @@ pub(super) enum LinkError {
     /// What was agreed on cannot be kept.
     #[error("node.json cannot be written: {0}")]
     File(#[from] std::io::Error),
+}
+
+/// The master's answer to a greeting.
+#[derive(Deserialize)]
+struct MasterGreeting {
+    #[serde(default)]
+    nonce: String,
+    #[serde(default)]
+    proof: String,
+}
+
+impl From<AnswerError> for LinkError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Broken(error) => Self::Unreachable(http::cause(&error)),
+            AnswerError::TooLong(_) | AnswerError::Meaning(_) => Self::Answer(error.to_string()),
+        }
+    }
 }
 
 /// Who this slave is to its master.
@@ -173,7 +190,7 @@ impl Link {
         if !identity.known {
             self.keep(Some(Identity { known: true, ..identity }))?;
         }
-        serde_json::from_value(document(answer).await?).map_err(|error| LinkError::Answer(error.to_string()))
+        Ok(read_document(answer, LONG_ANSWER).await?)
     }
 
     /// Lets the master prove itself; gives what both have thrown.
@@ -181,11 +198,11 @@ impl Link {
         let slave = Nonce::random();
         let body = json!({ "name": self.name, "nonce": slave.text() });
         let request = self.request(Method::POST, "/api/v1/nodes/hello").json(&body).timeout(ANSWER);
-        let answer = document(self.send(request).await?).await?;
-        let master = answer["nonce"].as_str().and_then(Nonce::parse).ok_or(LinkError::NotTheMaster)?;
+        // Whoever answers has proved nothing yet.
+        let answer: MasterGreeting = read_document(self.send(request).await?, SHORT_ANSWER).await?;
+        let master = Nonce::parse(&answer.nonce).ok_or(LinkError::NotTheMaster)?;
         let meeting = Meeting { secret: &self.secret, name: &self.name, slave, master };
-        let proof = answer["proof"].as_str().unwrap_or_default();
-        if !same(&meeting.master_proof(), proof) {
+        if !same(&meeting.master_proof(), &answer.proof) {
             return Err(LinkError::NotTheMaster);
         }
         Ok(meeting)
@@ -235,11 +252,7 @@ impl Link {
         let between = [("from", from.to_string()), ("to", target.generation.to_string())];
         let request = request.query(&of_project(project, target)).query(&between);
         let answer = self.send(request.timeout(ANSWER)).await.ok()?;
-        let short = answer.content_length().is_some_and(|length| length <= LONGEST as u64);
-        if !short {
-            return None;
-        }
-        answer.bytes().await.ok().map(|bytes| bytes.to_vec())
+        read_answer(answer, LONG_ANSWER).await.ok()
     }
 
     /// Some places of a project, to compare with; none while it changes there, or without an answer.
@@ -249,7 +262,7 @@ impl Link {
             self.request(Method::GET, "/api/v1/nodes/self/sample").bearer_auth(identity.token.expose());
         let request = request.query(&of_project(project, target));
         let answer = self.send(request.timeout(ANSWER)).await.ok()?;
-        serde_json::from_value(document(answer).await.ok()?).ok()
+        read_document(answer, LONG_ANSWER).await.ok()
     }
 
     /// The slave's project for one of the master's.
@@ -315,18 +328,9 @@ fn of_project(project: &str, target: &Target) -> Vec<(&'static str, String)> {
     named.into_iter().chain(history).collect()
 }
 
-async fn document(response: Response) -> Result<Value, LinkError> {
-    if response.content_length().is_some_and(|length| length > LONGEST as u64) {
-        return Err(LinkError::Answer("it is too long".to_owned()));
-    }
-    let bytes = response.bytes().await.map_err(|error| LinkError::Unreachable(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| LinkError::Answer(error.to_string()))
-}
-
 /// The sentence of a problem document.
 async fn detail(response: Response) -> Option<String> {
-    let text = response.text().await.ok()?;
-    let problem: Value = serde_json::from_str(&text).ok()?;
+    let problem: Value = read_document(response, SHORT_ANSWER).await.ok()?;
     let detail = problem["detail"].as_str()?;
     Some(clipped(detail, 500))
 }

@@ -11,14 +11,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::UdpSocket;
 
+use crate::answer::{SHORT_ANSWER, read_document};
 use crate::nodes::offer::{Offer, Place};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the answer may take.
 const ANSWER: Duration = Duration::from_secs(20);
-/// The longest answer that is looked at.
-const LONGEST: u64 = 64 << 10;
 /// rsync's own port, which no option has to name.
 const RSYNC_PORT: u16 = 873;
 
@@ -113,11 +112,8 @@ impl Caller {
         if !status.is_success() {
             return Err(format!("it answered {status}"));
         }
-        if answer.content_length().is_none_or(|length| length > LONGEST) {
-            return Ok(());
-        }
         // What cannot be understood was an answer all the same: in 2014 nobody looked at it.
-        let answer: Value = answer.json().await.unwrap_or_default();
+        let answer: Value = read_document(answer, SHORT_ANSWER).await.unwrap_or_default();
         match answer["success"].as_bool() {
             Some(false) => Err("it answered that it failed".to_owned()),
             _ => Ok(()),
