@@ -32,7 +32,7 @@ use crate::nodes::Nodes;
 use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::reload::{Reloaded, Reloader};
-use crate::routes::{self, Access, Route, old};
+use crate::routes::{self, Access, Route, ServerRole, old};
 use crate::slave::contact::MasterContact;
 use crate::slave::told::ToldSlave;
 
@@ -96,11 +96,20 @@ impl App {
         Ok(done)
     }
 
+    /// The role of this server.
+    fn role(&self) -> ServerRole {
+        match (&self.nodes, &self.told) {
+            (Some(_), _) => ServerRole::Master,
+            (None, Some(_)) => ServerRole::LegacySlave,
+            (None, None) => ServerRole::Slave,
+        }
+    }
+
     /// The router of the whole table.
     pub fn router(self) -> Router {
         let mut router = Router::new();
-        let served = |route: &Route| self.nodes.is_some() || route.is_of_slaves();
-        for route in routes::table().into_iter().filter(served) {
+        let role = self.role();
+        for route in routes::table().into_iter().filter(|route| route.is_served_by(role)) {
             router = router.route(route.path, guarded(&route, &self));
         }
         router

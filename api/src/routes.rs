@@ -54,12 +54,29 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether a slave has it too: what shows what is, and changes nothing.
+    /// Returns true if a server of this role has it. A slave has what shows what is and changes nothing.
     #[must_use]
-    pub fn is_of_slaves(&self) -> bool {
+    pub fn is_served_by(&self, role: ServerRole) -> bool {
         let shows = (self.method == "get" || self.path == "/api/v1/session") && self.old.is_none();
-        (shows && !self.path.starts_with("/api/v1/nodes")) || self.access == Access::Master
+        let of_slaves = (shows && !self.path.starts_with("/api/v1/nodes")) || self.access == Access::Master;
+        let decides = ["/api/v1/runs/{run}/approve", "/api/v1/runs/{run}/reject"].contains(&self.path);
+        match role {
+            ServerRole::Master => true,
+            ServerRole::Slave => of_slaves,
+            ServerRole::LegacySlave => of_slaves || decides,
+        }
     }
+}
+
+/// Roles of the server that has the routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerRole {
+    /// A master, which has all of them.
+    Master,
+    /// A slave that follows its master.
+    Slave,
+    /// A slave of a master of 2014: nobody but itself can decide on its held pulls.
+    LegacySlave,
 }
 
 /// Who may call a route.

@@ -275,6 +275,7 @@ impl Checker<'_, '_> {
             self.need(right, &[path], || format!("{path}: must be one second to a year"));
         }
         if let Some(master) = &slave.of_2014 {
+            self.positive("role.of_2014.port", master.port.into());
             let source = engine::Source::new(Some(&master.user), "localhost", 873, &master.module, "project");
             for error in source.err().into_iter().flatten() {
                 let key =

@@ -363,7 +363,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //stall: None,
         // PEM file of the certificates that the master's must come from; None: those that the system trusts.
         //ca: None,
-        // For a master of mirror-sync-api (2014), its rsync daemon: (user: "slave", module: "all"). No enrolment then.
+        // For a master of mirror-sync-api (2014), its rsync daemon: (user: "slave", module: "all", port: 873). No
+        // enrolment then.
         //of_2014: None,
         // The secret that lets this node join; the master has the same one.
         enrolment: File("/etc/heliostat/enrolment.secret"),
@@ -415,7 +416,7 @@ mod tests {
     fn every_key_of_the_types_stands_in_the_starting_file() {
         let external = RsyncdExternal { url: String::new(), user: None, password: None }.shown();
         let tls = Tls { cert: "/c".into(), key: "/k".into() }.shown();
-        let of_2014 = MasterOf2014 { user: "u".to_owned(), module: "m".to_owned() }.shown();
+        let of_2014 = MasterOf2014 { user: "u".to_owned(), module: "m".to_owned(), port: 1 }.shown();
         for (text, name) in [(MASTER, "master"), (SLAVE, "slave")] {
             let config = Config::parse(name, text).unwrap().config;
             let mut expected = keys(&config.shown());

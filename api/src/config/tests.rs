@@ -303,6 +303,10 @@ fn impossible_values_are_refused_with_what_to_do() {
         (slave("enrolment: Env(\"E\")", "of_2014: (user: \"a b\", module: \"m\")"), "role.of_2014.user: "),
         (slave("enrolment: Env(\"E\")", "of_2014: (user: \"a\", module: \"\")"), "role.of_2014.module: "),
         (master("listen: \"localhost\""), "expected an IP address with a port"),
+        (
+            slave("enrolment: Env(\"E\")", "of_2014: (user: \"a\", module: \"m\", port: 0)"),
+            "role.of_2014.port: must be 1 or more",
+        ),
         (master("listen: \"0.0.0.0:5000\""), "insecure: true"),
         (master("rsync: (concurrent: 0)"), "rsync.concurrent: must be 1 or more"),
         (master("rsync: (concurrent: -1)"), "from 0 to 4294967295, found the number -1"),

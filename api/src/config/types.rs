@@ -433,6 +433,8 @@ pub struct MasterOf2014 {
     pub user: String,
     /// Module in which each project is a folder.
     pub module: String,
+    /// Port of the daemon; a message that names another one is refused.
+    pub port: u16,
 }
 
-record!(MasterOf2014 {; user = String::new(), module = String::new() });
+record!(MasterOf2014 { port = 873; user = String::new(), module = String::new() });

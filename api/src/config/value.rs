@@ -179,7 +179,7 @@ macro_rules! numbers {
     };
 }
 
-numbers!(u8, u32, u64, usize);
+numbers!(u8, u16, u32, u64, usize);
 
 impl Value for String {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {

@@ -2,19 +2,20 @@
 //!
 //! Such a master proves nothing and gives no login. So a message is taken from the master's own address only, and
 //! names nothing but what to pull, from that master, into this slave's folder: who, where and which module stand in
-//! this slave's configuration. What is still to be said outlives a restart, and is said until the master has heard it.
+//! this slave's configuration. A pull that would delete more than the guard allows is held, since anybody on the
+//! master's machine can send a message. What is still to be said outlives a restart, and is said until the master has heard it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::durable::replace;
 use engine::{Options, Secret, Source};
 use reqwest::{Client, Url, header};
 use scheduler::{
-    Answer, Command, EventKind, Outcome, Project, ProjectId, Refusal, Run, RunId, RunState, Scheduler,
+    Answer, Command, EventKind, Guard, Outcome, Project, ProjectId, Refusal, Run, RunId, RunState, Scheduler,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +30,11 @@ use crate::config;
 /// How long the master's answer may take.
 const ANSWER: Duration = Duration::from_secs(20);
 
+/// Time for which the addresses of the master are known without asking for them again.
+const RESOLVED_FOR: Duration = Duration::from_secs(5);
+/// Pause between two warnings that somebody else sent a message.
+const WARN_AGAIN: Duration = Duration::from_mins(1);
+
 /// A slave that is told.
 pub struct ToldSlave {
     http: Client,
@@ -39,6 +45,10 @@ pub struct ToldSlave {
     scheduler: Scheduler,
     path: PathBuf,
     reports: Mutex<BTreeMap<String, Report>>,
+    /// Addresses of the master, and the time of the answer: strangers must not cause a question each.
+    resolved: tokio::sync::Mutex<Option<(Instant, BTreeSet<IpAddr>)>>,
+    /// Time of the newest warning.
+    warned: Mutex<Option<Instant>>,
     /// Something was asked for.
     asked: Notify,
 }
@@ -54,7 +64,8 @@ struct Report {
 pub(crate) struct Message {
     pub(crate) project: ProjectId,
     pub(crate) host: String,
-    pub(crate) port: u16,
+    /// Port of the rsync daemon; none: the message does not name one.
+    pub(crate) port: Option<u16>,
     pub(crate) password: Option<Secret>,
     pub(crate) options: Options,
     pub(crate) slave_id: Value,
@@ -66,6 +77,12 @@ pub(crate) enum ToldError {
     /// It names another machine than the master.
     #[error("rsync_host: {0} is not the master: this slave pulls from its own master only")]
     Host(String),
+    /// It names another port than that of the master's rsync daemon.
+    #[error(
+        "rsync_host: port {0} is not that of the master's rsync daemon, which is {1} in this slave's configuration \
+         (`of_2014.port`)"
+    )]
+    Port(u16, u16),
     /// It names what cannot be pulled.
     #[error("{0}")]
     Wrong(String),
@@ -105,14 +122,34 @@ impl ToldSlave {
             scheduler,
             path,
             reports: Mutex::new(reports),
+            resolved: tokio::sync::Mutex::default(),
+            warned: Mutex::default(),
             asked: Notify::new(),
         })
     }
 
-    /// Whether a message from this address is the master's.
+    /// Returns true if a message from this address is the master's.
     pub(crate) async fn is_from_master(&self, from: IpAddr) -> bool {
-        let host = self.master.host_str().unwrap_or_default();
-        addresses(host).await.contains(&from.to_canonical())
+        let mut resolved = self.resolved.lock().await;
+        let known = match resolved.take().filter(|(at, _)| at.elapsed() < RESOLVED_FOR) {
+            Some(known) => known,
+            None => (Instant::now(), addresses(self.master.host_str().unwrap_or_default()).await),
+        };
+        let is_known = known.1.contains(&from.to_canonical());
+        *resolved = Some(known);
+        if !is_known {
+            self.warn(from);
+        }
+        is_known
+    }
+
+    /// Leaves a line about a message from somebody else, now and then: anybody can send many.
+    fn warn(&self, from: IpAddr) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|warned| warned.elapsed() >= WARN_AGAIN) {
+            *warned = Some(Instant::now());
+            tracing::warn!(%from, "somebody else than the master told this slave to sync: nothing was done");
+        }
     }
 
     /// Does what a message says, and gives the run.
@@ -125,6 +162,10 @@ impl ToldSlave {
         if !same {
             return Err(ToldError::Host(message.host));
         }
+        if let Some(port) = message.port.filter(|port| *port != self.config.port) {
+            return Err(ToldError::Port(port, self.config.port));
+        }
+
         let (id, slave_id) = (message.project.clone(), message.slave_id.clone());
         let project = self.project(message)?;
         match self.scheduler.board().project(&id) {
@@ -149,15 +190,16 @@ impl ToldSlave {
         let wrong = |errors: Vec<engine::source::SourceError>| {
             ToldError::Wrong(engine::source::SourceErrors(errors).to_string())
         };
-        let config::MasterOf2014 { user, module } = &self.config;
+        let config::MasterOf2014 { user, module, port } = &self.config;
         let id = message.project;
-        let source =
-            Source::new(Some(user), &message.host, message.port, module, id.as_str()).map_err(wrong)?;
+        let source = Source::new(Some(user), &message.host, *port, module, id.as_str()).map_err(wrong)?;
         let dest = self.public_dir.join(id.as_str());
         let place = self.scheduler.landing().resolve(&dest);
         let place = place.map_err(|error| ToldError::Wrong(format!("`public_dir` {error}")))?;
         let name = id.to_string();
         let mut project = plain(id, name, source, message.password, (dest, place), message.options);
+        // A master of 2014 does not say what it has, so its loss shows only in what would go here.
+        project.guard = Guard::default();
         self.bounds.apply(None, &mut project);
         Ok(project)
     }

@@ -203,13 +203,13 @@ fn a_node_of_2014_is_told_after_each_good_sync_only_and_a_dead_one_delays_nobody
 }
 
 /// A slave whose master is one of 2014.
-fn slave_of(master: u16, user: &str, module: &str) -> Server {
+fn slave_of(master: u16, user: &str, module: &str, rsync: u16) -> Server {
     Server::start_from(|folder, port| {
         let (data, public) = (folder.join("data"), folder.join("public"));
         format!(
             "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), role: Slave(\
              master: \"http://127.0.0.1:{master}\", name: \"one\", public_dir: {public:?},\
-             of_2014: (user: {user:?}, module: {module:?})))"
+             of_2014: (user: {user:?}, module: {module:?}, port: {rsync})))"
         )
     })
 }
@@ -219,7 +219,7 @@ fn a_slave_does_what_its_master_of_2014_says_and_reports_when_rsync_has_really_e
     let upstream = Upstream::start(12);
     fs::write(upstream.tree().join("d00/large"), vec![7; 3_000_000]).unwrap();
     let master = Peer::start(|_| (200, r#"{"method": "slave_rsync_complete", "success": true}"#.to_owned()));
-    let mut slave = slave_of(master.port, "mirror", "secret");
+    let mut slave = slave_of(master.port, "mirror", "secret", upstream.port());
     let message = |host: &str, more: &str| {
         let port = format!("--port={}", upstream.port());
         json!({
@@ -261,11 +261,63 @@ fn a_slave_does_what_its_master_of_2014_says_and_reports_when_rsync_has_really_e
 }
 
 #[test]
+fn a_slave_of_2014_pulls_from_the_configured_port_only_and_holds_what_would_take_much() {
+    let (upstream, other) = (Upstream::start(60), Upstream::start(1));
+    let peer = Peer::start(|_| (200, r#"{"success": true}"#.to_owned()));
+    let slave = slave_of(peer.port, "mirror", "secret", upstream.port());
+    let message = |port: u16| {
+        json!({
+            "project": "d00", "rsync_host": format!("127.0.0.1:{port}"), "rsync_password": "hunter2",
+            "slave_id": 7, "rsync_options": {"basic": [], "defaults": ["-avH"], "delete": "--delete"},
+        })
+    };
+    let tell = |port: u16| say(slave.port(), "/sync_from_master/", "", &message(port));
+    let newest = || slave.get("/api/v1/projects/d00/runs").json()["items"][0].clone();
+    fs::create_dir_all(slave.path("public/d00")).unwrap();
+    fs::write(slave.path("public/d00/own"), "x").unwrap();
+
+    // Another daemon of the same machine.
+    let (status, answer) = tell(other.port());
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer["note"].as_str().unwrap().contains("of_2014.port"), "{answer}");
+    assert!(slave.path("public/d00/own").exists() && slave.get("/api/v1/projects/d00").status == 404);
+
+    // Without a port the configured one is meant.
+    let mut plain = message(0);
+    plain["rsync_host"] = json!("127.0.0.1");
+    assert_eq!(say(slave.port(), "/sync_from_master/", "", &plain).0, 200);
+    peer.waits_for(1);
+    let before = fingerprint(&slave.path("public/d00"));
+    assert_eq!(before, fingerprint(&upstream.tree().join("d00")));
+
+    // A lost tree is no order to lose one's own.
+    for entry in fs::read_dir(upstream.tree().join("d00")).unwrap().flatten() {
+        fs::remove_file(entry.path()).unwrap();
+    }
+    assert_eq!(tell(upstream.port()).0, 200);
+    let run = newest()["id"].as_str().unwrap().to_owned();
+    slave.in_state(&run, "held");
+    assert_eq!(tell(upstream.port()).0, 200);
+    slave.in_state(&run, "held");
+    assert_eq!(fingerprint(&slave.path("public/d00")), before);
+    assert_eq!(peer.heard().len(), 1);
+
+    // Root decides on the slave, since such a master cannot.
+    let approved = slave.command(&["approve", &run, "--yes"]);
+    assert!(approved.status.success(), "{}", crate::kit::said(&approved));
+    peer.waits_for(2);
+    assert_eq!(fingerprint(&slave.path("public/d00")), fingerprint(&upstream.tree().join("d00")));
+}
+
+#[test]
 fn a_master_of_today_and_its_slave_that_speaks_2014_go_together() {
     let (master, upstream) = (master(), Upstream::start(12));
     let dest: PathBuf = master.project("p", &upstream.url("data"), &json!({}));
     sync(&master, "p");
-    let slave = slave_of(master.port(), "slave-1", "mirror");
+    let config = fs::read_to_string(master.config()).unwrap();
+    let (_, listen) = config.split_once("Managed(listen: \"127.0.0.1:").unwrap();
+    let rsync = listen.split('"').next().unwrap().parse().unwrap();
+    let slave = slave_of(master.port(), "slave-1", "mirror", rsync);
     // Added after the sync: it is told of what is there.
     add(&master, "127.0.0.1", slave.port());
     current(&master, "slave-1", "p");

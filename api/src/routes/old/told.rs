@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::{Extension, Json};
-use engine::source::DEFAULT_PORT;
 use engine::{Options, Secret};
 use serde_json::{Value, json};
 
@@ -69,7 +68,7 @@ fn message(given: &Given) -> Result<Message, Problem> {
     Ok(Message {
         project,
         host,
-        port: port.or(named).unwrap_or(DEFAULT_PORT),
+        port: port.or(named),
         password: password.map_err(|error| wrong("rsync_password")(error.to_string()))?,
         options,
         slave_id: slave_id.ok_or_else(|| Problem::bad_request("slave_id: must be a number"))?,
@@ -79,7 +78,7 @@ fn message(given: &Given) -> Result<Message, Problem> {
 impl From<ToldError> for Problem {
     fn from(error: ToldError) -> Self {
         match error {
-            ToldError::Host(_) => Self::forbidden(error.to_string()),
+            ToldError::Host(_) | ToldError::Port(..) => Self::forbidden(error.to_string()),
             ToldError::Wrong(why) => Self::bad_request(why),
             ToldError::Refused(refusal) => refusal.into(),
             ToldError::File(error) => Self::insufficient_storage(error.to_string()),
