@@ -5,12 +5,11 @@
 //! cannot forget one.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, RawPathParams, Request, State};
+use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +26,7 @@ use tower_http::compression::CompressionLayer;
 use crate::alerts::Alerts;
 use crate::auth::{Actor, Gate, Refused, sessions};
 use crate::host::Host;
+use crate::http::RequestOrigin;
 use crate::metrics::{self, Metrics};
 use crate::nodes::Nodes;
 use crate::pages::Pages;
@@ -35,6 +35,7 @@ use crate::reload::{Reloaded, Reloader};
 use crate::routes::{self, Access, Route, ServerRole, old};
 use crate::slave::contact::MasterContact;
 use crate::slave::told::ToldSlave;
+use crate::strangers::{self, StrangerRequest};
 
 /// A smaller answer fits one packet anyway.
 const WORTH_PACKING: u64 = 1400;
@@ -117,6 +118,7 @@ impl App {
                 Problem::not_found("there is nothing at this address: /openapi.json lists what is")
             })
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+            .layer(middleware::from_fn(strangers::guard))
             .layer(CatchPanicLayer::custom(|_| Problem::internal(&"a handler panicked").into_response()))
             .layer(middleware::map_response(hardened))
             .layer(middleware::map_response(spelt))
@@ -199,7 +201,7 @@ async fn signed_in(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let from = request.extensions().get::<RequestOrigin>().map(|origin| origin.address);
     let actor = match app.gate.authenticate(request.method(), request.headers(), from).await {
         Ok(actor) => actor,
         Err(Refused::Unknown) => return unknown(request.headers()),
@@ -210,6 +212,9 @@ async fn signed_in(
     if !may(access, &actor, project.as_deref()) {
         return Problem::forbidden(format!("`{}` may not do that: {}", actor.name, access.who()))
             .into_response();
+    }
+    if let Some(stranger) = request.extensions().get::<StrangerRequest>() {
+        stranger.connection.prove();
     }
     request.extensions_mut().insert(actor);
     next.run(request).await

@@ -8,6 +8,7 @@ pub mod accounts;
 mod attempts;
 mod password;
 mod proofs;
+mod queue;
 pub mod sessions;
 
 use std::net::IpAddr;
@@ -234,6 +235,7 @@ impl Gate {
         match given {
             Credentials::Token(_) => {
                 self.attempts.begin(from, None).map_err(Refused::TooMany)?;
+                log_failed_login(from, "", "there is no such token");
                 Err(Refused::Unknown)
             }
             Credentials::User(name, password) => {
@@ -274,13 +276,22 @@ impl Gate {
     async fn prove_anew(&self, login: PasswordLogin<'_>, digest: [u8; 32]) -> Result<Power, Refused> {
         let attempt = self.attempts.begin(login.from, Some(login.name)).map_err(Refused::TooMany)?;
         let power = match self.accounts.prove(login, digest).await {
-            Ok(None) => return Err(Refused::Unknown),
+            Ok(None) => {
+                log_failed_login(login.from, login.name, "wrong name or password");
+                return Err(Refused::Unknown);
+            }
             Ok(Some(power)) => Ok(power),
-            Err(password::QueueFull) => Err(Refused::TooMany(BUSY)),
+            Err(queue::QueueFull) => Err(Refused::TooMany(BUSY)),
         };
         self.attempts.take_back(attempt);
         power
     }
+}
+
+/// Leaves a line of a login that failed, for programs that watch the log. Its form is documented (docs/security.md).
+pub(crate) fn log_failed_login(from: Option<IpAddr>, name: &str, why: &'static str) {
+    let address = from.map(|from| from.to_string()).unwrap_or_default();
+    tracing::warn!(%address, name = ?attempts::shortened(name), why, "login failed");
 }
 
 /// What a request says of who sends it.

@@ -29,6 +29,7 @@ pub mod reload;
 pub mod routes;
 pub mod serve;
 pub mod slave;
+pub mod strangers;
 pub mod telemetry;
 pub mod tls;
 pub mod view;

@@ -11,6 +11,7 @@
 mod asking;
 pub(crate) mod changes;
 mod error;
+mod greetings;
 mod holdings;
 mod known;
 pub(crate) mod lag;
@@ -23,7 +24,8 @@ pub(crate) mod sample;
 pub(crate) mod since;
 mod together;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +43,7 @@ use ulid::Ulid;
 use crate::auth::accounts::Accounts;
 use crate::config::{self, Config, Master};
 pub use error::{NodeError, NodesError};
+use greetings::OpenGreetings;
 use known::{Known, Seen};
 pub(crate) use known::{MemberContact, Shown};
 use lag::GenerationTimes;
@@ -48,10 +51,6 @@ use offer::{Offer, Place};
 use proof::{Meeting, Nonce};
 use rsyncd::Daemon;
 
-/// How long a slave may take from the greeting to its proof.
-const GREETED_FOR: Duration = Duration::from_mins(1);
-/// How many greetings are open at once; the oldest goes first.
-const GREETINGS: usize = 1024;
 /// How often it is looked whether slaves that wait for each other have waited long enough.
 const DEADLINES: Duration = Duration::from_secs(1);
 /// Pause before the daemon's files are written again after a failure.
@@ -67,7 +66,7 @@ pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(75);
 pub struct Nodes {
     enrolment: Option<Secret>,
     known: Mutex<Known>,
-    greetings: Mutex<HashMap<Nonce, Greeting>>,
+    greetings: OpenGreetings,
     offer: watch::Sender<Arc<Offer>>,
     place: Place,
     daemon: Option<Daemon>,
@@ -82,12 +81,6 @@ pub struct Nodes {
     changing: tokio::sync::Mutex<()>,
     /// One offer at a time.
     looking: Mutex<()>,
-}
-
-struct Greeting {
-    name: MemberName,
-    slave: Nonce,
-    since: Instant,
 }
 
 impl Nodes {
@@ -126,7 +119,7 @@ impl Nodes {
         Ok(Self {
             enrolment,
             known: Mutex::new(known),
-            greetings: Mutex::default(),
+            greetings: OpenGreetings::new(),
             offer: watch::Sender::new(Arc::default()),
             place,
             daemon,
@@ -143,17 +136,16 @@ impl Nodes {
     ///
     /// # Errors
     /// When no slave can join.
-    pub(crate) fn greet(&self, name: MemberName, slave: Nonce) -> Result<(Nonce, String), NodeError> {
+    pub(crate) fn greet(
+        &self,
+        from: IpAddr,
+        name: MemberName,
+        slave: Nonce,
+    ) -> Result<(Nonce, String), NodeError> {
         let secret = self.enrolment.as_ref().ok_or(NodeError::Closed)?;
         let master = Nonce::random();
         let proof = Meeting { secret, name: name.as_str(), slave, master }.master_proof();
-        let mut greetings = self.greetings.lock().unwrap_or_else(PoisonError::into_inner);
-        greetings.retain(|_, greeting| greeting.since.elapsed() < GREETED_FOR);
-        if greetings.len() >= GREETINGS {
-            let oldest = greetings.iter().min_by_key(|(_, greeting)| greeting.since).map(|(nonce, _)| *nonce);
-            oldest.map(|oldest| greetings.remove(&oldest));
-        }
-        greetings.insert(master, Greeting { name, slave, since: Instant::now() });
+        self.greetings.add(from, master, name, slave);
         Ok((master, proof))
     }
 
@@ -169,10 +161,7 @@ impl Nodes {
         line: impl FnOnce(&Member) -> AuditEntry,
     ) -> Result<Member, NodeError> {
         let secret = self.enrolment.as_ref().ok_or(NodeError::Closed)?;
-        // Taken out whatever comes: a greeting is answered once.
-        let greeting = self.greetings.lock().unwrap_or_else(PoisonError::into_inner).remove(&master);
-        let greeting =
-            greeting.filter(|greeting| greeting.since.elapsed() < GREETED_FOR).ok_or(NodeError::Proof)?;
+        let greeting = self.greetings.take(&master).ok_or(NodeError::Proof)?;
         let meeting = Meeting { secret, name: greeting.name.as_str(), slave: greeting.slave, master };
         if !proof::same(&meeting.slave_proof(), proof) {
             return Err(NodeError::Proof);

@@ -99,6 +99,13 @@ impl Problem {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
+    /// 503: as much is on its way to strangers as they may have.
+    #[must_use]
+    pub fn busy() -> Self {
+        let detail = "too much is on its way to clients that are not logged in: try again in a few seconds";
+        Self { retry_after: Some(5), ..Self::unavailable(detail) }
+    }
+
     /// 503: not now.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)

@@ -69,12 +69,6 @@ impl Reloader {
         self.config.load().http.clone()
     }
 
-    /// Whether this server speaks HTTPS itself.
-    #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.certificate.is_some()
-    }
-
     /// When the certificate of this server ends; none without HTTPS.
     #[must_use]
     pub fn tls_not_after(&self) -> Option<chrono::DateTime<chrono::Utc>> {

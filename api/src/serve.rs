@@ -29,7 +29,7 @@ use crate::auth::Gate;
 use crate::auth::accounts::{Accounts, PasswordFrom};
 use crate::config::{self, Config, Loaded, LogFormat, Role};
 use crate::host::Host;
-use crate::http;
+use crate::http::{self, FrontDoor};
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::pages::Pages;
@@ -117,6 +117,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let max_body = usize::try_from(config.http.max_body.0).unwrap_or(usize::MAX);
     let connections = allowed_connections(config.http.max_connections);
+    let door = FrontDoor::new(certificate.clone(), &config.http, connections);
     let shared = Shared {
         scheduler: scheduler.clone(),
         gate: Gate::new(accounts),
@@ -136,7 +137,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let app = App::new(shared);
     let scheme = if certificate.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{}", listener.local_addr()?);
-    let web = http::serve(listener, certificate, app.clone().router(), connections, stop.clone());
+    let web = http::serve(listener, app.clone().router(), door, stop.clone());
     hide_memory();
     notify(&[NotifyState::Ready]);
     let work = async {

@@ -67,6 +67,30 @@ pub(crate) fn client() -> reqwest::blocking::Client {
     reqwest::blocking::Client::builder().timeout(PATIENCE).build().unwrap()
 }
 
+/// A client that calls from this address of the loopback network.
+pub(crate) fn client_at(address: [u8; 4]) -> reqwest::blocking::Client {
+    api::tls::install();
+    let address = std::net::IpAddr::from(address);
+    reqwest::blocking::Client::builder()
+        .no_proxy()
+        .local_address(address)
+        .pool_max_idle_per_host(0)
+        .timeout(None)
+        .build()
+        .unwrap()
+}
+
+/// A connection to a port of this machine, from this address of the loopback network.
+pub(crate) fn connect_from(address: [u8; 4], port: u16) -> std::net::TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    use std::net::SocketAddr;
+
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from((address, 0))).unwrap();
+    connect(&socket, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    socket.into()
+}
+
 /// A port that is free now.
 pub(crate) fn free_port() -> u16 {
     fixtures::ports::free(std::net::Ipv4Addr::LOCALHOST.into())

@@ -88,7 +88,7 @@ fn public(slave: &Server, project: &str) -> PathBuf {
 }
 
 /// A sync of the master that ends well.
-fn sync(master: &Server, project: &str) -> Value {
+pub(crate) fn sync(master: &Server, project: &str) -> Value {
     let run = master.sync(project);
     let ended = master.ended(&run);
     assert!(matches!(ended["state"].as_str(), Some("succeeded" | "unchanged")), "{ended}");

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::strangers::share::network;
 
 /// Time during which a wrong login counts.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -85,16 +87,8 @@ impl LoginAttempts {
     }
 }
 
-/// The network that an address counts as: whoever has one address of IPv6 has its 64 bits.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        IpAddr::V4(address) => IpAddr::V4(address),
-    }
-}
-
 /// A name of bounded length.
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     name.chars().take(64).collect()
 }
 

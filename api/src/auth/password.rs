@@ -1,5 +1,6 @@
 //! Hashing passwords with Argon2id (RFC 9106), and never so many at once that it hurts.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use argon2::password_hash::{Output, ParamsString, Salt, SaltString};
@@ -7,13 +8,11 @@ use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use engine::Secret;
 use tokio::sync::Semaphore;
 
+use super::queue::{HashQueue, QueueFull};
+
 /// Memory of one hash in KiB, and passes over it: the first choice of OWASP's password storage cheat sheet.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
-/// Number of hashes that are worked out at once: 40 MiB and two cores at most, whoever floods us.
-const AT_ONCE: usize = 2;
-/// Number of logins that wait for their turn; more are refused at once.
-const WAITING: usize = 32;
 /// Blocks that are reserved for one hash, of which only those that it needs are touched. The C library keeps freed
 /// memory of up to 32 MiB for the thread that had it; what is larger goes back to the system when the hash is done.
 const RESERVED_BLOCKS: usize = 33 * 1024;
@@ -21,39 +20,37 @@ const RESERVED_BLOCKS: usize = 33 * 1024;
 /// Works out hashes.
 #[derive(Debug, Clone)]
 pub(super) struct Passwords {
-    /// Places in the queue and at work.
-    places: Arc<Semaphore>,
-    slots: Arc<Semaphore>,
+    strangers: HashQueue,
+    /// The turn of those who have proved who they are: no flood of logins is before them.
+    own: Arc<Semaphore>,
     /// Verified against when there is no such user, so that it takes as long as if there were. Worked out when it is
     /// needed first: a start should not wait for it.
     nobody: Arc<OnceLock<Secret>>,
 }
 
-/// So many logins wait for their hash that another one is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct QueueFull;
-
 impl Passwords {
     pub(super) fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
-            nobody: Arc::default(),
-        }
+        Self { strangers: HashQueue::new(), own: Arc::new(Semaphore::new(1)), nobody: Arc::default() }
     }
 
     /// The hash of a password. Callers have proved who they are, so they wait for as long as it takes.
     pub(super) async fn hash(&self, password: Secret) -> Option<Secret> {
-        self.work(move || hash(&password)).await.flatten()
+        let turn = Arc::clone(&self.own).acquire_owned().await.ok()?;
+        work(turn, move || hash(&password)).await.flatten()
     }
 
     /// Whether a password is the one of a hash; with none, it takes as long and is not.
-    pub(super) async fn verify(&self, password: Secret, known: Option<Secret>) -> Result<bool, QueueFull> {
-        let _place = self.places.try_acquire().map_err(|_| QueueFull)?;
+    pub(super) async fn verify(
+        &self,
+        from: Option<IpAddr>,
+        password: Secret,
+        known: Option<Secret>,
+    ) -> Result<bool, QueueFull> {
+        let turn = self.strangers.turn(from).await?;
         let exists = known.is_some();
         let nobody = Arc::clone(&self.nobody);
 
-        let verified = self.work(move || {
+        let verified = work(turn, move || {
             let known = known.unwrap_or_else(|| {
                 nobody.get_or_init(|| hash(&Secret::new("nobody")).unwrap_or_else(|| Secret::new(""))).clone()
             });
@@ -61,16 +58,18 @@ impl Passwords {
         });
         Ok(verified.await.flatten().unwrap_or(false) && exists)
     }
+}
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        let work = move || {
-            // The slot is taken until the work ends, even if the client that asked is gone by then.
-            let _slot = slot;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.ok()
-    }
+/// Works something out. The turn is taken until that ends, even if the client that asked is gone by then.
+async fn work<T: Send + 'static>(
+    turn: impl Send + 'static,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// The text that is stored of a password.
@@ -121,8 +120,6 @@ fn fill(argon2: &Argon2<'_>, password: &Secret, salt: Salt<'_>, length: usize) -
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
-
     use super::*;
 
     #[tokio::test]
@@ -130,10 +127,10 @@ mod tests {
         let passwords = Passwords::new();
         let known = passwords.hash(Secret::new("correct")).await.unwrap();
         assert!(known.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert_eq!(passwords.verify(Secret::new("correct"), Some(known.clone())).await, Ok(true));
-        assert_eq!(passwords.verify(Secret::new("wrong"), Some(known)).await, Ok(false));
-        assert_eq!(passwords.verify(Secret::new("nobody"), None).await, Ok(false));
-        assert_eq!(passwords.verify(Secret::new("x"), Some(Secret::new("no hash"))).await, Ok(false));
+        assert_eq!(passwords.verify(None, Secret::new("correct"), Some(known.clone())).await, Ok(true));
+        assert_eq!(passwords.verify(None, Secret::new("wrong"), Some(known)).await, Ok(false));
+        assert_eq!(passwords.verify(None, Secret::new("nobody"), None).await, Ok(false));
+        assert_eq!(passwords.verify(None, Secret::new("x"), Some(Secret::new("no hash"))).await, Ok(false));
     }
 
     #[test]
@@ -148,24 +145,5 @@ mod tests {
         let ours = hash(&Secret::new("correct")).unwrap();
         let ours = PasswordHash::new(ours.expose()).unwrap();
         assert!(Argon2::default().verify_password(b"correct", &ours).is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_has_room_again() {
-        let passwords = Passwords::new();
-        let known = passwords.hash(Secret::new("correct")).await;
-        // Nothing is worked out while the test holds both slots.
-        let held = passwords.slots.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
-        let verify = || passwords.verify(Secret::new("correct"), known.clone());
-        let mut waiting: Vec<_> = (0..AT_ONCE + WAITING).map(|_| Box::pin(verify())).collect();
-        let mut context = Context::from_waker(Waker::noop());
-        for login in &mut waiting {
-            assert!(login.as_mut().poll(&mut context).is_pending());
-        }
-        assert_eq!(verify().await, Err(QueueFull));
-
-        drop(waiting);
-        drop(held);
-        assert_eq!(verify().await, Ok(true));
     }
 }

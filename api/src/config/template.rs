@@ -53,6 +53,8 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //max_body: "1MiB",
         // Most connections at once.
         //max_connections: 4096,
+        // Proxies whose X-Forwarded-For, -Proto and -Host are believed: ["127.0.0.1", "10.0.0.0/8"].
+        //trusted_proxies: [],
         // Whether /metrics answers without a login.
         //public_metrics: true,
         // Whether the status documents answer without a login.
@@ -245,6 +247,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //max_body: "1MiB",
         // Most connections at once.
         //max_connections: 4096,
+        // Proxies whose X-Forwarded-For, -Proto and -Host are believed: ["127.0.0.1", "10.0.0.0/8"].
+        //trusted_proxies: [],
         // Whether /metrics answers without a login.
         //public_metrics: true,
         // Whether the status documents answer without a login.

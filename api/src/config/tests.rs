@@ -97,6 +97,7 @@ fn every_default_is_the_documented_one() {
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Text, "info"));
     assert_eq!((config.http.max_body, config.http.max_connections), (Size(1 << 20), 4096));
     assert!(config.http.public_metrics && config.http.public_status);
+    assert_eq!(config.http.trusted_proxies.len(), 0);
     assert_eq!((config.rsync.program.to_str(), config.rsync.concurrent), (Some("rsync"), 8));
     assert_eq!((config.rsync.per_host, config.rsync.per_label.len()), (2, 0));
     assert_eq!((config.rsync.bwlimit, config.rsync.allow_old), (None, false));
@@ -124,7 +125,7 @@ fn every_default_is_the_documented_one() {
 const EVERY_KEY: &str = r#"(
     data_dir: "/d", listen: "[::]:1", tls: (cert: "/c", key: "/k"), insecure: true,
     log: (format: Json, level: "warn,engine=debug"),
-    http: (max_body: "2MiB", max_connections: 7, public_metrics: false, public_status: false),
+    http: (max_body: "2MiB", max_connections: 7, trusted_proxies: ["::1", "10.1.0.0/16"], public_metrics: false, public_status: false),
     site: (url: "https://m.example", abbr: "M", name: "Mirror", homepage: "https://example", email: "a@example"),
     rsync: (program: "/r", concurrent: 3, per_host: 1, per_label: {"array=1": 2}, hosts: {"h": ()}, bwlimit: 9, memory_max: "3GiB", allow_old: true),
     allowed_roots: ["/a", (path: "/b", expect_mount: true)],
@@ -302,11 +303,11 @@ fn impossible_values_are_refused_with_what_to_do() {
         ),
         (slave("enrolment: Env(\"E\")", "of_2014: (user: \"a b\", module: \"m\")"), "role.of_2014.user: "),
         (slave("enrolment: Env(\"E\")", "of_2014: (user: \"a\", module: \"\")"), "role.of_2014.module: "),
-        (master("listen: \"localhost\""), "expected an IP address with a port"),
         (
             slave("enrolment: Env(\"E\")", "of_2014: (user: \"a\", module: \"m\", port: 0)"),
             "role.of_2014.port: must be 1 or more",
         ),
+        (master("listen: \"localhost\""), "expected an IP address with a port"),
         (master("listen: \"0.0.0.0:5000\""), "insecure: true"),
         (master("rsync: (concurrent: 0)"), "rsync.concurrent: must be 1 or more"),
         (master("rsync: (concurrent: -1)"), "from 0 to 4294967295, found the number -1"),
@@ -316,6 +317,10 @@ fn impossible_values_are_refused_with_what_to_do() {
         (master("allowed_roots: [\"/a/../b\"]"), "allowed_roots[0]: must be an absolute path"),
         (master("http: (max_connections: 0)"), "must be 1 or more"),
         (master("http: (max_body: \"1 potato\")"), "one of B, KiB"),
+        (
+            master("http: (trusted_proxies: [\"10.0.0.1\", \"10.0.0.0/33\"])"),
+            "http.trusted_proxies[1]: expected an IP address, or a network",
+        ),
         (master("history: (max_age: \"0s\")"), "must be more than 0"),
         (master("history: (max_runs: 0)"), "must be 1 or more"),
         (master("stop_grace: \"16s\""), "at most 15s"),

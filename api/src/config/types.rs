@@ -7,6 +7,7 @@ use super::commands::Commands;
 use super::duration::Size;
 use super::hosts::Host;
 use super::plugins::Plugins;
+use super::proxies::ProxyNetwork;
 use super::roots::AllowedRoot;
 use super::secret::SecretSource;
 use super::share::Share;
@@ -125,6 +126,8 @@ pub struct Http {
     pub max_body: Size,
     /// Most connections at once.
     pub max_connections: usize,
+    /// Proxies whose word on their clients is taken.
+    pub trusted_proxies: Vec<ProxyNetwork>,
     /// `/metrics` answers without a login.
     pub public_metrics: bool,
     /// The status documents answer without a login.
@@ -134,6 +137,7 @@ pub struct Http {
 record!(default Http {
     max_body = Size(1 << 20),
     max_connections = 4096,
+    trusted_proxies = Vec::new(),
     public_metrics = true,
     public_status = true;
 });

@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 
 use super::BODY_TIMEOUT;
 use crate::problem::Problem;
+use crate::strangers::{STRANGER_BODY, StrangerBodyTooLarge};
 
 /// How much more than the bound is read and thrown away, in bytes. A client that still sends when it is answered would
 /// see a broken connection and not the answer.
@@ -20,8 +21,15 @@ pub async fn body(body: Body, limit: usize) -> Result<Bytes, Problem> {
         Err(_) => Err(Problem::too_slow()),
         Ok(Ok(Some(collected))) => Ok(collected),
         Ok(Ok(None)) => Err(Problem::too_large(limit)),
+        Ok(Err(error)) if is_too_large(&error) => Err(Problem::too_large(STRANGER_BODY)),
         Ok(Err(error)) => Err(Problem::bad_request(format!("the body did not arrive: {error}"))),
     }
+}
+
+/// Returns true if a body ended because a stranger sent too much.
+fn is_too_large(error: &axum::Error) -> bool {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .any(|error| error.downcast_ref::<StrangerBodyTooLarge>().is_some())
 }
 
 /// The body, or nothing when it is larger than `limit`.

@@ -3,13 +3,12 @@
 mod own;
 mod page;
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -26,9 +25,9 @@ pub(super) use own::{changes, generations, report, sample};
 use super::input::{Asked, TextInPath, TextsInPath, json, no_project};
 use crate::app::App;
 use crate::audit;
-use crate::auth::{Actor, Login, Power};
+use crate::auth::{Actor, Login, Power, log_failed_login};
 use crate::draft::fields::Fields;
-use crate::http::body;
+use crate::http::{RequestOrigin, body};
 use crate::nodes::lag::same;
 use crate::nodes::proof::Nonce;
 use crate::nodes::{NodeError, Nodes, Shown, random_secret};
@@ -40,7 +39,11 @@ pub(super) fn nodes(app: &App) -> Result<&Nodes, Problem> {
     app.nodes.as_deref().ok_or_else(|| Problem::not_found("this is a slave: it has no slaves of its own"))
 }
 
-pub(super) async fn hello(State(app): State<App>, input: Body) -> Result<Json<Value>, Problem> {
+pub(super) async fn hello(
+    State(app): State<App>,
+    Extension(origin): Extension<RequestOrigin>,
+    input: Body,
+) -> Result<Json<Value>, Problem> {
     let input = json(&body(input, app.max_body).await?)?;
     let mut fields = Fields::root(&input);
     let name: Option<MemberName> = parsed(&mut fields, "name");
@@ -49,13 +52,13 @@ pub(super) async fn hello(State(app): State<App>, input: Body) -> Result<Json<Va
     let (Some(name), Some(nonce), true) = (name, nonce, errors.is_empty()) else {
         return Err(Problem::invalid(errors));
     };
-    let (nonce, proof) = nodes(&app)?.greet(name, nonce)?;
+    let (nonce, proof) = nodes(&app)?.greet(origin.address, name, nonce)?;
     Ok(Json(json!({ "nonce": nonce.text(), "proof": proof })))
 }
 
 pub(super) async fn join(
     State(app): State<App>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    Extension(origin): Extension<RequestOrigin>,
     input: Body,
 ) -> Result<Response, Problem> {
     let input = json(&body(input, app.max_body).await?)?;
@@ -66,14 +69,18 @@ pub(super) async fn join(
     let (Some(nonce), Some(proof), true) = (nonce, proof, errors.is_empty()) else {
         return Err(Problem::invalid(errors));
     };
-    let from = peer.map(|Extension(peer)| peer.0.ip());
+    let from = Some(origin.address);
     let line = |member: &Member| {
         let power = Power::Node(member.name.clone());
         let actor = Actor { name: member.name.to_string(), power, login: Login::Password, from };
         audit::line(&actor, "node.join", member.name.as_str(), None, None)
     };
     let nodes = nodes(&app)?;
-    let member = nodes.join(&app.gate.accounts, nonce, &proof, line).await?;
+    let joined = nodes.join(&app.gate.accounts, nonce, &proof, line).await;
+    if let Err(NodeError::Proof) = joined {
+        log_failed_login(from, "", "wrong proof of a slave");
+    }
+    let member = joined?;
     nodes.look(&app.scheduler);
     let location = format!("/api/v1/nodes/{}", member.name);
     let answer = json!({ "id": member.name.as_str(), "joined": time(member.joined) });

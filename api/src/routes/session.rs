@@ -1,9 +1,7 @@
 //! Signing in at the page: a session in a cookie, for browsers.
 
-use std::net::SocketAddr;
-
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -18,7 +16,7 @@ use crate::app::App;
 use crate::auth::sessions::{COOKIE, is_from_page};
 use crate::auth::{Actor, Refused};
 use crate::draft::fields::Fields;
-use crate::http::body;
+use crate::http::{RequestOrigin, body};
 use crate::problem::Problem;
 
 pub(super) fn rows() -> Vec<Route> {
@@ -53,7 +51,7 @@ impl SessionView {
 
 async fn sign_in(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(origin): Extension<RequestOrigin>,
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
@@ -69,9 +67,9 @@ async fn sign_in(
     let (Some(name), Some(password), true) = (name, password, errors.is_empty()) else {
         return Err(Problem::invalid(errors));
     };
-    match app.gate.sign_in(&name, password, Some(peer.ip())).await {
+    match app.gate.sign_in(&name, password, Some(origin.address)).await {
         Ok((actor, cookie)) => {
-            let cookie = [(header::SET_COOKIE, set(&app, &headers, cookie.expose(), ""))];
+            let cookie = [(header::SET_COOKIE, set(&origin, cookie.expose(), ""))];
             Ok((StatusCode::CREATED, cookie, Json(SessionView::of(&actor))).into_response())
         }
         Err(Refused::TooMany(wait)) => Err(Problem::too_many(wait)),
@@ -87,14 +85,17 @@ async fn show(Extension(actor): Extension<Actor>) -> Json<SessionView> {
     Json(SessionView::of(&actor))
 }
 
-async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
+async fn sign_out(
+    State(app): State<App>,
+    Extension(origin): Extension<RequestOrigin>,
+    headers: HeaderMap,
+) -> Response {
     app.gate.sign_out(&headers);
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, set(&app, &headers, "", "; Max-Age=0"))]).into_response()
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, set(&origin, "", "; Max-Age=0"))]).into_response()
 }
 
 /// The cookie as a header. It never leaves HTTPS where there is HTTPS, be it a proxy's.
-fn set(app: &App, headers: &HeaderMap, value: &str, more: &str) -> String {
-    let proxied = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes() == b"https");
-    let secure = if app.reloader.is_https() || proxied { "; Secure" } else { "" };
+fn set(origin: &RequestOrigin, value: &str, more: &str) -> String {
+    let secure = if origin.is_https { "; Secure" } else { "" };
     format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}")
 }

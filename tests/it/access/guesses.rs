@@ -1,24 +1,11 @@
 //! Guessing: one after the other, all at once, from many addresses; and who is not held up by it.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 
 use reqwest::blocking::Client;
 
 use super::Person;
-use crate::kit::{PASSWORD, Server, wait_for};
-
-/// A client that calls from this address of the loopback network.
-fn client_at(address: [u8; 4]) -> Client {
-    let address = IpAddr::V4(Ipv4Addr::from(address));
-    Client::builder()
-        .no_proxy()
-        .local_address(address)
-        .pool_max_idle_per_host(0)
-        .timeout(None)
-        .build()
-        .unwrap()
-}
+use crate::kit::{PASSWORD, Server, client_at, wait_for};
 
 fn log_in(server: &Server, client: &Client, name: &str, password: &str) -> u16 {
     client.get(server.url("/test")).basic_auth(name, Some(password)).send().unwrap().status().as_u16()

@@ -12,8 +12,8 @@ use subtle::ConstantTimeEq;
 
 use super::{Accounts, Known};
 use crate::auth::Power;
-use crate::auth::attempts::network;
-use crate::auth::password::QueueFull;
+use crate::auth::queue::QueueFull;
+use crate::strangers::share::network;
 
 /// Time after its last use for which a proved login is taken without working out the hash again.
 const PROVED_FOR: Duration = Duration::from_mins(5);
@@ -68,7 +68,7 @@ impl Accounts {
         login: PasswordLogin<'_>,
         digest: [u8; 32],
     ) -> Result<Option<Power>, QueueFull> {
-        let PasswordLogin { name, password, .. } = login;
+        let PasswordLogin { name, password, from } = login;
         let user = {
             let mut known = self.known();
             if name == UserName::ROOT
@@ -87,7 +87,7 @@ impl Accounts {
         }
 
         let hash = user.as_ref().map(|user| user.hash.clone());
-        let right = self.passwords.verify(Secret::new(password), hash.clone()).await?;
+        let right = self.passwords.verify(from, Secret::new(password), hash.clone()).await?;
         let Some(user) = user.filter(|_| right) else { return Ok(None) };
 
         // While the hash was worked out, the user may have been removed or changed.

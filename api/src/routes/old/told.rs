@@ -1,22 +1,23 @@
 //! What a master of 2014 says to its slave.
 
-use std::net::SocketAddr;
-
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use engine::{Options, Secret};
 use serde_json::{Value, json};
 
 use super::input::{Given, given, host_and_port, required, take_port, text};
 use crate::app::App;
+use crate::http::RequestOrigin;
 use crate::problem::Problem;
 use crate::slave::told::{Message, ToldError};
+use crate::strangers::StrangerRequest;
 
 /// A master says that there is something new. It is answered at once, and the sync runs then.
 pub(super) async fn sync(
     State(app): State<App>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    Extension(origin): Extension<RequestOrigin>,
+    Extension(stranger): Extension<StrangerRequest>,
     input: Body,
 ) -> Result<Json<Value>, Problem> {
     if app.nodes.is_some() {
@@ -26,15 +27,10 @@ pub(super) async fn sync(
         let details = "This slave follows its master by itself";
         return Ok(Json(json!({ "success": true, "details": details })));
     };
-    let from = peer.map(|Extension(peer)| peer.0.ip());
-    let known = match from {
-        Some(from) => slave.is_from_master(from).await,
-        None => false,
-    };
-    if !known {
-        tracing::warn!(?from, "somebody else than the master told this slave to sync: nothing was done");
+    if !slave.is_from_master(origin.address).await {
         return Err(Problem::forbidden("only the master of this slave may, from its own address"));
     }
+    stranger.connection.prove();
     let given = given(&app, input).await?;
     let message = message(&given)?;
     let project = message.project.clone();
