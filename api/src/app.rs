@@ -4,12 +4,14 @@
 //! what the documentation says, and its handler. So nothing answers that was not decided on, and `/openapi.json`
 //! cannot forget one.
 
+mod admission;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -17,25 +19,27 @@ use axum::routing::MethodRouter;
 use chrono::{DateTime, Utc};
 use engine::text;
 use http_body_util::BodyExt;
-use scheduler::{Project, ProjectId, Scheduler};
+use scheduler::Scheduler;
 use tokio_util::sync::CancellationToken;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+use admission::{RowRule, admit};
+
 use crate::alerts::Alerts;
-use crate::auth::{Actor, Gate, Refused, sessions};
+use crate::auth::Gate;
+use crate::auth::foreign::is_from_browser;
 use crate::host::Host;
-use crate::http::RequestOrigin;
 use crate::metrics::{self, Metrics};
 use crate::nodes::Nodes;
 use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::reload::{Reloaded, Reloader};
-use crate::routes::{self, Access, Route, ServerRole, old};
+use crate::routes::{self, Route, ServerRole, old};
 use crate::slave::contact::MasterContact;
 use crate::slave::told::ToldSlave;
-use crate::strangers::{self, StrangerRequest};
+use crate::strangers;
 
 /// A smaller answer fits one packet anyway.
 const WORTH_PACKING: u64 = 1400;
@@ -120,7 +124,7 @@ impl App {
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
             .layer(middleware::from_fn(strangers::guard))
             .layer(CatchPanicLayer::custom(|_| Problem::internal(&"a handler panicked").into_response()))
-            .layer(middleware::map_response(hardened))
+            .layer(middleware::from_fn(hardened))
             .layer(middleware::map_response(spelt))
             .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_worth_packing))
             .layer(middleware::from_fn_with_state(self.clone(), metrics::count))
@@ -175,17 +179,7 @@ fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
         Some(_) => handler.fallback(|| async { Problem::method_not_allowed() }),
         None => handler,
     };
-    let http = app.reloader.http();
-    let handler = match route.access {
-        // Who is the master is known by where it calls from: its handler looks.
-        Access::Open | Access::Master => handler,
-        Access::Metrics if http.public_metrics => handler,
-        Access::Status if http.public_status => handler,
-        access => {
-            let state = (app.clone(), access);
-            handler.layer(middleware::from_fn_with_state(state, signed_in))
-        }
-    };
+    let handler = handler.layer(middleware::from_fn_with_state(RowRule::of(route, app), admit));
     match route.old {
         Some(method) => handler
             .layer(middleware::map_response(move |response| async move { old::shaped(method, response) })),
@@ -193,72 +187,16 @@ fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
     }
 }
 
-/// Lets a request pass that proves its user, who may do what the row says. The user stands in its extensions from then
-/// on.
-async fn signed_in(
-    State((app, access)): State<(App, Access)>,
-    params: RawPathParams,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let from = request.extensions().get::<RequestOrigin>().map(|origin| origin.address);
-    let actor = match app.gate.authenticate(request.method(), request.headers(), from).await {
-        Ok(actor) => actor,
-        Err(Refused::Unknown) => return unknown(request.headers()),
-        Err(Refused::Forged) => return Problem::forged().into_response(),
-        Err(Refused::TooMany(wait)) => return Problem::too_many(wait).into_response(),
-    };
-    let project = project_of(&app, &params);
-    if !may(access, &actor, project.as_deref()) {
-        return Problem::forbidden(format!("`{}` may not do that: {}", actor.name, access.who()))
-            .into_response();
-    }
-    if let Some(stranger) = request.extensions().get::<StrangerRequest>() {
-        stranger.connection.prove();
-    }
-    request.extensions_mut().insert(actor);
-    next.run(request).await
-}
-
-/// Nobody is signed in. A page asks for the password itself: the challenge would make its browser ask too.
-fn unknown(headers: &HeaderMap) -> Response {
-    let mut response = Problem::unauthorized().into_response();
-    if sessions::is_from_page(headers) || sessions::cookie(headers).is_some() {
-        response.headers_mut().remove(header::WWW_AUTHENTICATE);
-    }
-    response
-}
-
-/// Whether an actor may call a route of this access on this project.
-fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
-    match access {
-        Access::Open | Access::Master => true,
-        Access::Read | Access::Own | Access::Metrics | Access::Status => actor.may_read(),
-        Access::Create => actor.may_create(),
-        // What is not there cannot be changed: the handler says so.
-        Access::Change => project.map_or_else(|| actor.may_create(), |project| actor.may_change(project)),
-        Access::Start => project.map_or_else(|| actor.may_create(), |project| actor.may_start(project)),
-        Access::Root => actor.is_root(),
-        Access::Node => actor.node().is_some(),
-        Access::Report => actor.is_root() || actor.node().is_some(),
-    }
-}
-
-/// The project that an address names, by itself or by one of its runs.
-fn project_of(app: &App, params: &RawPathParams) -> Option<Arc<Project>> {
-    let board = app.scheduler.board();
-    let named = |wanted: &str| params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
-    let id: ProjectId = match (named("id"), named("run")) {
-        (Some(id), _) => id.parse().ok()?,
-        (None, Some(run)) => app.scheduler.store().run(run.parse().ok()?).ok()??.project,
-        (None, None) => return None,
-    };
-    board.project(&id).map(|entry| Arc::clone(&entry.project))
-}
-
 /// Headers that every answer carries: nothing is sniffed, framed, or kept by a cache between us and the client.
-async fn hardened(mut response: Response) -> Response {
+/// A browser is not asked for a password: it would remember it, and the page asks by itself.
+async fn hardened(request: Request, next: Next) -> Response {
+    let is_from_browser = is_from_browser(request.headers());
+    let mut response = next.run(request).await;
+
     let headers = response.headers_mut();
+    if is_from_browser {
+        headers.remove(header::WWW_AUTHENTICATE);
+    }
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),

@@ -1,5 +1,7 @@
 //! Lines of the audit trail: who did what to what, from where, without secrets.
 
+use std::net::IpAddr;
+
 use chrono::Utc;
 use scheduler::account::AuditEntry;
 use serde_json::Value;
@@ -16,12 +18,24 @@ pub fn line(
     before: Option<Value>,
     after: Option<Value>,
 ) -> AuditEntry {
+    line_by(&actor.name, actor.from, action, target, before, after)
+}
+
+/// A line for something that somebody does now who has no login yet.
+pub(crate) fn line_by(
+    name: &str,
+    from: Option<IpAddr>,
+    action: &str,
+    target: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> AuditEntry {
     AuditEntry {
         // In the order of time, and unique.
         id: u128::from(Ulid::generate()),
         at: Utc::now(),
-        by: actor.name.clone(),
-        from: actor.from.map(|from| from.to_string()),
+        by: name.to_owned(),
+        from: from.map(|from| from.to_string()),
         action: action.to_owned(),
         target: target.to_owned(),
         before,

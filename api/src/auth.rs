@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod attempts;
+pub mod foreign;
 mod password;
 mod proofs;
 mod queue;
@@ -14,7 +15,7 @@ pub mod sessions;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
@@ -23,10 +24,9 @@ use scheduler::account::{Role, Scope, Token};
 use scheduler::member::MemberName;
 use scheduler::{Project, ProjectId};
 
-use accounts::{Accounts, PasswordLogin};
+use accounts::{AccountStamp, Accounts, PasswordLogin};
 use attempts::LoginAttempts;
 use proofs::RunningProofs;
-use sessions::Sessions;
 
 /// Time after which a login is tried again that came while too many others were worked out.
 const BUSY: Duration = Duration::from_secs(1);
@@ -47,15 +47,27 @@ pub struct Actor {
     pub from: Option<IpAddr>,
 }
 
-/// Proof that an actor gave.
+/// Proof that an actor gave, and what it rests on: it ends with that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Login {
-    /// A password of their own, with this request or at the beginning of its session.
-    Password,
+    /// A password of their own, with this request.
+    Password {
+        /// The account that it opened.
+        stamp: AccountStamp,
+    },
+    /// A session that began with a password.
+    Session {
+        /// The account that the password opened.
+        stamp: AccountStamp,
+        /// Digest of the cookie.
+        cookie: [u8; 32],
+    },
     /// The token of this id.
     Token {
         /// Its id.
         id: String,
+        /// Its digest.
+        digest: [u8; 32],
         /// It may do all that its owner may.
         is_whole: bool,
     },
@@ -115,7 +127,7 @@ impl Actor {
     pub fn token(&self) -> Option<&str> {
         match &self.login {
             Login::Token { id, .. } => Some(id),
-            Login::Password => None,
+            Login::Password { .. } | Login::Session { .. } => None,
         }
     }
 
@@ -139,8 +151,6 @@ pub enum Refused {
     Unknown,
     /// Too much wrong has come from there, or for that name: try again after this time.
     TooMany(Duration),
-    /// A session was used to change something, by what may be another site.
-    Forged,
 }
 
 /// Lets people in.
@@ -150,34 +160,23 @@ pub struct Gate {
     pub accounts: Accounts,
     attempts: LoginAttempts,
     proofs: RunningProofs,
-    sessions: Sessions,
 }
 
 impl Gate {
     /// A gate before these accounts.
     #[must_use]
     pub fn new(accounts: Accounts) -> Self {
-        Self {
-            accounts,
-            attempts: LoginAttempts::new(),
-            proofs: RunningProofs::default(),
-            sessions: Sessions::default(),
-        }
+        Self { accounts, attempts: LoginAttempts::new(), proofs: RunningProofs::default() }
     }
 
     /// The one whom a request's `Authorization`, or else its session, proves.
     ///
     /// # Errors
     /// When it proves nobody, or when too much wrong was tried before.
-    pub async fn authenticate(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        from: Option<IpAddr>,
-    ) -> Result<Actor, Refused> {
+    pub async fn authenticate(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Actor, Refused> {
         match Credentials::of(headers) {
             Some(given) => self.check(given, from).await,
-            None => self.session(method, headers, from),
+            None => self.session(headers, from).ok_or(Refused::Unknown),
         }
     }
 
@@ -191,13 +190,13 @@ impl Gate {
         password: Secret,
         from: Option<IpAddr>,
     ) -> Result<(Actor, Secret), Refused> {
-        // A token is no user, even where it is given as the name of one.
-        let stamp = self.accounts.stamp(name);
         let actor =
             self.check(Credentials::User(name.to_owned(), password.expose().to_owned()), from).await?;
-        match (stamp, &actor.power) {
-            (Some((_, stamp)), Power::Role(_)) if actor.login == Login::Password => {
-                Ok((actor, self.sessions.open(name, stamp)))
+        // A token is no user, even where it is given as the name of one, and a slave has no page.
+        match (&actor.login, &actor.power) {
+            (Login::Password { stamp }, Power::Role(_)) => {
+                let cookie = self.accounts.sessions.open(name, *stamp);
+                Ok((actor, cookie))
             }
             _ => Err(Refused::Unknown),
         }
@@ -206,21 +205,20 @@ impl Gate {
     /// Ends the session of a request, if it has one.
     pub fn sign_out(&self, headers: &HeaderMap) {
         if let Some(text) = sessions::cookie(headers) {
-            self.sessions.close(text);
+            self.accounts.sign_out(text);
         }
     }
 
-    fn session(&self, method: &Method, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Actor, Refused> {
-        let text = sessions::cookie(headers).ok_or(Refused::Unknown)?;
-        let (name, stamp) = self.sessions.find(text).ok_or(Refused::Unknown)?;
-        let Some((role, _)) = self.accounts.stamp(&name).filter(|(_, now)| *now == stamp) else {
-            self.sessions.close(text);
-            return Err(Refused::Unknown);
+    fn session(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Option<Actor> {
+        let text = sessions::cookie(headers)?;
+        let (name, stamp) = self.accounts.sessions.find(text)?;
+        let Some(role) = self.accounts.role(&name).filter(|_| self.accounts.stamp(&name) == Some(stamp))
+        else {
+            self.accounts.sign_out(text);
+            return None;
         };
-        if !method.is_safe() && !sessions::is_from_page(headers) {
-            return Err(Refused::Forged);
-        }
-        Ok(Actor { name, power: Power::Role(role), login: Login::Password, from })
+        let login = Login::Session { stamp, cookie: sessions::digest(text) };
+        Some(Actor { name, power: Power::Role(role), login, from })
     }
 
     async fn check(&self, given: Credentials, from: Option<IpAddr>) -> Result<Actor, Refused> {
@@ -229,7 +227,7 @@ impl Gate {
         };
         // Nobody guesses 256 random bits, so a token never waits behind those who guess.
         if let Some(token) = self.accounts.token(text, Utc::now()) {
-            return Ok(self.bearer(token, from));
+            return self.bearer(token, from).ok_or(Refused::Unknown);
         }
 
         match given {
@@ -239,22 +237,27 @@ impl Gate {
                 Err(Refused::Unknown)
             }
             Credentials::User(name, password) => {
+                // Taken before the proof: a password that changes meanwhile ends this login.
+                let stamp = self.accounts.stamp(&name);
                 let power = self.prove(PasswordLogin { name: &name, password: &password, from }).await?;
-                Ok(Actor { name, power, login: Login::Password, from })
+                let stamp = stamp.ok_or(Refused::Unknown)?;
+                Ok(Actor { name, power, login: Login::Password { stamp }, from })
             }
         }
     }
 
-    /// Whoever bears a token.
-    fn bearer(&self, token: Token, from: Option<IpAddr>) -> Actor {
-        let owner = token.owner.to_string();
+    /// Whoever bears a token; none, where the owner is gone. A token may no more than its owner may now.
+    fn bearer(&self, token: Token, from: Option<IpAddr>) -> Option<Actor> {
+        let name = token.owner.to_string();
+        let own = self.accounts.role(&name)?;
         let power = match token.scope {
-            Scope::Role(role) => Power::Role(role),
+            Scope::Role(role) => Power::Role(role.min(own)),
             Scope::Start(project) => Power::Start(project),
             Scope::Node(name) => Power::Node(name),
         };
-        let is_whole = self.accounts.stamp(&owner).is_some_and(|(role, _)| power == Power::Role(role));
-        Actor { name: owner, power, login: Login::Token { id: token.id, is_whole }, from }
+        let is_whole = power == Power::Role(own);
+        let login = Login::Token { id: token.id, digest: token.digest, is_whole };
+        Some(Actor { name, power, login, from })
     }
 
     /// What somebody may by their password.

@@ -34,13 +34,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use engine::Secret;
-use scheduler::account::AuditEntry;
 use scheduler::member::{Member, MemberName};
 use scheduler::{ProjectId, Scheduler};
 use tokio::sync::watch;
 use ulid::Ulid;
 
-use crate::auth::accounts::Accounts;
+use crate::auth::accounts::{AccountRequest, Accounts};
 use crate::config::{self, Config, Master};
 pub use error::{NodeError, NodesError};
 use greetings::OpenGreetings;
@@ -153,12 +152,12 @@ impl Nodes {
     ///
     /// # Errors
     /// When it does not, or when its name is taken.
-    pub(crate) async fn join(
+    pub(crate) async fn join<'a>(
         &self,
         accounts: &Accounts,
         master: Nonce,
         proof: &str,
-        line: impl FnOnce(&Member) -> AuditEntry,
+        request: impl FnOnce(&Member) -> AccountRequest<'a>,
     ) -> Result<Member, NodeError> {
         let secret = self.enrolment.as_ref().ok_or(NodeError::Closed)?;
         let greeting = self.greetings.take(&master).ok_or(NodeError::Proof)?;
@@ -166,28 +165,28 @@ impl Nodes {
         if !proof::same(&meeting.slave_proof(), proof) {
             return Err(NodeError::Proof);
         }
-        self.add(accounts, greeting.name.clone(), meeting.password(), &meeting.token(), true, line).await
+        self.add(accounts, greeting.name.clone(), meeting.password(), &meeting.token(), true, request).await
     }
 
     /// Adds a slave. One that `follows` says by itself what it holds.
     ///
     /// # Errors
     /// When its name is taken, or it cannot be stored.
-    pub(crate) async fn add(
+    pub(crate) async fn add<'a>(
         &self,
         accounts: &Accounts,
         name: MemberName,
         password: Secret,
         token: &Secret,
         follows: bool,
-        line: impl FnOnce(&Member) -> AuditEntry,
+        request: impl FnOnce(&Member) -> AccountRequest<'a>,
     ) -> Result<Member, NodeError> {
         let _turn = self.changing.lock().await;
         if self.known().members.contains_key(&name) {
             return Err(NodeError::Exists(name));
         }
         let member = Member { follows, ..new_member(name, password) };
-        accounts.admit(&member, token, line(&member)).await?;
+        accounts.admit(&member, token, request(&member)).await?;
         self.known().members.insert(member.name.clone(), Seen::new(member.clone()));
         self.write_files();
         // From now on the offer is kept as the projects are.
@@ -204,7 +203,7 @@ impl Nodes {
         &self,
         accounts: &Accounts,
         name: &str,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), NodeError> {
         let _turn = self.changing.lock().await;
         let (member, held) = {
@@ -214,7 +213,7 @@ impl Nodes {
                 known.holdings.of_member(&member.name).map(|holding| holding.project.clone()).collect();
             (member, held)
         };
-        accounts.dismiss(&member, &held, line).await?;
+        accounts.dismiss(&member, &held, request).await?;
         {
             let mut known = self.known();
             known.members.remove(&member.name);
@@ -238,12 +237,12 @@ impl Nodes {
         &self,
         accounts: &Accounts,
         name: &str,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), NodeError> {
         let _turn = self.changing.lock().await;
         let mut member = self.known().find(name)?.member.clone();
         member.wish += 1;
-        accounts.remember(&member, Some(line)).await?;
+        accounts.remember(&member, request).await?;
         if let Some(seen) = self.known().members.get_mut(&member.name) {
             seen.member = member;
         }

@@ -86,6 +86,15 @@ impl Problem {
         )
     }
 
+    /// 403: another site made a browser ask.
+    #[must_use]
+    pub fn foreign() -> Self {
+        Self::forbidden(
+            "another site made this browser ask (Sec-Fetch-Site, or Origin): nothing was changed. If this address is the \
+             site's own, set `site.url` to it",
+        )
+    }
+
     /// 409: it cannot be done as things are.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)

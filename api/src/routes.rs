@@ -37,6 +37,8 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// Effect on the server, which decides whether other sites may make a browser ask for it.
+    pub effect: RouteEffect,
     /// What it is for, in one line.
     pub summary: &'static str,
     /// What may stand behind the `?`.
@@ -77,6 +79,15 @@ pub enum ServerRole {
     Slave,
     /// A slave of a master of 2014: nobody but itself can decide on its held pulls.
     LegacySlave,
+}
+
+/// Effect of a route on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteEffect {
+    /// It shows something.
+    Shows,
+    /// It changes or starts something, whatever its method: refused where another site made a browser ask.
+    Changes,
 }
 
 /// Who may call a route.
@@ -162,8 +173,8 @@ pub enum Answer {
     Events,
 }
 
-/// A row for users that takes nothing and gives nothing, to be filled in.
-pub(crate) fn row(
+/// A row for users that shows something, takes nothing and gives nothing, to be filled in.
+pub(crate) fn shows(
     method: &'static str,
     path: &'static str,
     summary: &'static str,
@@ -173,6 +184,7 @@ pub(crate) fn row(
         method,
         path,
         access: Access::Read,
+        effect: RouteEffect::Shows,
         summary,
         query: &[],
         body: None,
@@ -181,4 +193,14 @@ pub(crate) fn row(
         old: None,
         handler,
     }
+}
+
+/// A row like [`shows`], of a route that changes something.
+pub(crate) fn changes(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route { effect: RouteEffect::Changes, ..shows(method, path, summary, handler) }
 }

@@ -1,10 +1,12 @@
 //! Who gets in, and what they may do: users, roles, tokens, owners, and what is remembered of it.
 
+mod foreign;
 mod guesses;
+mod matrix;
 mod passwords;
+mod streams;
 mod tokens;
 
-use api::routes::Access;
 use reqwest::Method;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -39,100 +41,6 @@ fn answer(request: reqwest::blocking::RequestBuilder) -> (u16, Value) {
     let answer = request.send().unwrap();
     let status = answer.status().as_u16();
     (status, serde_json::from_str(&answer.text().unwrap()).unwrap_or_default())
-}
-
-/// Tokens of root with less than root's power, and whom they are like: one only reads, the other owns what root owns.
-fn weaker_tokens(server: &Server) -> [(String, &'static str); 2] {
-    [("viewer", "viewer"), ("upstreamuser", "other")].map(|(role, like)| {
-        let made = server.post("/api/v1/tokens", &json!({"name": role, "role": role})).json();
-        (made["token"].as_str().unwrap().to_owned(), like)
-    })
-}
-
-#[test]
-fn every_route_lets_in_whom_its_row_names_and_nobody_else() {
-    let server = Server::start("");
-    server.project("roots", "rsync://h/m", &json!({}));
-    let (owner, other) =
-        (Person::new(&server, "owner", "upstreamuser"), Person::new(&server, "other", "upstreamuser"));
-    let viewer = Person::new(&server, "viewer", "viewer");
-    let dest = server.path("mirrors/theirs");
-    let body = json!({"id": "theirs", "source": "rsync://h/m", "dest": dest});
-    assert_eq!(owner.ask(Method::POST, "/api/v1/projects", &body).0, 201);
-    let token = owner.ask(Method::POST, "/api/v1/tokens", &json!({"name": "push", "start": "theirs"})).1;
-    let token = token["token"].as_str().unwrap().to_owned();
-    let weaker = weaker_tokens(&server);
-    let nobody = crate::kit::client();
-    let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/security.md")).unwrap();
-    for route in api::routes::table() {
-        if matches!(route.path, "/api/v1/events") {
-            // It never ends for those whom it lets in; its rule is the same as that of the lists.
-            assert_eq!(route.access, api::routes::Access::Read);
-            continue;
-        }
-        if route.access == Access::Master {
-            // A slave alone has it: `slaves::of_2014` asks as its master and as a stranger.
-            continue;
-        }
-        let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
-        let path = route
-            .path
-            .replace("{id}", "theirs")
-            .replace("{name}", "nobody-of-this-name")
-            .replace("{token}", "x");
-        let path = path.replace("{run}", "01ARZ3NDEKTSV4RRFFQ69G5FAV");
-        let expected = |who: &str| match route.access {
-            Access::Open | Access::Metrics | Access::Status => true,
-            Access::Read | Access::Own => matches!(who, "root" | "owner" | "other" | "viewer"),
-            Access::Create => matches!(who, "root" | "owner" | "other"),
-            Access::Change if route.path.contains("{run}") => matches!(who, "root" | "owner" | "other"),
-            Access::Change => matches!(who, "root" | "owner"),
-            Access::Start => matches!(who, "root" | "owner" | "token"),
-            Access::Root | Access::Report => who == "root",
-            Access::Node | Access::Master => false,
-        };
-        let row = format!("| `{} {}` | {} |", route.method.to_uppercase(), route.path, route.access.who());
-        assert!(table.contains(&row), "docs/security.md lacks the row\n{row}");
-        // A body that is refused: a test of who may ask must change nothing.
-        let body = json!({"nonsense": true});
-        let outsider = nobody.request(method.clone(), server.url(&path)).json(&body);
-        let status = outsider.send().unwrap().status().as_u16();
-        assert_eq!(
-            status == 401,
-            !route.access.is_open(),
-            "{method} {path} without a login answered {status}"
-        );
-        if route.method == "get" && !route.access.is_open() {
-            let head = nobody.head(server.url(&path)).send().unwrap().status().as_u16();
-            assert_eq!(head, 401, "HEAD {path} without a login");
-        }
-        let options = nobody.request(Method::OPTIONS, server.url(&path)).send().unwrap().status().as_u16();
-        assert!(matches!(options, 401 | 405), "OPTIONS {path} without a login answered {options}");
-        if route.access.is_open() || matches!((route.method, route.path), ("delete", "/api/v1/projects/{id}"))
-        {
-            continue;
-        }
-        for person in [&viewer, &other, &owner] {
-            let (status, _) = person.ask(method.clone(), &path, &body);
-            // Somebody else's password and token are refused by the handler, not by the row.
-            let own = route.access == Access::Own && path.contains("nobody-of-this-name");
-            assert_eq!(
-                status == 403,
-                !expected(&person.name) || own,
-                "{method} {path} as {} answered {status}",
-                person.name
-            );
-        }
-        for (token, like) in &weaker {
-            let asked = nobody.request(method.clone(), server.url(&path)).bearer_auth(token).json(&body);
-            let (status, _) = answer(asked);
-            let refused = !expected(like) || route.path.ends_with("/password");
-            assert_eq!(status == 403, refused, "{method} {path} with root's token like {like}: {status}");
-        }
-        let machine = nobody.request(method.clone(), server.url(&path)).bearer_auth(&token).json(&body);
-        let status = machine.send().unwrap().status().as_u16();
-        assert_eq!(status == 403, !expected("token"), "{method} {path} with the token answered {status}");
-    }
 }
 
 #[test]

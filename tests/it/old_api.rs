@@ -45,9 +45,14 @@ static NO_RSYNC: LazyLock<PathBuf> = LazyLock::new(|| {
     path
 });
 
+/// The path of that rsync.
+pub(crate) fn no_rsync() -> String {
+    NO_RSYNC.display().to_string()
+}
+
 /// A server that mirrors nothing.
 pub(crate) fn quiet() -> Server {
-    Server::start(&format!("program: {:?}", NO_RSYNC.display().to_string()))
+    Server::start(&format!("program: {:?}", no_rsync()))
 }
 
 fn failed(answer: &Answer, status: u16, method: &str, note: &str) {

@@ -4,6 +4,7 @@
 mod members;
 mod nodes;
 mod proof;
+mod request;
 mod stamp;
 mod tokens;
 
@@ -19,18 +20,22 @@ use engine::durable::replace;
 use engine::secret::LONGEST_PASSWORD;
 use engine::{PasswordError, Secret};
 use scheduler::Store;
-use scheduler::account::{AccountWrite, AuditEntry, Node, Role, Token, User, UserName};
+use scheduler::account::{AccountWrite, Node, Role, Token, User, UserName};
 use scheduler::member::MemberName;
+use tokio::sync::watch;
 
 use super::PASSWORD_VARIABLE;
 use super::password::Passwords;
+use super::sessions::Sessions;
 pub use proof::PasswordLogin;
 use proof::ProvedLogin;
+pub use request::AccountRequest;
+pub use stamp::AccountStamp;
 pub use tokens::{TokenRequest, family};
 
 /// The shortest password that is taken.
 const SHORTEST: usize = 8;
-/// The most users, and the most tokens.
+/// The most users, and the most slaves.
 const MOST: usize = 10_000;
 
 /// Users and tokens.
@@ -41,6 +46,10 @@ pub struct Accounts {
     known: Mutex<Known>,
     /// Makes the digests of proved logins worthless to whoever sees them.
     salt: [u8; 32],
+    /// Who is signed in at the page.
+    pub(super) sessions: Sessions,
+    /// Tells of every change: a login may have ended.
+    changed: watch::Sender<()>,
     /// One change at a time: each is decided on what the one before left.
     changing: tokio::sync::Mutex<()>,
 }
@@ -92,9 +101,15 @@ pub enum AccountError {
     /// The password is not one line of text.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The token that asked has ended meanwhile.
-    #[error("the token has ended")]
+    /// The login that asked has ended meanwhile.
+    #[error("the login has ended")]
     Ended,
+    /// A user has as many tokens as there may be.
+    #[error(
+        "`{0}` has 100 tokens, which is the most: end some (`heliostat token list`, `heliostat token revoke ID`), or let \
+         them expire sooner"
+    )]
+    Tokens(String),
     /// Something that must not be.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -148,6 +163,8 @@ impl Accounts {
             passwords: Passwords::new(),
             known: Mutex::new(known),
             salt: rand::random(),
+            sessions: Sessions::default(),
+            changed: watch::Sender::new(()),
             changing: tokio::sync::Mutex::new(()),
         };
         Ok((accounts, from))
@@ -174,26 +191,29 @@ impl Accounts {
         name: UserName,
         role: Role,
         password: Secret,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
+        let hash = self.hash(password).await?;
+        let turn = self.changing.lock().await;
         let known = { self.known().users.len() >= MOST || self.has_user(name.as_str()) };
         if known || name.as_str() == UserName::ROOT {
             return Err(AccountError::Exists(name.to_string()));
         }
-        let hash = self.hash(password).await?;
+
         let user = User { name, role, hash, created: Utc::now() };
-        self.store.commit_accounts(vec![AccountWrite::User(user.clone()), AccountWrite::Audit(line)]).await?;
-        self.known().users.insert(user.name.to_string(), user);
-        Ok(())
+        let writes = vec![AccountWrite::User(user.clone())];
+        self.make_change(&turn, request, writes, |known| {
+            drop(known.users.insert(user.name.to_string(), user))
+        })
+        .await
     }
 
     /// Removes a user, and every token that acts in their name.
     ///
     /// # Errors
     /// When there is no such user, or it is root.
-    pub async fn remove_user(&self, name: &str, line: AuditEntry) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
+    pub async fn remove_user(&self, name: &str, request: AccountRequest<'_>) -> Result<(), AccountError> {
+        let turn = self.changing.lock().await;
         if name == UserName::ROOT {
             return Err(AccountError::Forbidden("root cannot be removed"));
         }
@@ -204,16 +224,17 @@ impl Accounts {
                 known.tokens.values().filter(|token| token.owner.as_str() == name).cloned().collect();
             (user.ok_or_else(|| AccountError::Unknown(format!("user `{name}`")))?, tokens)
         };
-        let mut writes = vec![AccountWrite::ForgetUser(user.name), AccountWrite::Audit(line)];
+
+        let mut writes = vec![AccountWrite::ForgetUser(user.name)];
         writes.extend(tokens.iter().map(|token| AccountWrite::ForgetToken(token.id.clone())));
-        self.store.commit_accounts(writes).await?;
-        let mut known = self.known();
-        known.users.remove(name);
-        known.proved.clear();
-        for token in tokens {
-            known.tokens.remove(&token.digest);
-        }
-        Ok(())
+        let forget = |known: &mut Known| {
+            known.users.remove(name);
+            known.proved.clear();
+            for token in tokens {
+                known.tokens.remove(&token.digest);
+            }
+        };
+        self.make_change(&turn, request, writes, forget).await
     }
 
     /// Gives a user another password.
@@ -224,9 +245,10 @@ impl Accounts {
         &self,
         name: &str,
         password: Secret,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
+        let hash = self.hash(password).await?;
+        let turn = self.changing.lock().await;
         let mut user = {
             let known = self.known();
             if name == UserName::ROOT && known.fixed_root {
@@ -240,15 +262,17 @@ impl Accounts {
                 None => return Err(AccountError::Unknown(format!("user `{name}`"))),
             }
         };
-        user.hash = self.hash(password).await?;
-        self.store.commit_accounts(vec![AccountWrite::User(user.clone()), AccountWrite::Audit(line)]).await?;
-        let mut known = self.known();
-        if name == UserName::ROOT {
-            known.root = None;
-        }
-        known.users.insert(name.to_owned(), user);
-        known.proved.clear();
-        Ok(())
+
+        user.hash = hash;
+        let writes = vec![AccountWrite::User(user.clone())];
+        let change = |known: &mut Known| {
+            if name == UserName::ROOT {
+                known.root = None;
+            }
+            known.users.insert(name.to_owned(), user);
+            known.proved.clear();
+        };
+        self.make_change(&turn, request, writes, change).await
     }
 
     async fn hash(&self, password: Secret) -> Result<Secret, AccountError> {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Nodes;
 use super::holdings::HeldGenerations;
-use crate::auth::accounts::Accounts;
+use crate::auth::accounts::{AccountRequest, Accounts};
 use crate::config;
 
 /// How often it is looked at who has fallen behind by time alone.
@@ -261,7 +261,7 @@ impl Nodes {
             return;
         }
 
-        if let Err(error) = accounts.remember(&member, None).await {
+        if let Err(error) = accounts.remember(&member, AccountRequest::of_server()).await {
             // Told later, once that can be kept.
             tracing::error!(node = %name, "that a slave is behind cannot be stored: {error}");
             return;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::Utc;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use scheduler::account::{AuditEntry, Node};
+use scheduler::account::Node;
 use scheduler::core::Entry;
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{Event, EventKind, ProjectId, RunState, Scheduler};
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::known::Seen;
 use super::lag::same;
 use super::{NodeError, Nodes, new_member, random_secret};
-use crate::auth::accounts::Accounts;
+use crate::auth::accounts::{AccountRequest, Accounts};
 use caller::Caller;
 
 /// How many messages are on their way at once.
@@ -61,16 +61,16 @@ impl Nodes {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub(crate) async fn add_old(
+    pub(crate) async fn add_old<'a>(
         &self,
         accounts: &Accounts,
         hostname: String,
         port: String,
-        line: impl FnOnce(&Node) -> AuditEntry,
+        request: impl FnOnce(&Node) -> AccountRequest<'a>,
     ) -> Result<bool, NodeError> {
         let _turn = self.changing.lock().await;
         let member = |id| new_member(self.name_for(&hostname, id), random_secret());
-        let added = accounts.add_node(hostname.clone(), port, member, &random_secret(), line).await?;
+        let added = accounts.add_node(hostname.clone(), port, member, &random_secret(), request).await?;
         let Some((node, member)) = added else { return Ok(false) };
         self.know_old(node, member);
         Ok(true)
@@ -84,11 +84,11 @@ impl Nodes {
         &self,
         accounts: &Accounts,
         hostname: &str,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<bool, NodeError> {
         let node = accounts.nodes().into_iter().find(|node| node.hostname == hostname);
         match node.and_then(|node| node.member) {
-            Some(member) => self.remove(accounts, member.as_str(), line).await.map(|()| true),
+            Some(member) => self.remove(accounts, member.as_str(), request).await.map(|()| true),
             None => Ok(false),
         }
     }
@@ -102,7 +102,7 @@ impl Nodes {
         accounts: &Accounts,
         node: &Node,
         project: &ProjectId,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), NodeError> {
         let _turn = self.changing.lock().await;
         let member = node.member.clone().ok_or_else(|| NodeError::Unknown(node.hostname.clone()))?;
@@ -119,7 +119,7 @@ impl Nodes {
             heard: now,
             ..held
         });
-        accounts.remember_holding(holding.as_ref(), Some(line)).await?;
+        accounts.remember_holding(holding.as_ref(), request).await?;
         if let Some(holding) = holding {
             self.known().holdings.insert(holding);
         }
@@ -294,7 +294,7 @@ impl Nodes {
         };
         change(&mut holding);
         if known.as_ref() != Some(&holding) {
-            accounts.remember_holding(Some(&holding), None).await?;
+            accounts.remember_holding(Some(&holding), AccountRequest::of_server()).await?;
             self.known().holdings.insert(holding);
         }
         Ok(())

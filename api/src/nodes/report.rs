@@ -1,11 +1,10 @@
 //! What slaves report of the projects that they pull, and the plans of held pulls that people approve.
 
 use scheduler::ProjectId;
-use scheduler::account::AuditEntry;
 use scheduler::member::{ApprovedPlan, Holding, Member, MemberName};
 
 use super::{NodeError, Nodes};
-use crate::auth::accounts::Accounts;
+use crate::auth::accounts::{AccountRequest, Accounts};
 
 impl Nodes {
     /// Takes what a slave says of one project. What it said before is passed over; gives
@@ -13,7 +12,12 @@ impl Nodes {
     ///
     /// # Errors
     /// When it says what cannot be, or it cannot be stored.
-    pub(crate) async fn report(&self, accounts: &Accounts, mut holding: Holding) -> Result<bool, NodeError> {
+    pub(crate) async fn report(
+        &self,
+        accounts: &Accounts,
+        mut holding: Holding,
+        request: AccountRequest<'_>,
+    ) -> Result<bool, NodeError> {
         let _turn = self.changing.lock().await;
         let member = self.heard(&holding.member)?;
         let offer = self.offer.borrow().clone();
@@ -38,7 +42,7 @@ impl Nodes {
         }
 
         let is_new = known != Some(holding.run);
-        accounts.remember_holding(Some(&holding), None).await?;
+        accounts.remember_holding(Some(&holding), request).await?;
         let (project, plan) = (holding.project.clone(), holding.plan.clone());
         self.known().holdings.insert(holding);
         self.forget_approval(accounts, member, &project, plan.as_deref()).await?;
@@ -57,7 +61,7 @@ impl Nodes {
         project: &ProjectId,
         plan: Option<&str>,
         by: &str,
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), NodeError> {
         let _turn = self.changing.lock().await;
         let (mut member, held) = {
@@ -78,7 +82,7 @@ impl Nodes {
         }
 
         member.approved.insert(project.clone(), ApprovedPlan { plan: held, by: by.to_owned() });
-        accounts.remember(&member, Some(line)).await?;
+        accounts.remember(&member, request).await?;
         self.know_member(member);
         // The slave waits for news: it learns of the approval now.
         self.offer.send_modify(|_| {});
@@ -98,7 +102,7 @@ impl Nodes {
             return Ok(());
         }
         member.approved.remove(project);
-        accounts.remember(&member, None).await?;
+        accounts.remember(&member, AccountRequest::of_server()).await?;
         self.know_member(member);
         Ok(())
     }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::input::{Asked, TextInPath, cursor, json, page_size};
 use crate::app::App;
 use crate::audit;
-use crate::auth::accounts::{AccountError, PasswordLogin, TokenRequest, family};
-use crate::auth::{Actor, Login, Power, Refused};
+use crate::auth::accounts::{AccountError, AccountRequest, PasswordLogin, TokenRequest, family};
+use crate::auth::{Actor, Power, Refused};
 use crate::draft::fields::Fields;
 use crate::http::body;
 use crate::problem::{FieldError, Problem};
@@ -56,7 +56,8 @@ pub(super) async fn add_user(
     let after = json!({ "name": name.as_str(), "role": role.as_str() });
     let line = audit::line(&actor, "user.create", name.as_str(), None, Some(after.clone()));
     let location = format!("/api/v1/users/{name}");
-    app.gate.accounts.add_user(name, role, password, line).await?;
+    let request = AccountRequest::noted(&actor, line);
+    app.gate.accounts.add_user(name, role, password, request).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(after)).into_response())
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn remove_user(
     TextInPath(name): TextInPath,
 ) -> Result<StatusCode, Problem> {
     let line = audit::line(&actor, "user.delete", &name, None, None);
-    app.gate.accounts.remove_user(&name, line).await?;
+    app.gate.accounts.remove_user(&name, AccountRequest::noted(&actor, line)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -77,7 +78,7 @@ pub(super) async fn set_password(
     input: Body,
 ) -> Result<StatusCode, Problem> {
     let own = actor.name == name;
-    if actor.login != Login::Password {
+    if actor.token().is_some() {
         return Err(Problem::forbidden(
             "a token changes no password: sign in with a user name and a password",
         ));
@@ -97,7 +98,7 @@ pub(super) async fn set_password(
     }
 
     let line = audit::line(&actor, "user.password", &name, None, None);
-    app.gate.accounts.set_password(&name, password, line).await?;
+    app.gate.accounts.set_password(&name, password, AccountRequest::noted(&actor, line)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -112,7 +113,7 @@ async fn prove_old(app: &App, actor: &Actor, old: Option<Secret>) -> Result<(), 
     match app.gate.prove(login).await {
         Ok(_) => Ok(()),
         Err(Refused::TooMany(wait)) => Err(Problem::too_many(wait)),
-        Err(Refused::Unknown | Refused::Forged) => Err(refused("is not the password that you have now")),
+        Err(Refused::Unknown) => Err(refused("is not the password that you have now")),
     }
 }
 
@@ -203,18 +204,13 @@ pub(super) async fn make_token(
     let expires = lifetime
         .and_then(|lifetime| Utc::now().checked_add_signed(chrono::Duration::from_std(lifetime).ok()?));
     let owner: UserName = actor.name.parse().map_err(|_| Problem::internal(&"an actor without a name"))?;
-    let line = |token: &Token| {
-        audit::line(
-            &actor,
-            "token.create",
-            &token.id,
-            None,
-            serde_json::to_value(TokenView::of(token, None)).ok(),
-        )
+    let request = |token: &Token| {
+        let after = serde_json::to_value(TokenView::of(token, None)).ok();
+        AccountRequest::noted(&actor, audit::line(&actor, "token.create", &token.id, None, after))
     };
     let parent = actor.token().map(str::to_owned);
-    let request = TokenRequest { name, scope, owner, parent, expires };
-    let (token, text) = app.gate.accounts.make_token(request, line).await?;
+    let wanted = TokenRequest { name, scope, owner, parent, expires };
+    let (token, text) = app.gate.accounts.make_token(wanted, request).await?;
     let location = format!("/api/v1/tokens/{}", token.id);
     let view = TokenView::of(&token, Some(&text));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
@@ -261,7 +257,8 @@ pub(super) async fn revoke(
             false => Problem::not_found(format!("there is no token `{id}`")),
         });
     }
-    app.gate.accounts.revoke(&id, audit::line(&actor, "token.delete", &id, None, None)).await?;
+    let line = audit::line(&actor, "token.delete", &id, None, None);
+    app.gate.accounts.revoke(&id, AccountRequest::noted(&actor, line)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -315,7 +312,9 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(fields: &mut Fields<'_>,
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match &error {
-            AccountError::Exists(_) | AccountError::Forbidden(_) => Self::conflict(error.to_string()),
+            AccountError::Exists(_) | AccountError::Tokens(_) | AccountError::Forbidden(_) => {
+                Self::conflict(error.to_string())
+            }
             AccountError::Unknown(_) => Self::not_found(error.to_string()),
             AccountError::Length | AccountError::Password(_) => {
                 Self::invalid(vec![FieldError::new("password", error.to_string())])

@@ -25,7 +25,8 @@ pub(super) use own::{changes, generations, report, sample};
 use super::input::{Asked, TextInPath, TextsInPath, json, no_project};
 use crate::app::App;
 use crate::audit;
-use crate::auth::{Actor, Login, Power, log_failed_login};
+use crate::auth::accounts::AccountRequest;
+use crate::auth::{Actor, log_failed_login};
 use crate::draft::fields::Fields;
 use crate::http::{RequestOrigin, body};
 use crate::nodes::lag::same;
@@ -70,13 +71,12 @@ pub(super) async fn join(
         return Err(Problem::invalid(errors));
     };
     let from = Some(origin.address);
-    let line = |member: &Member| {
-        let power = Power::Node(member.name.clone());
-        let actor = Actor { name: member.name.to_string(), power, login: Login::Password, from };
-        audit::line(&actor, "node.join", member.name.as_str(), None, None)
+    let request = |member: &Member| {
+        let name = member.name.as_str();
+        AccountRequest::proved(audit::line_by(name, from, "node.join", name, None, None))
     };
     let nodes = nodes(&app)?;
-    let joined = nodes.join(&app.gate.accounts, nonce, &proof, line).await;
+    let joined = nodes.join(&app.gate.accounts, nonce, &proof, request).await;
     if let Err(NodeError::Proof) = joined {
         log_failed_login(from, "", "wrong proof of a slave");
     }
@@ -99,9 +99,12 @@ pub(super) async fn add(
     let errors = fields.finish();
     let (Some(name), true) = (name, errors.is_empty()) else { return Err(Problem::invalid(errors)) };
     let (password, token) = (random_secret(), random_secret());
-    let line = |member: &Member| audit::line(&actor, "node.create", member.name.as_str(), None, None);
+    let request = |member: &Member| {
+        let line = audit::line(&actor, "node.create", member.name.as_str(), None, None);
+        AccountRequest::noted(&actor, line)
+    };
     let nodes = nodes(&app)?;
-    let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, false, line).await?;
+    let member = nodes.add(&app.gate.accounts, name, password.clone(), &token, false, request).await?;
     nodes.look(&app.scheduler);
     let mut rsync = json!(nodes.place().address());
     if rsync["user"].is_null() {
@@ -245,7 +248,7 @@ pub(super) async fn remove(
     TextInPath(id): TextInPath,
 ) -> Result<StatusCode, Problem> {
     let line = audit::line(&actor, "node.delete", &id, None, None);
-    nodes(&app)?.remove(&app.gate.accounts, &id, line).await?;
+    nodes(&app)?.remove(&app.gate.accounts, &id, AccountRequest::noted(&actor, line)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -255,7 +258,7 @@ pub(super) async fn sync(
     TextInPath(id): TextInPath,
 ) -> Result<(StatusCode, Json<NodeView>), Problem> {
     let line = audit::line(&actor, "node.sync", &id, None, None);
-    nodes(&app)?.wish(&app.gate.accounts, &id, line).await?;
+    nodes(&app)?.wish(&app.gate.accounts, &id, AccountRequest::noted(&actor, line)).await?;
     let Json(view) = show(State(app), TextInPath(id)).await?;
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
@@ -277,7 +280,8 @@ pub(super) async fn approve(
     let seen = json!({ "project": project.as_str(), "plan": query.plan });
     let line = audit::line(&actor, "node.approve", &id, None, Some(seen));
     let (nodes, accounts) = (nodes(&app)?, &app.gate.accounts);
-    nodes.approve(accounts, &id, &project, query.plan.as_deref(), &actor.name, line).await?;
+    let request = AccountRequest::noted(&actor, line);
+    nodes.approve(accounts, &id, &project, query.plan.as_deref(), &actor.name, request).await?;
     let Json(view) = show(State(app), TextInPath(id)).await?;
     Ok((StatusCode::ACCEPTED, Json(view)))
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Access, Answer, Route, table};
+use super::{Access, Answer, Route, RouteEffect, table};
 
 /// What a name in the table means.
 const SCHEMAS: &str = include_str!("schemas.json");
@@ -40,7 +40,12 @@ fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, answer) = route.answer;
     responses.insert(status.to_string(), good(answer));
-    let always: &[u16] = if route.access == Access::Open { &[] } else { &[401, 403, 429] };
+    let always: &[u16] = match (route.access, route.effect) {
+        (Access::Open, RouteEffect::Shows) => &[],
+        (Access::Open, RouteEffect::Changes) => &[403],
+        (_, RouteEffect::Shows) => &[401, 403, 429],
+        (_, RouteEffect::Changes) => &[401, 403, 408, 413, 429],
+    };
     for status in route.errors.iter().chain(always) {
         let failure = if route.old.is_some() { old_failure(*status) } else { problem(*status) };
         responses.insert(status.to_string(), failure);

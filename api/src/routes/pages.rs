@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::{Access, Answer, Route, row};
+use super::{Access, Answer, Route, shows};
 use crate::dashboard::POLICY;
 use crate::dashboard::served::{Packed, served};
 use crate::problem::Problem;
@@ -19,13 +19,13 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             access: Access::Open,
             answer: (200, Answer::Media(&["text/html"])),
-            ..row("get", "/", "the dashboard", || get(page))
+            ..shows("get", "/", "the dashboard", || get(page))
         },
         Route {
             access: Access::Open,
             answer: (200, Answer::Media(&["text/javascript", "text/css", "image/svg+xml"])),
             errors: &[404],
-            ..row("get", "/assets/{version}/{file}", "a file of the dashboard", || get(asset))
+            ..shows("get", "/assets/{version}/{file}", "a file of the dashboard", || get(asset))
         },
     ]
 }

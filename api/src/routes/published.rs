@@ -11,7 +11,7 @@ use scheduler::ProjectId;
 use serde_json::Value;
 
 use super::input::{InPath, no_project};
-use super::{Access, Answer, Route, row};
+use super::{Access, Answer, Route, shows};
 use crate::app::App;
 use crate::config::Site;
 use crate::metrics::{CONTENT_TYPE, read};
@@ -24,37 +24,37 @@ pub(super) fn rows() -> Vec<Route> {
             access: Access::Metrics,
             answer: (200, Answer::Text),
             errors: &[401, 403, 429, 503],
-            ..row("get", "/metrics", "the site as Prometheus reads it", || get(metrics))
+            ..shows("get", "/metrics", "the site as Prometheus reads it", || get(metrics))
         },
         Route {
             access: Access::Status,
             answer: (200, Answer::Json("Object")),
             errors: &[401, 403, 429],
-            ..row("get", "/status.json", "how each project stands, for everybody", || get(status))
+            ..shows("get", "/status.json", "how each project stands, for everybody", || get(status))
         },
         Route {
             access: Access::Status,
             answer: (200, Answer::Json("TunasyncJobs")),
             errors: &[401, 403, 429],
-            ..row("get", "/status/tunasync.json", "the same in the form of tunasync", || get(tunasync))
+            ..shows("get", "/status/tunasync.json", "the same in the form of tunasync", || get(tunasync))
         },
         Route {
             access: Access::Status,
             answer: (200, Answer::Json("Object")),
             errors: &[401, 403, 429],
-            ..row("get", "/status/mirrorz.json", "the same in the form of MirrorZ 1.7", || get(mirrorz))
+            ..shows("get", "/status/mirrorz.json", "the same in the form of MirrorZ 1.7", || get(mirrorz))
         },
         Route {
             access: Access::Status,
             answer: (200, Answer::Media(&["application/atom+xml"])),
             errors: &[401, 403, 429],
-            ..row("get", "/feed.atom", "what changes with the projects, as an Atom feed", || get(feed))
+            ..shows("get", "/feed.atom", "what changes with the projects, as an Atom feed", || get(feed))
         },
         Route {
             access: Access::Status,
             answer: (200, Answer::Media(&["image/svg+xml"])),
             errors: &[401, 403, 404, 429],
-            ..row("get", "/status/badge/{id}", "a picture of how one project stands", || get(picture))
+            ..shows("get", "/status/badge/{id}", "a picture of how one project stands", || get(picture))
         },
     ]
 }

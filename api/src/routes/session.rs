@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::accounts::own_role;
 use super::input::json;
-use super::{Access, Answer, Route, row};
+use super::{Access, Answer, Route, changes, shows};
 use crate::app::App;
 use crate::auth::sessions::{COOKIE, is_from_page};
 use crate::auth::{Actor, Refused};
@@ -26,13 +26,13 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("SessionInput"),
             answer: (201, Answer::Json("Session")),
             errors: &[400, 401, 403, 408, 413, 422, 429],
-            ..row("post", "/api/v1/session", "sign in at the page: sets a cookie", || post(sign_in))
+            ..changes("post", "/api/v1/session", "sign in at the page: sets a cookie", || post(sign_in))
         },
         Route {
             answer: (200, Answer::Json("Session")),
-            ..row("get", "/api/v1/session", "who is asking", || get(show))
+            ..shows("get", "/api/v1/session", "who is asking", || get(show))
         },
-        row("delete", "/api/v1/session", "sign out", || delete(sign_out)),
+        changes("delete", "/api/v1/session", "sign out", || delete(sign_out)),
     ]
 }
 
@@ -73,11 +73,7 @@ async fn sign_in(
             Ok((StatusCode::CREATED, cookie, Json(SessionView::of(&actor))).into_response())
         }
         Err(Refused::TooMany(wait)) => Err(Problem::too_many(wait)),
-        Err(Refused::Unknown | Refused::Forged) => {
-            let mut response = Problem::unauthorized().into_response();
-            response.headers_mut().remove(header::WWW_AUTHENTICATE);
-            Ok(response)
-        }
+        Err(Refused::Unknown) => Err(Problem::unauthorized()),
     }
 }
 

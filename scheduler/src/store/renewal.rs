@@ -9,7 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::folder::sync_folder;
+use engine::durable::sync_folder;
+
 use super::inspection::{JOURNAL, entries, journals};
 
 /// Replaces the journals of a closed store by an empty one. All that they hold must be in the tables, and on the disk.

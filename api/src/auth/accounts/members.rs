@@ -2,32 +2,39 @@
 
 use chrono::Utc;
 use engine::Secret;
-use scheduler::account::{AccountWrite, AuditEntry, Scope, Token, UserName};
+use scheduler::account::{AccountWrite, Scope, Token, UserName};
 use scheduler::member::{Holding, Member, MemberName};
 use scheduler::{ProjectId, Store};
 use sha2::{Digest, Sha256};
 
-use super::{AccountError, Accounts, MOST};
+use super::{AccountError, AccountRequest, Accounts, Known, MOST};
 
 impl Accounts {
     /// Lets a slave in, with this token.
     ///
     /// # Errors
-    /// When that cannot be stored, or there are too many tokens.
-    pub async fn admit(&self, member: &Member, token: &Secret, line: AuditEntry) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
-        if self.known().tokens.len() >= MOST {
-            return Err(AccountError::Forbidden("there are too many tokens: revoke some"));
-        }
+    /// When that cannot be stored, or there are too many slaves.
+    pub async fn admit(
+        &self,
+        member: &Member,
+        token: &Secret,
+        request: AccountRequest<'_>,
+    ) -> Result<(), AccountError> {
+        let turn = self.changing.lock().await;
+        self.has_room_for_node()?;
         let token = token_of(member, token)?;
-        let writes = vec![
-            AccountWrite::Member(member.clone()),
-            AccountWrite::Token(token.clone()),
-            AccountWrite::Audit(line),
-        ];
-        self.store.commit_accounts(writes).await?;
-        self.known().tokens.insert(token.digest, token);
-        Ok(())
+        let writes = vec![AccountWrite::Member(member.clone()), AccountWrite::Token(token.clone())];
+        self.make_change(&turn, request, writes, |known| drop(known.tokens.insert(token.digest, token))).await
+    }
+
+    /// Refuses one more slave where there are too many. What people have made takes none of that room.
+    pub(super) fn has_room_for_node(&self) -> Result<(), AccountError> {
+        let known = self.known();
+        let nodes = known.tokens.values().filter(|token| matches!(token.scope, Scope::Node(_))).count();
+        if nodes.max(known.nodes.len()) < MOST {
+            return Ok(());
+        }
+        Err(AccountError::Forbidden("there are too many nodes: remove some"))
     }
 
     /// Lets a slave in no more, and forgets what it held.
@@ -38,34 +45,31 @@ impl Accounts {
         &self,
         member: &Member,
         held: &[ProjectId],
-        line: AuditEntry,
+        request: AccountRequest<'_>,
     ) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
+        let turn = self.changing.lock().await;
         let name: &MemberName = &member.name;
-        let mut writes = vec![
-            AccountWrite::ForgetMember(name.clone()),
-            AccountWrite::ForgetToken(member.token.clone()),
-            AccountWrite::Audit(line),
-        ];
+        let mut writes =
+            vec![AccountWrite::ForgetMember(name.clone()), AccountWrite::ForgetToken(member.token.clone())];
         writes.extend(held.iter().map(|project| AccountWrite::ForgetHolding(name.clone(), project.clone())));
         let old = self.nodes().into_iter().find(|node| node.member.as_ref() == Some(name));
         writes.extend(old.iter().map(|node| AccountWrite::ForgetNode(node.id)));
-        self.store.commit_accounts(writes).await?;
-        let mut known = self.known();
-        known.tokens.retain(|_, token| token.id != member.token);
-        known.nodes.retain(|node| node.member.as_ref() != Some(name));
-        known.logins.remove(name.as_str());
-        known.proved.clear();
-        Ok(())
+        let forget = |known: &mut Known| {
+            known.tokens.retain(|_, token| token.id != member.token);
+            known.nodes.retain(|node| node.member.as_ref() != Some(name));
+            known.logins.remove(name.as_str());
+            known.proved.clear();
+        };
+        self.make_change(&turn, request, writes, forget).await
     }
 
     /// Remembers what is new of a slave.
     ///
     /// # Errors
     /// When that cannot be stored.
-    pub async fn remember(&self, member: &Member, line: Option<AuditEntry>) -> Result<(), AccountError> {
-        let member = [AccountWrite::Member(member.clone())].into_iter();
-        Ok(self.store.commit_accounts(member.chain(line.map(AccountWrite::Audit)).collect()).await?)
+    pub async fn remember(&self, member: &Member, request: AccountRequest<'_>) -> Result<(), AccountError> {
+        let turn = self.changing.lock().await;
+        self.make_change(&turn, request, vec![AccountWrite::Member(member.clone())], |_| ()).await
     }
 
     /// Remembers what a slave holds.
@@ -75,10 +79,11 @@ impl Accounts {
     pub async fn remember_holding(
         &self,
         holding: Option<&Holding>,
-        line: Option<AuditEntry>,
+        request: AccountRequest<'_>,
     ) -> Result<(), AccountError> {
-        let holding = holding.cloned().map(AccountWrite::Holding).into_iter();
-        Ok(self.store.commit_accounts(holding.chain(line.map(AccountWrite::Audit)).collect()).await?)
+        let turn = self.changing.lock().await;
+        let writes = holding.cloned().map(AccountWrite::Holding).into_iter().collect();
+        self.make_change(&turn, request, writes, |_| ()).await
     }
 
     /// The store that holds them.

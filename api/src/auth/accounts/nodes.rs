@@ -3,11 +3,12 @@
 use chrono::Utc;
 use engine::Secret;
 use scheduler::ProjectId;
-use scheduler::account::{AccountWrite, AuditEntry, Node, Scope, Token};
+use scheduler::account::{AccountWrite, Node, Scope, Token};
 use scheduler::member::Member;
+use tokio::sync::MutexGuard;
 
 use super::members::token_of;
-use super::{AccountError, Accounts, MOST};
+use super::{AccountError, AccountRequest, Accounts, Known};
 
 impl Accounts {
     /// Every node, by number.
@@ -21,26 +22,24 @@ impl Accounts {
     ///
     /// # Errors
     /// When it cannot be stored, or there are too many.
-    pub async fn add_node(
+    pub async fn add_node<'a>(
         &self,
         hostname: String,
         port: String,
         member: impl FnOnce(u32) -> Member,
         token: &Secret,
-        line: impl FnOnce(&Node) -> AuditEntry,
+        request: impl FnOnce(&Node) -> AccountRequest<'a>,
     ) -> Result<Option<(Node, Member)>, AccountError> {
-        let _turn = self.changing.lock().await;
+        let turn = self.changing.lock().await;
         let nodes = self.nodes();
         if nodes.iter().any(|node| node.hostname == hostname) {
             return Ok(None);
         }
-        if nodes.len() >= MOST || self.known().tokens.len() >= MOST {
-            return Err(AccountError::Forbidden("there are too many nodes or tokens: remove some"));
-        }
+        self.has_room_for_node()?;
         let id = nodes.last().map_or(1, |last| last.id.saturating_add(1));
         let member = member(id);
         let node = Node { id, hostname, port, member: Some(member.name.clone()), created: Utc::now() };
-        self.keep_node(&node, &member, token, Some(line(&node))).await?;
+        self.keep_node(&turn, request(&node), &node, &member, token).await?;
         Ok(Some((node, member)))
     }
 
@@ -54,33 +53,34 @@ impl Accounts {
         member: &Member,
         token: &Secret,
     ) -> Result<Node, AccountError> {
-        let _turn = self.changing.lock().await;
+        let turn = self.changing.lock().await;
         let node = Node { member: Some(member.name.clone()), ..node };
-        self.keep_node(&node, member, token, None).await?;
+        self.keep_node(&turn, AccountRequest::of_server(), &node, member, token).await?;
         Ok(node)
     }
 
     async fn keep_node(
         &self,
+        turn: &MutexGuard<'_, ()>,
+        request: AccountRequest<'_>,
         node: &Node,
         member: &Member,
         token: &Secret,
-        line: Option<AuditEntry>,
     ) -> Result<(), AccountError> {
         let token = token_of(member, token)?;
-        let writes = [
+        let writes = vec![
             AccountWrite::Node(node.clone()),
             AccountWrite::Member(member.clone()),
             AccountWrite::Token(token.clone()),
         ];
-        self.store.commit_accounts(writes.into_iter().chain(line.map(AccountWrite::Audit)).collect()).await?;
-        let mut known = self.known();
-        known.tokens.insert(token.digest, token);
-        known.logins.insert(member.name.to_string(), member.password.clone());
-        known.nodes.retain(|known| known.id != node.id);
-        known.nodes.push(node.clone());
-        known.nodes.sort_by_key(|node| node.id);
-        Ok(())
+        let keep = |known: &mut Known| {
+            known.tokens.insert(token.digest, token);
+            known.logins.insert(member.name.to_string(), member.password.clone());
+            known.nodes.retain(|known| known.id != node.id);
+            known.nodes.push(node.clone());
+            known.nodes.sort_by_key(|node| node.id);
+        };
+        self.make_change(turn, request, writes, keep).await
     }
 
     /// Lets the tokens that start a project start it under its new name, and nobody else's under the old one.
@@ -88,14 +88,15 @@ impl Accounts {
     /// # Errors
     /// When that cannot be stored.
     pub async fn follow(&self, from: &ProjectId, to: &ProjectId) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
+        let turn = self.changing.lock().await;
         let starts = |token: &Token| token.scope == Scope::Start(from.clone());
         let tokens: Vec<Token> = self.tokens().into_iter().filter(starts).collect();
         let renamed = tokens.into_iter().map(|token| Token { scope: Scope::Start(to.clone()), ..token });
         let renamed: Vec<Token> = renamed.collect();
-        self.store.commit_accounts(renamed.iter().cloned().map(AccountWrite::Token).collect()).await?;
-        let mut known = self.known();
-        known.tokens.extend(renamed.into_iter().map(|token| (token.digest, token)));
-        Ok(())
+        let writes = renamed.iter().cloned().map(AccountWrite::Token).collect();
+        let rename = |known: &mut Known| {
+            known.tokens.extend(renamed.into_iter().map(|token| (token.digest, token)));
+        };
+        self.make_change(&turn, AccountRequest::of_server(), writes, rename).await
     }
 }

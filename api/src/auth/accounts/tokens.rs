@@ -6,14 +6,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use engine::Secret;
-use scheduler::account::{AccountWrite, AuditEntry, Scope, Token, UserName};
+use scheduler::account::{AccountWrite, Scope, Token, UserName};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use super::{AccountError, Accounts, MOST};
+use super::{AccountError, AccountRequest, Accounts, Known};
 
 /// How exactly the last use of a token is known.
 const USE_KNOWN_TO: chrono::Duration = chrono::Duration::minutes(1);
+
+/// Number of tokens of one user, so that nobody's fill the table for all. Those of slaves are none of a user's.
+const PER_USER: usize = 100;
 
 /// A token that is to be made.
 #[derive(Debug)]
@@ -43,20 +46,21 @@ impl Accounts {
     ///
     /// # Errors
     /// When it cannot be stored, there are too many, or the parent has ended.
-    pub async fn make_token(
+    pub async fn make_token<'a>(
         &self,
-        request: TokenRequest,
-        line: impl FnOnce(&Token) -> AuditEntry,
+        wanted: TokenRequest,
+        request: impl FnOnce(&Token) -> AccountRequest<'a>,
     ) -> Result<(Token, Secret), AccountError> {
-        let _turn = self.changing.lock().await;
+        let turn = self.changing.lock().await;
         let now = Utc::now();
         let (stale, good): (Vec<Token>, Vec<Token>) =
             self.tokens().into_iter().partition(|token| !is_good(token, now));
-        if good.len() >= MOST {
-            return Err(AccountError::Forbidden("there are too many tokens: revoke some"));
+        let TokenRequest { name, scope, owner, parent, expires } = wanted;
+        let is_own = |token: &&Token| token.owner == owner && !matches!(token.scope, Scope::Node(_));
+        if good.iter().filter(is_own).count() >= PER_USER {
+            return Err(AccountError::Tokens(owner.to_string()));
         }
 
-        let TokenRequest { name, scope, owner, parent, expires } = request;
         let expires = match &parent {
             Some(parent) => {
                 let parent = good.iter().find(|token| token.id == *parent).ok_or(AccountError::Ended)?;
@@ -77,15 +81,16 @@ impl Accounts {
             expires,
             last_used: None,
         };
-        let mut writes = vec![AccountWrite::Token(token.clone()), AccountWrite::Audit(line(&token))];
+        let mut writes = vec![AccountWrite::Token(token.clone())];
         writes.extend(stale.iter().map(|token| AccountWrite::ForgetToken(token.id.clone())));
-        self.store.commit_accounts(writes).await?;
-
-        let mut known = self.known();
-        for token in stale {
-            known.tokens.remove(&token.digest);
-        }
-        known.tokens.insert(token.digest, token.clone());
+        let made = token.clone();
+        let keep = |known: &mut Known| {
+            for token in stale {
+                known.tokens.remove(&token.digest);
+            }
+            known.tokens.insert(made.digest, made);
+        };
+        self.make_change(&turn, request(&token), writes, keep).await?;
         Ok((token, text))
     }
 
@@ -93,22 +98,20 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is none of this id.
-    pub async fn revoke(&self, id: &str, line: AuditEntry) -> Result<(), AccountError> {
-        let _turn = self.changing.lock().await;
+    pub async fn revoke(&self, id: &str, request: AccountRequest<'_>) -> Result<(), AccountError> {
+        let turn = self.changing.lock().await;
         let ended = family(self.tokens(), id);
         if ended.is_empty() {
             return Err(AccountError::Unknown(format!("token `{id}`")));
         }
 
-        let forgotten = ended.iter().map(|token| AccountWrite::ForgetToken(token.id.clone()));
-        let writes = forgotten.chain([AccountWrite::Audit(line)]).collect();
-        self.store.commit_accounts(writes).await?;
-
-        let mut known = self.known();
-        for token in ended {
-            known.tokens.remove(&token.digest);
-        }
-        Ok(())
+        let writes = ended.iter().map(|token| AccountWrite::ForgetToken(token.id.clone())).collect();
+        let forget = |known: &mut Known| {
+            for token in ended {
+                known.tokens.remove(&token.digest);
+            }
+        };
+        self.make_change(&turn, request, writes, forget).await
     }
 
     /// The token that a text is, if it is a good one. Looked up by its digest, which tells an eavesdropper's clock
@@ -168,7 +171,8 @@ pub fn family(tokens: Vec<Token>, id: &str) -> Vec<Token> {
     family
 }
 
-fn is_good(token: &Token, now: DateTime<Utc>) -> bool {
+/// Returns whether a token has not expired.
+pub(super) fn is_good(token: &Token, now: DateTime<Utc>) -> bool {
     token.expires.is_none_or(|expires| now < expires)
 }
 

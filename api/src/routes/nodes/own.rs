@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use super::nodes;
 use crate::app::App;
 use crate::auth::Actor;
+use crate::auth::accounts::AccountRequest;
 use crate::http::body;
 use crate::nodes::changes::between;
 use crate::nodes::offer::Address;
@@ -188,7 +189,7 @@ pub(in crate::routes) async fn report(
         heard: Utc::now(),
     };
     let project = holding.project.clone();
-    let is_new = nodes(&app)?.report(&app.gate.accounts, holding).await?;
+    let is_new = nodes(&app)?.report(&app.gate.accounts, holding, AccountRequest::unnoted(&actor)).await?;
     if let Some(what) = drift.filter(|_| is_new) {
         tracing::warn!(node = %name, %project, "a slave's tree was not what it had pulled: {what}");
         app.scheduler.events().publish(project, EventKind::NodeDrifted { node: name.clone(), what });

@@ -5,7 +5,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::{change, projects, slaves, told, users};
 use crate::app::App;
-use crate::routes::{Access, Answer, Query, Route, row};
+use crate::routes::{Access, Answer, Query, Route, RouteEffect, shows};
 
 const ID: Query = Query { name: "id", kind: "string", about: "the project's id" };
 const PROJECT: Query =
@@ -25,50 +25,62 @@ fn project_rows() -> Vec<Route> {
         Route {
             body: Some("OldProjectInput"),
             errors: &[400, 408, 409, 413, 507],
-            ..old("add_project", "post", "/add_project", "begin to mirror a tree", || post(projects::add))
+            ..old_changes("add_project", "post", "/add_project", "begin to mirror a tree", || {
+                post(projects::add)
+            })
         },
         Route {
             access: Access::Read,
             answer: (200, Answer::Json("OldProjects")),
-            ..old("list_projects", "get", "/list_projects", "the projects", || get(projects::list))
+            ..old_shows("list_projects", "get", "/list_projects", "the projects", || get(projects::list))
         },
         Route {
             body: Some("OldId"),
             errors: &[400, 404, 408, 413, 507],
-            ..old("remove_project", "post", "/remove_project", "forget it; its files stay", || {
+            ..old_changes("remove_project", "post", "/remove_project", "forget it; its files stay", || {
                 post(projects::remove)
             })
         },
         Route {
             query: &[ID],
             errors: &[400, 404, 507],
-            ..old("enable_project", "get", "/enable_project", "let its schedule fire", || {
+            ..old_changes("enable_project", "get", "/enable_project", "let its schedule fire", || {
                 get(projects::enable)
             })
         },
         Route {
             query: &[ID],
             errors: &[400, 404, 507],
-            ..old("disable_project", "get", "/disable_project", "let its schedule rest", || {
+            ..old_changes("disable_project", "get", "/disable_project", "let its schedule rest", || {
                 get(projects::disable)
             })
         },
         Route {
             errors: &[400, 404, 507],
-            ..old("enable_project", "get", "/enable_project/{asked}", "the same, asked with `id=`", || {
-                get(projects::enable_by_path)
-            })
+            ..old_changes(
+                "enable_project",
+                "get",
+                "/enable_project/{asked}",
+                "the same, asked with `id=`",
+                || get(projects::enable_by_path),
+            )
         },
         Route {
             errors: &[400, 404, 507],
-            ..old("disable_project", "get", "/disable_project/{asked}", "the same, asked with `id=`", || {
-                get(projects::disable_by_path)
-            })
+            ..old_changes(
+                "disable_project",
+                "get",
+                "/disable_project/{asked}",
+                "the same, asked with `id=`",
+                || get(projects::disable_by_path),
+            )
         },
         Route {
             query: &[ID, PROJECT],
             errors: &[400, 404, 409, 503, 507],
-            ..old("syncup_project", "get", "/syncup", "bring it up to date now", || get(projects::sync))
+            ..old_changes("syncup_project", "get", "/syncup", "bring it up to date now", || {
+                get(projects::sync)
+            })
         },
     ]
 }
@@ -78,7 +90,7 @@ fn change_rows() -> Vec<Route> {
         Route {
             body: Some("OldUpdateInput"),
             errors: &[400, 404, 408, 409, 413, 507],
-            ..old(
+            ..old_changes(
                 "update_project",
                 "post",
                 "/update_project/basic",
@@ -89,9 +101,13 @@ fn change_rows() -> Vec<Route> {
         Route {
             body: Some("OldScheduleInput"),
             errors: &[400, 404, 408, 409, 413, 507],
-            ..old("update_project", "post", "/update_project/schedule", "replace its schedule", || {
-                post(change::schedule)
-            })
+            ..old_changes(
+                "update_project",
+                "post",
+                "/update_project/schedule",
+                "replace its schedule",
+                || post(change::schedule),
+            )
         },
     ]
 }
@@ -102,24 +118,24 @@ fn slave_rows() -> Vec<Route> {
             access: Access::Root,
             body: Some("OldSlaveInput"),
             errors: &[400, 408, 409, 413, 507],
-            ..old("add_slave", "post", "/add_slave", "add a slave", || post(slaves::add))
+            ..old_changes("add_slave", "post", "/add_slave", "add a slave", || post(slaves::add))
         },
         Route {
             access: Access::Read,
             answer: (200, Answer::Json("OldSlaves")),
-            ..old("list_slaves", "get", "/list_slaves", "the slaves", || get(slaves::list))
+            ..old_shows("list_slaves", "get", "/list_slaves", "the slaves", || get(slaves::list))
         },
         Route {
             access: Access::Root,
             body: Some("OldSlaveName"),
             errors: &[400, 408, 413, 507],
-            ..old("remove_slave", "post", "/remove_slave", "remove a slave", || post(slaves::remove))
+            ..old_changes("remove_slave", "post", "/remove_slave", "remove a slave", || post(slaves::remove))
         },
         Route {
             access: Access::Report,
             body: Some("OldReport"),
             errors: &[400, 403, 404, 408, 409, 413, 507],
-            ..old(
+            ..old_changes(
                 "slave_rsync_complete",
                 "post",
                 "/slave_rsync_complete",
@@ -132,9 +148,13 @@ fn slave_rows() -> Vec<Route> {
             body: Some("OldMessage"),
             answer: (200, Answer::Json("OldTold")),
             errors: &[400, 403, 404, 408, 409, 413, 503, 507],
-            ..old("sync_from_master", "post", "/sync_from_master", "a master tells its slave to sync", || {
-                post(told::sync)
-            })
+            ..old_changes(
+                "sync_from_master",
+                "post",
+                "/sync_from_master",
+                "a master tells its slave to sync",
+                || post(told::sync),
+            )
         },
     ]
 }
@@ -146,31 +166,35 @@ fn user_rows() -> Vec<Route> {
             body: Some("OldUserInput"),
             answer: (200, Answer::Json("OldUserName")),
             errors: &[400, 408, 413, 507],
-            ..old("create_api_user", "post", "/create_api_user", "add a user", || post(users::add))
+            ..old_changes("create_api_user", "post", "/create_api_user", "add a user", || post(users::add))
         },
         Route {
             access: Access::Root,
             answer: (200, Answer::Json("OldUsers")),
-            ..old("list_users", "get", "/list_users", "the users", || get(users::list))
+            ..old_shows("list_users", "get", "/list_users", "the users", || get(users::list))
         },
         Route {
             access: Access::Read,
             answer: (200, Answer::Json("OldToken")),
             errors: &[409, 507],
-            ..old("get_token", "get", "/get_token", "a token for an hour, with the role of who asks", || {
-                get(users::token)
-            })
+            ..old_changes(
+                "get_token",
+                "get",
+                "/get_token",
+                "a token for an hour, with the role of who asks",
+                || get(users::token),
+            )
         },
         Route {
             access: Access::Read,
             answer: (200, Answer::Json("OldTest")),
-            ..old("test", "get", "/test", "whether the login is right", || get(users::test))
+            ..old_shows("test", "get", "/test", "whether the login is right", || get(users::test))
         },
     ]
 }
 
-/// A row for those who may change projects.
-fn old(
+/// A row for those who may change projects, which only shows something.
+fn old_shows(
     name: &'static str,
     method: &'static str,
     path: &'static str,
@@ -181,6 +205,17 @@ fn old(
         access: Access::Create,
         answer: (200, Answer::Json("OldDone")),
         old: Some(name),
-        ..row(method, path, summary, handler)
+        ..shows(method, path, summary, handler)
     }
+}
+
+/// A row for those who may change projects, which changes something: in 2014, many a GET did.
+fn old_changes(
+    name: &'static str,
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route { effect: RouteEffect::Changes, ..old_shows(name, method, path, summary, handler) }
 }

@@ -13,6 +13,7 @@ use super::projects::named;
 use crate::app::App;
 use crate::audit;
 use crate::auth::Actor;
+use crate::auth::accounts::AccountRequest;
 use crate::problem::Problem;
 use crate::routes::nodes::nodes;
 
@@ -24,12 +25,12 @@ pub(super) async fn add(
     let given = given(&app, input).await?;
     let (hostname, port) = (required(&given, "hostname")?, required(&given, "port")?);
     check(&hostname, &port)?;
-    let line = |node: &Node| {
+    let request = |node: &Node| {
         let after = json!({ "id": node.id, "hostname": &node.hostname, "port": &node.port });
-        audit::line(&actor, "node.create", &node.hostname, None, Some(after))
+        AccountRequest::noted(&actor, audit::line(&actor, "node.create", &node.hostname, None, Some(after)))
     };
     let nodes = nodes(&app)?;
-    let added = nodes.add_old(&app.gate.accounts, hostname.clone(), port, line).await?;
+    let added = nodes.add_old(&app.gate.accounts, hostname.clone(), port, request).await?;
     nodes.look(&app.scheduler);
     let details = if added { "Added to cluster" } else { "Already added" };
     Ok(Json(json!({ "method": "add_slave", "success": true, "hostname": hostname, "details": details })))
@@ -61,7 +62,8 @@ pub(super) async fn remove(
 ) -> Result<Json<Value>, Problem> {
     let hostname = required(&given(&app, input).await?, "hostname")?;
     let line = audit::line(&actor, "node.delete", &hostname, None, None);
-    let removed = nodes(&app)?.remove_old(&app.gate.accounts, &hostname, line).await?;
+    let removed =
+        nodes(&app)?.remove_old(&app.gate.accounts, &hostname, AccountRequest::noted(&actor, line)).await?;
     let details = if removed { "Found and deleted" } else { "" };
     Ok(Json(json!({ "method": "remove_slave", "success": true, "details": details })))
 }
@@ -84,7 +86,8 @@ pub(super) async fn report(
     let project = told(&app, &project)?;
     let after = json!({ "slave": &node.hostname });
     let line = audit::line(&actor, "node.synced", project.as_str(), None, Some(after));
-    nodes(&app)?.report_old(&app.gate.accounts, &node, &project, line).await?;
+    let request = AccountRequest::noted(&actor, line);
+    nodes(&app)?.report_old(&app.gate.accounts, &node, &project, request).await?;
     tracing::info!(%project, slave = node.hostname, "a slave reports that it has synced");
     Ok(Json(json!({ "method": "slave_rsync_complete", "success": true })))
 }

@@ -12,7 +12,7 @@ use super::input::{given, required, text};
 use crate::app::App;
 use crate::audit;
 use crate::auth::Actor;
-use crate::auth::accounts::{AccountError, TokenRequest};
+use crate::auth::accounts::{AccountError, AccountRequest, TokenRequest};
 use crate::problem::Problem;
 use crate::routes::accounts::own_role;
 
@@ -39,7 +39,7 @@ pub(super) async fn add(
     let after = json!({ "name": name.as_str(), "role": role.as_str() });
     let line = audit::line(&actor, "user.create", name.as_str(), None, Some(after));
     let answer = json!({ "username": name.as_str() });
-    match app.gate.accounts.add_user(name, role, password, line).await {
+    match app.gate.accounts.add_user(name, role, password, AccountRequest::noted(&actor, line)).await {
         Ok(()) => Ok(Json(answer)),
         // Not a conflict: old clients look for this status.
         Err(error @ AccountError::Exists(_)) => Err(Problem::bad_request(error.to_string())),
@@ -63,18 +63,18 @@ pub(super) async fn token(
         own_role(&actor).ok_or_else(|| Problem::forbidden("a token for one project makes no others"))?;
     let owner: UserName = actor.name.parse().map_err(|_| Problem::internal(&"an actor without a name"))?;
     let expires = Utc::now() + TOKEN_LASTS;
-    let line = |token: &Token| {
+    let request = |token: &Token| {
         let after = json!({ "name": &token.name, "scope": { "role": role.as_str() } });
-        audit::line(&actor, "token.create", &token.id, None, Some(after))
+        AccountRequest::noted(&actor, audit::line(&actor, "token.create", &token.id, None, Some(after)))
     };
-    let request = TokenRequest {
+    let wanted = TokenRequest {
         name: "get_token".to_owned(),
         scope: Scope::Role(role),
         owner,
         parent: actor.token().map(str::to_owned),
         expires: Some(expires),
     };
-    let (_, text) = app.gate.accounts.make_token(request, line).await?;
+    let (_, text) = app.gate.accounts.make_token(wanted, request).await?;
     Ok(Json(json!({ "token": text.expose() })))
 }
 

@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, post, put};
 
 use super::{CURSOR, LIMIT};
-use crate::routes::{Access, Answer, Route, accounts, row};
+use crate::routes::{Access, Answer, Route, accounts, changes, shows};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -11,20 +11,20 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             access: Access::Root,
             answer: (200, Answer::Page("User")),
-            ..row("get", "/api/v1/users", "the users", || get(accounts::users))
+            ..shows("get", "/api/v1/users", "the users", || get(accounts::users))
         },
         Route {
             access: Access::Root,
             body: Some("UserInput"),
             answer: (201, Answer::Json("User")),
             errors: &[400, 408, 409, 413, 422, 507],
-            ..row("post", "/api/v1/users", "add a user", || post(accounts::add_user))
+            ..changes("post", "/api/v1/users", "add a user", || post(accounts::add_user))
         },
         Route {
             access: Access::Root,
             answer: (204, Answer::Empty),
             errors: &[404, 409, 507],
-            ..row("delete", "/api/v1/users/{name}", "remove a user, and their tokens", || {
+            ..changes("delete", "/api/v1/users/{name}", "remove a user, and their tokens", || {
                 delete(accounts::remove_user)
             })
         },
@@ -33,21 +33,21 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("PasswordInput"),
             answer: (204, Answer::Empty),
             errors: &[400, 404, 408, 409, 413, 422, 507],
-            ..row("put", "/api/v1/users/{name}/password", "give a user another password", || {
+            ..changes("put", "/api/v1/users/{name}/password", "give a user another password", || {
                 put(accounts::set_password)
             })
         },
         Route {
             access: Access::Own,
             answer: (200, Answer::Page("Token")),
-            ..row("get", "/api/v1/tokens", "the tokens, without their texts", || get(accounts::tokens))
+            ..shows("get", "/api/v1/tokens", "the tokens, without their texts", || get(accounts::tokens))
         },
         Route {
             access: Access::Own,
             body: Some("TokenInput"),
             answer: (201, Answer::Json("Token")),
             errors: &[400, 408, 409, 413, 422, 507],
-            ..row("post", "/api/v1/tokens", "make a token; its text is shown this once", || {
+            ..changes("post", "/api/v1/tokens", "make a token; its text is shown this once", || {
                 post(accounts::make_token)
             })
         },
@@ -55,14 +55,14 @@ pub(super) fn rows() -> Vec<Route> {
             access: Access::Own,
             answer: (204, Answer::Empty),
             errors: &[404, 507],
-            ..row("delete", "/api/v1/tokens/{token}", "end a token", || delete(accounts::revoke))
+            ..changes("delete", "/api/v1/tokens/{token}", "end a token", || delete(accounts::revoke))
         },
         Route {
             access: Access::Root,
             query: &[LIMIT, CURSOR],
             answer: (200, Answer::Page("AuditLine")),
             errors: &[400],
-            ..row("get", "/api/v1/audit", "who changed or started what, newest first", || {
+            ..shows("get", "/api/v1/audit", "who changed or started what, newest first", || {
                 get(accounts::audit)
             })
         },

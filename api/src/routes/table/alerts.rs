@@ -2,27 +2,27 @@
 
 use axum::routing::{get, post};
 
-use crate::routes::{Access, Answer, Route, alerts, row};
+use crate::routes::{Access, Answer, Route, alerts, changes, shows};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
     vec![
         Route {
             answer: (200, Answer::Page("Alert")),
-            ..row("get", "/api/v1/alerts", "what needs a person now, the most urgent first", || {
+            ..shows("get", "/api/v1/alerts", "what needs a person now, the most urgent first", || {
                 get(alerts::list)
             })
         },
         Route {
             answer: (200, Answer::Page("AlertChannel")),
-            ..row("get", "/api/v1/alerts/channels", "the ways to people, and what waits for each", || {
+            ..shows("get", "/api/v1/alerts/channels", "the ways to people, and what waits for each", || {
                 get(alerts::channels)
             })
         },
         Route {
             access: Access::Root,
             answer: (200, Answer::Page("AlertTest")),
-            ..row("post", "/api/v1/alerts/test", "send a test message through every channel", || {
+            ..changes("post", "/api/v1/alerts/test", "send a test message through every channel", || {
                 post(alerts::test)
             })
         },

@@ -2,7 +2,7 @@
 
 use axum::routing::{delete, get, post};
 
-use crate::routes::{Access, Answer, Query, Route, nodes, row};
+use crate::routes::{Access, Answer, Query, Route, changes, nodes, shows};
 
 const ROWS: Query = Query {
     name: "limit",
@@ -18,7 +18,7 @@ pub(super) fn rows() -> Vec<Route> {
             answer: (200, Answer::Page("Node")),
             query: &[ROWS, AFTER],
             errors: &[400, 413],
-            ..row("get", "/api/v1/nodes", "the slaves, with what each holds of each project", || {
+            ..shows("get", "/api/v1/nodes", "the slaves, with what each holds of each project", || {
                 get(nodes::list)
             })
         },
@@ -27,7 +27,7 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("NodeInput"),
             answer: (201, Answer::Json("NodeSecrets")),
             errors: &[400, 408, 409, 413, 422, 507],
-            ..row("post", "/api/v1/nodes", "add a machine that pulls with an rsync of its own", || {
+            ..changes("post", "/api/v1/nodes", "add a machine that pulls with an rsync of its own", || {
                 post(nodes::add)
             })
         },
@@ -36,7 +36,7 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("Hello"),
             answer: (200, Answer::Json("HelloAnswer")),
             errors: &[400, 403, 408, 413, 422],
-            ..row("post", "/api/v1/nodes/hello", "the master proves to a slave who it is", || {
+            ..changes("post", "/api/v1/nodes/hello", "the master proves to a slave who it is", || {
                 post(nodes::hello)
             })
         },
@@ -45,7 +45,9 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("Join"),
             answer: (201, Answer::Json("Joined")),
             errors: &[400, 403, 408, 409, 413, 422, 507],
-            ..row("post", "/api/v1/nodes/join", "a slave proves who it is, and joins", || post(nodes::join))
+            ..changes("post", "/api/v1/nodes/join", "a slave proves who it is, and joins", || {
+                post(nodes::join)
+            })
         },
     ];
     rows.extend(self_rows());
@@ -77,7 +79,7 @@ fn self_rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Json("Generations")),
             errors: &[400, 404, 409, 503],
-            ..row("get", "/api/v1/nodes/self/generations", "what there is to pull, and from where", || {
+            ..shows("get", "/api/v1/nodes/self/generations", "what there is to pull, and from where", || {
                 get(nodes::generations)
             })
         },
@@ -96,7 +98,7 @@ fn self_rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Text),
             errors: &[400, 404],
-            ..row(
+            ..shows(
                 "get",
                 "/api/v1/nodes/self/changes",
                 "the paths that changed in between, divided by zero bytes",
@@ -116,7 +118,7 @@ fn self_rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Json("Sample")),
             errors: &[400, 404],
-            ..row("get", "/api/v1/nodes/self/sample", "some places of the tree, to compare with", || {
+            ..shows("get", "/api/v1/nodes/self/sample", "some places of the tree, to compare with", || {
                 get(nodes::sample)
             })
         },
@@ -124,9 +126,12 @@ fn self_rows() -> Vec<Route> {
             access: Access::Node,
             body: Some("NodeReport"),
             errors: &[400, 404, 408, 413, 422, 507],
-            ..row("post", "/api/v1/nodes/self/report", "how a pull has ended, and what is held now", || {
-                post(nodes::report)
-            })
+            ..changes(
+                "post",
+                "/api/v1/nodes/self/report",
+                "how a pull has ended, and what is held now",
+                || post(nodes::report),
+            )
         },
     ]
 }
@@ -137,12 +142,12 @@ fn one_rows() -> Vec<Route> {
         Route {
             answer: (200, Answer::Json("Node")),
             errors: &[404],
-            ..row("get", "/api/v1/nodes/{id}", "one slave", || get(nodes::show))
+            ..shows("get", "/api/v1/nodes/{id}", "one slave", || get(nodes::show))
         },
         Route {
             access: Access::Root,
             errors: &[404, 507],
-            ..row(
+            ..changes(
                 "delete",
                 "/api/v1/nodes/{id}",
                 "end its token, its rsync access and its transfers at once",
@@ -153,7 +158,9 @@ fn one_rows() -> Vec<Route> {
             access: Access::Root,
             answer: (202, Answer::Json("Node")),
             errors: &[404, 507],
-            ..row("post", "/api/v1/nodes/{id}/sync", "let it sync every project anew", || post(nodes::sync))
+            ..changes("post", "/api/v1/nodes/{id}/sync", "let it sync every project anew", || {
+                post(nodes::sync)
+            })
         },
         Route {
             access: Access::Root,
@@ -164,7 +171,7 @@ fn one_rows() -> Vec<Route> {
             }],
             answer: (202, Answer::Json("Node")),
             errors: &[400, 404, 409, 507],
-            ..row(
+            ..changes(
                 "post",
                 "/api/v1/nodes/{id}/projects/{project}/approve",
                 "let exactly the plan of its held pull through",

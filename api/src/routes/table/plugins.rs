@@ -2,14 +2,14 @@
 
 use axum::routing::get;
 
-use crate::routes::{Answer, Route, plugins, row};
+use crate::routes::{Answer, Route, plugins, shows};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
     vec![
         Route {
             answer: (200, Answer::Page("Plugin")),
-            ..row(
+            ..shows(
                 "get",
                 "/api/v1/plugins",
                 "the plugins: which there are, what they may, and how they do",
@@ -19,7 +19,7 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             answer: (200, Answer::Json("Plugin")),
             errors: &[404],
-            ..row("get", "/api/v1/plugins/{plugin}", "one plugin", || get(plugins::one))
+            ..shows("get", "/api/v1/plugins/{plugin}", "one plugin", || get(plugins::one))
         },
     ]
 }

@@ -3,7 +3,9 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{CURSOR, DRY_RUN, LIMIT, PROBE, STATE, WHOLE};
-use crate::routes::{Access, Answer, Query, Route, generations, plugins, probe, projects, row, runs};
+use crate::routes::{
+    Access, Answer, Query, Route, changes, generations, plugins, probe, projects, runs, shows,
+};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -22,7 +24,7 @@ pub(super) fn rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Page("Project")),
             errors: &[400],
-            ..row("get", "/api/v1/projects", "the projects, by id", || get(projects::list))
+            ..shows("get", "/api/v1/projects", "the projects, by id", || get(projects::list))
         },
         Route {
             access: Access::Create,
@@ -30,21 +32,24 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("ProjectInput"),
             answer: (201, Answer::Json("Project")),
             errors: &[400, 408, 409, 413, 422, 503, 507],
-            ..row("post", "/api/v1/projects", "begin to mirror a tree", || post(projects::create))
+            ..changes("post", "/api/v1/projects", "begin to mirror a tree", || post(projects::create))
         },
         Route {
             access: Access::Create,
             body: Some("ProbeInput"),
             answer: (200, Answer::Json("Probe")),
             errors: &[400, 408, 413, 422, 503, 507],
-            ..row("post", "/api/v1/probe", "ask an upstream what it has, and whether it lets us in", || {
-                post(probe::ask)
-            })
+            ..changes(
+                "post",
+                "/api/v1/probe",
+                "ask an upstream what it has, and whether it lets us in",
+                || post(probe::ask),
+            )
         },
         Route {
             answer: (200, Answer::Json("Project")),
             errors: &[404],
-            ..row("get", "/api/v1/projects/{id}", "one project in full", || get(projects::show))
+            ..shows("get", "/api/v1/projects/{id}", "one project in full", || get(projects::show))
         },
         Route {
             access: Access::Change,
@@ -52,7 +57,7 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
             errors: &[400, 404, 408, 409, 412, 413, 422, 503, 507],
-            ..row("put", "/api/v1/projects/{id}", "replace its settings", || put(projects::replace))
+            ..changes("put", "/api/v1/projects/{id}", "replace its settings", || put(projects::replace))
         },
         Route {
             query: &[DRY_RUN, PROBE],
@@ -60,7 +65,7 @@ pub(super) fn rows() -> Vec<Route> {
             body: Some("ProjectInput"),
             answer: (200, Answer::Json("Project")),
             errors: &[400, 404, 408, 409, 412, 413, 422, 503, 507],
-            ..row("patch", "/api/v1/projects/{id}", "change some settings (RFC 7396 merge patch)", || {
+            ..changes("patch", "/api/v1/projects/{id}", "change some settings (RFC 7396 merge patch)", || {
                 patch(projects::change)
             })
         },
@@ -68,7 +73,9 @@ pub(super) fn rows() -> Vec<Route> {
             access: Access::Change,
             answer: (204, Answer::Empty),
             errors: &[404, 412, 507],
-            ..row("delete", "/api/v1/projects/{id}", "forget it; its files stay", || delete(projects::remove))
+            ..changes("delete", "/api/v1/projects/{id}", "forget it; its files stay", || {
+                delete(projects::remove)
+            })
         },
     ];
     rows.extend(deed_rows());
@@ -82,13 +89,15 @@ fn deed_rows() -> Vec<Route> {
             access: Access::Change,
             answer: (200, Answer::Json("Project")),
             errors: &[404, 507],
-            ..row("post", "/api/v1/projects/{id}/enable", "let its schedule fire", || post(projects::enable))
+            ..changes("post", "/api/v1/projects/{id}/enable", "let its schedule fire", || {
+                post(projects::enable)
+            })
         },
         Route {
             access: Access::Change,
             answer: (200, Answer::Json("Project")),
             errors: &[404, 507],
-            ..row("post", "/api/v1/projects/{id}/disable", "let its schedule rest", || {
+            ..changes("post", "/api/v1/projects/{id}/disable", "let its schedule rest", || {
                 post(projects::disable)
             })
         },
@@ -97,19 +106,21 @@ fn deed_rows() -> Vec<Route> {
             query: &[WHOLE],
             answer: (202, Answer::Json("Run")),
             errors: &[400, 404, 503, 507],
-            ..row("post", "/api/v1/projects/{id}/sync", "bring it up to date now", || post(projects::sync))
+            ..changes("post", "/api/v1/projects/{id}/sync", "bring it up to date now", || {
+                post(projects::sync)
+            })
         },
         Route {
             query: &[STATE, LIMIT, CURSOR],
             answer: (200, Answer::Page("Run")),
             errors: &[400, 404],
-            ..row("get", "/api/v1/projects/{id}/runs", "its runs, newest first", || get(runs::of_project))
+            ..shows("get", "/api/v1/projects/{id}/runs", "its runs, newest first", || get(runs::of_project))
         },
         Route {
             query: &[LIMIT, CURSOR],
             answer: (200, Answer::Page("Generation")),
             errors: &[400, 404],
-            ..row(
+            ..shows(
                 "get",
                 "/api/v1/projects/{id}/generations",
                 "its generations, newest first, and which slaves hold each",
@@ -119,7 +130,7 @@ fn deed_rows() -> Vec<Route> {
         Route {
             answer: (200, Answer::Page("Hook")),
             errors: &[404],
-            ..row("get", "/api/v1/projects/{id}/hooks", "the plugins that are asked about it", || {
+            ..shows("get", "/api/v1/projects/{id}/hooks", "the plugins that are asked about it", || {
                 get(plugins::of_project)
             })
         },

@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 
 use super::{CURSOR, LIMIT, PROJECT, STATE};
-use crate::routes::{Access, Answer, Query, Route, logs, row, runs};
+use crate::routes::{Access, Answer, Query, Route, changes, logs, runs, shows};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -12,18 +12,18 @@ pub(super) fn rows() -> Vec<Route> {
             query: &[PROJECT, STATE, LIMIT, CURSOR],
             answer: (200, Answer::Page("Run")),
             errors: &[400, 404],
-            ..row("get", "/api/v1/runs", "all runs, newest first", || get(runs::list))
+            ..shows("get", "/api/v1/runs", "all runs, newest first", || get(runs::list))
         },
         Route {
             answer: (200, Answer::Json("Run")),
             errors: &[404],
-            ..row("get", "/api/v1/runs/{run}", "one run in full", || get(runs::show))
+            ..shows("get", "/api/v1/runs/{run}", "one run in full", || get(runs::show))
         },
         Route {
             access: Access::Change,
             answer: (200, Answer::Json("Run")),
             errors: &[404, 409, 507],
-            ..row("post", "/api/v1/runs/{run}/cancel", "stop it", || post(runs::cancel))
+            ..changes("post", "/api/v1/runs/{run}/cancel", "stop it", || post(runs::cancel))
         },
         Route {
             access: Access::Change,
@@ -34,15 +34,18 @@ pub(super) fn rows() -> Vec<Route> {
             }],
             answer: (200, Answer::Json("Run")),
             errors: &[400, 404, 409, 507],
-            ..row("post", "/api/v1/runs/{run}/approve", "let exactly the plan of a held run through", || {
-                post(runs::approve)
-            })
+            ..changes(
+                "post",
+                "/api/v1/runs/{run}/approve",
+                "let exactly the plan of a held run through",
+                || post(runs::approve),
+            )
         },
         Route {
             access: Access::Change,
             answer: (200, Answer::Json("Run")),
             errors: &[404, 409, 507],
-            ..row("post", "/api/v1/runs/{run}/reject", "end a held run, which deletes nothing", || {
+            ..changes("post", "/api/v1/runs/{run}/reject", "end a held run, which deletes nothing", || {
                 post(runs::reject)
             })
         },
@@ -53,13 +56,13 @@ pub(super) fn rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Text),
             errors: &[400, 404],
-            ..row("get", "/api/v1/runs/{run}/log", "what its rsyncs said", || get(logs::log))
+            ..shows("get", "/api/v1/runs/{run}/log", "what its rsyncs said", || get(logs::log))
         },
         Route {
             query: &[LIMIT, CURSOR],
             answer: (200, Answer::Page("Change")),
             errors: &[400, 404],
-            ..row(
+            ..shows(
                 "get",
                 "/api/v1/runs/{run}/changes",
                 "the paths that it created, updated and deleted; of a held run, what it would delete",

@@ -3,7 +3,7 @@
 use axum::routing::{get, post};
 
 use super::{LIMIT, PROJECT};
-use crate::routes::{Access, Answer, Query, Route, events, row, schedule, site, store};
+use crate::routes::{Access, Answer, Query, Route, changes, events, schedule, shows, site, store};
 
 /// Every row.
 pub(super) fn rows() -> Vec<Route> {
@@ -11,32 +11,34 @@ pub(super) fn rows() -> Vec<Route> {
         Route {
             access: Access::Open,
             answer: (200, Answer::Text),
-            ..row("get", "/healthz", "alive", || get(site::healthz))
+            ..shows("get", "/healthz", "alive", || get(site::healthz))
         },
         Route {
             access: Access::Open,
             answer: (200, Answer::Text),
             errors: &[503],
-            ..row("get", "/readyz", "the store is open and the scheduler is running", || get(site::readyz))
+            ..shows("get", "/readyz", "the store is open and the scheduler is running", || get(site::readyz))
         },
         Route {
             access: Access::Open,
             answer: (200, Answer::Json("Object")),
-            ..row("get", "/openapi.json", "this document", || get(site::openapi))
+            ..shows("get", "/openapi.json", "this document", || get(site::openapi))
         },
         Route {
             answer: (200, Answer::Json("Status")),
-            ..row("get", "/api/v1/status", "one screen: what runs, waits, ended last, and fails", || {
+            ..shows("get", "/api/v1/status", "one screen: what runs, waits, ended last, and fails", || {
                 get(site::status)
             })
         },
         Route {
             answer: (200, Answer::Page("Disk")),
-            ..row("get", "/api/v1/disks", "how full the file systems below projects are", || get(site::disks))
+            ..shows("get", "/api/v1/disks", "how full the file systems below projects are", || {
+                get(site::disks)
+            })
         },
         Route {
             answer: (200, Answer::Page("QueueItem")),
-            ..row("get", "/api/v1/queue", "what waits, in order, and why", || get(site::queue))
+            ..shows("get", "/api/v1/queue", "what waits, in order, and why", || get(site::queue))
         },
         Route {
             query: &[
@@ -54,7 +56,7 @@ pub(super) fn rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Page("ScheduleItem")),
             errors: &[400],
-            ..row("get", "/api/v1/schedule", "what will fire when", || get(schedule::schedule))
+            ..shows("get", "/api/v1/schedule", "what will fire when", || get(schedule::schedule))
         },
         Route {
             query: &[
@@ -63,7 +65,7 @@ pub(super) fn rows() -> Vec<Route> {
             ],
             answer: (200, Answer::Events),
             errors: &[400],
-            ..row(
+            ..shows(
                 "get",
                 "/api/v1/events",
                 "what happens, as server-sent events; resumes by Last-Event-ID",
@@ -78,7 +80,7 @@ pub(super) fn rows() -> Vec<Route> {
             }],
             answer: (200, Answer::Json("Load")),
             errors: &[400],
-            ..row("get", "/api/v1/schedule/load", "how many runs start in each ten minutes", || {
+            ..shows("get", "/api/v1/schedule/load", "how many runs start in each ten minutes", || {
                 get(schedule::load)
             })
         },
@@ -93,7 +95,7 @@ fn root_rows() -> Vec<Route> {
         Route {
             access: Access::Root,
             answer: (200, Answer::Json("StoreCheck")),
-            ..row(
+            ..changes(
                 "post",
                 "/api/v1/store/check",
                 "read every record of the store, and say what is wrong",
@@ -105,15 +107,18 @@ fn root_rows() -> Vec<Route> {
             body: Some("StoreBackupInput"),
             answer: (200, Answer::Json("StoreBackup")),
             errors: &[400, 408, 413, 422],
-            ..row("post", "/api/v1/store/backup", "write the whole store into a file on the server", || {
-                post(store::backup)
-            })
+            ..changes(
+                "post",
+                "/api/v1/store/backup",
+                "write the whole store into a file on the server",
+                || post(store::backup),
+            )
         },
         Route {
             access: Access::Root,
             answer: (200, Answer::Json("Reload")),
             errors: &[422],
-            ..row("post", "/api/v1/reload", "read the configuration file again", || post(site::reload))
+            ..changes("post", "/api/v1/reload", "read the configuration file again", || post(site::reload))
         },
     ]
 }
