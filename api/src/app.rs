@@ -5,6 +5,7 @@
 //! cannot forget one.
 
 mod admission;
+mod permit;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,11 +22,14 @@ use engine::text;
 use http_body_util::BodyExt;
 use scheduler::Scheduler;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use admission::{RowRule, admit};
+pub(crate) use admission::denial;
+pub(crate) use permit::ActorPermit;
 
 use crate::alerts::Alerts;
 use crate::auth::Gate;
@@ -78,6 +82,8 @@ pub struct Shared {
     pub documents: Pages,
     /// The largest request body, in bytes.
     pub max_body: usize,
+    /// Changes that are being made, which a stop waits for.
+    pub changes: TaskTracker,
     /// Ends every stream.
     pub stop: CancellationToken,
 }

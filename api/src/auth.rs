@@ -18,10 +18,11 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use engine::Secret;
 use scheduler::account::{Role, Scope, Token};
 use scheduler::member::MemberName;
+use scheduler::project::ProjectLife;
 use scheduler::{Project, ProjectId};
 
 use accounts::{AccountStamp, Accounts, PasswordLogin};
@@ -39,6 +40,8 @@ pub const PASSWORD_VARIABLE: &str = "HELIOSTAT_ROOT_PASSWORD";
 pub struct Actor {
     /// The user's name, for records; a token acts in the name of its owner.
     pub name: String,
+    /// When that user was added, by which they are told from others of the same name; none: the user who is always there.
+    pub since: Option<DateTime<Utc>>,
     /// What they may do.
     pub power: Power,
     /// How they proved it.
@@ -79,7 +82,7 @@ pub enum Power {
     /// What the role may.
     Role(Role),
     /// Start one project.
-    Start(ProjectId),
+    Start(ProjectId, ProjectLife),
     /// Follow this master as that slave.
     Node(MemberName),
 }
@@ -102,15 +105,18 @@ impl Actor {
     pub fn may_change(&self, project: &Project) -> bool {
         match self.power {
             Power::Role(Role::Root) => true,
-            Power::Role(Role::UpstreamUser) => project.owner == self.name,
-            Power::Role(Role::Viewer) | Power::Start(_) | Power::Node(_) => false,
+            Power::Role(Role::UpstreamUser) => project.is_owned_by(&self.name, self.since),
+            Power::Role(Role::Viewer) | Power::Start(..) | Power::Node(_) => false,
         }
     }
 
     /// Whether they may start this project.
     #[must_use]
     pub fn may_start(&self, project: &Project) -> bool {
-        self.may_change(project) || self.power == Power::Start(project.id.clone())
+        match &self.power {
+            Power::Start(id, life) => *id == project.id && life.is_of(project),
+            Power::Role(_) | Power::Node(_) => self.may_change(project),
+        }
     }
 
     /// The slave that this is, if it is one.
@@ -118,7 +124,7 @@ impl Actor {
     pub fn node(&self) -> Option<&MemberName> {
         match &self.power {
             Power::Node(name) => Some(name),
-            Power::Role(_) | Power::Start(_) => None,
+            Power::Role(_) | Power::Start(..) => None,
         }
     }
 
@@ -218,7 +224,8 @@ impl Gate {
             return None;
         };
         let login = Login::Session { stamp, cookie: sessions::digest(text) };
-        Some(Actor { name, power: Power::Role(role), login, from })
+        let since = self.accounts.since(&name);
+        Some(Actor { name, since, power: Power::Role(role), login, from })
     }
 
     async fn check(&self, given: Credentials, from: Option<IpAddr>) -> Result<Actor, Refused> {
@@ -241,7 +248,8 @@ impl Gate {
                 let stamp = self.accounts.stamp(&name);
                 let power = self.prove(PasswordLogin { name: &name, password: &password, from }).await?;
                 let stamp = stamp.ok_or(Refused::Unknown)?;
-                Ok(Actor { name, power, login: Login::Password { stamp }, from })
+                let since = self.accounts.since(&name);
+                Ok(Actor { name, since, power, login: Login::Password { stamp }, from })
             }
         }
     }
@@ -252,12 +260,13 @@ impl Gate {
         let own = self.accounts.role(&name)?;
         let power = match token.scope {
             Scope::Role(role) => Power::Role(role.min(own)),
-            Scope::Start(project) => Power::Start(project),
+            Scope::Start(project, life) => Power::Start(project, life),
             Scope::Node(name) => Power::Node(name),
         };
         let is_whole = power == Power::Role(own);
         let login = Login::Token { id: token.id, digest: token.digest, is_whole };
-        Some(Actor { name, power, login, from })
+        let since = self.accounts.since(&name);
+        Some(Actor { name, since, power, login, from })
     }
 
     /// What somebody may by their password.

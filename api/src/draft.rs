@@ -152,6 +152,7 @@ pub fn project(
         enabled,
         labels,
         owner: known.map_or_else(|| owner.to_owned(), |known| known.owner.clone()),
+        owner_since: known.and_then(|known| known.owner_since),
         source,
         password,
         upstreams,

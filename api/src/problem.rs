@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use scheduler::permit::PermitDenial;
 use scheduler::{Refusal, StoreError};
 use serde::Serialize;
 
@@ -197,6 +198,8 @@ impl From<StoreError> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
+            Refusal::Denied(PermitDenial::LoginEnded) => return Self::unauthorized(),
+            Refusal::Denied(PermitDenial::Forbidden(_)) => StatusCode::FORBIDDEN,
             Refusal::Exists(_) | Refusal::Busy(_) | Refusal::Unsettled(_) | Refusal::NoRun(_) => {
                 StatusCode::CONFLICT
             }

@@ -22,6 +22,7 @@ mod store;
 mod table;
 
 pub use openapi::document;
+pub(crate) use projects::may_set;
 pub use store::CheckedView;
 pub use table::table;
 

@@ -22,6 +22,7 @@ use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::alerts::{self, Alerts};
 use crate::app::{App, Shared};
@@ -44,6 +45,8 @@ use crate::tls::Certificate;
 const OTHER_FILES: usize = 512;
 /// How often the last use of tokens is stored.
 const USES_EVERY: Duration = Duration::from_mins(1);
+/// How long a stop waits for changes that are being made.
+const CHANGES_DEADLINE: Duration = Duration::from_secs(2);
 /// How long everything together may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(18);
 /// Longest time for closing the store behind that.
@@ -112,6 +115,9 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     host.connect(&scheduler);
     let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
     tell_password(&from);
+    if let Err(error) = accounts.settle_starts(&scheduler.board().projects()).await {
+        tracing::warn!("tokens of projects that are gone are still listed: {error}");
+    }
     let part = Part::of(&config, &accounts, &scheduler)?;
     let certificate = config.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new);
     let stop = CancellationToken::new();
@@ -132,6 +138,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         pages: Pages::default(),
         documents: Pages::default(),
         max_body,
+        changes: TaskTracker::new(),
         stop: stop.clone(),
     };
     let app = App::new(shared);
@@ -146,6 +153,10 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
             tracing::info!("stopping: rsyncs are ended and recorded; a second signal ends at once");
             notify(&[NotifyState::Stopping]);
             stop.cancel();
+            app.changes.close();
+            if tokio::time::timeout(CHANGES_DEADLINE, app.changes.wait()).await.is_err() {
+                tracing::warn!("stopping while changes are being made: who asked for them is not answered");
+            }
             app.gate.accounts.store_uses().await;
             if tokio::time::timeout(STOP_DEADLINE, scheduler.stop()).await.is_err() {
                 tracing::error!("something did not end in time; the next start will find and end it");

@@ -156,6 +156,7 @@ fn project(number: usize, crowd: Crowd) -> Project {
         enabled: true,
         labels: BTreeMap::from([("array".to_owned(), array.to_string())]),
         owner: "root".to_owned(),
+        owner_since: None,
         source: format!("rsync://h{host}/module").parse().expect("a source"),
         password: None,
         upstreams: Vec::new(),

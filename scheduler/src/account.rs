@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::member::{Holding, Member, MemberName};
-use crate::project::ProjectId;
+use crate::project::{ProjectId, ProjectLife};
 use engine::Secret;
 
 /// The longest name of a user.
@@ -116,8 +116,8 @@ pub struct User {
 pub enum Scope {
     /// What this role may, as the token's owner.
     Role(Role),
-    /// Start this one project, and nothing else.
-    Start(ProjectId),
+    /// Start this one project, in this life of its name, and nothing else.
+    Start(ProjectId, ProjectLife),
     /// Follow this master as that slave, and nothing else.
     Node(MemberName),
 }

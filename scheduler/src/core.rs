@@ -15,6 +15,7 @@ mod full;
 mod hold;
 mod hosts;
 mod lifecycle;
+mod permits;
 mod picks;
 mod rename;
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub mod journal;
 pub mod lists;
 pub mod member;
 pub mod pace;
+pub mod permit;
 pub mod policy;
 pub mod project;
 pub mod publish;

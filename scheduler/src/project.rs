@@ -43,6 +43,9 @@ pub struct Project {
     pub labels: BTreeMap<String, String>,
     /// The user who created it.
     pub owner: String,
+    /// When that user was added: another one of the same name owns nothing of it. None: it is root's, or was stored
+    /// before that was noted.
+    pub owner_since: Option<DateTime<Utc>>,
     /// Where it is pulled from.
     pub source: Source,
     /// The upstream's password, if it wants one.
@@ -108,6 +111,30 @@ impl Project {
 }
 
 impl Project {
+    /// Returns whether it belongs to the user of this name who was added at `since`; none: the user who is always there.
+    #[must_use]
+    pub fn is_owned_by(&self, name: &str, since: Option<DateTime<Utc>>) -> bool {
+        let same_life = match (self.owner_since, since) {
+            (_, None) => true,
+            (Some(then), Some(since)) => then == since,
+            (None, Some(since)) => since <= self.created,
+        };
+        self.owner == name && same_life
+    }
+
+    /// Makes this the settings of a project that is there: what is decided at its creation stays.
+    pub(crate) fn keep_life_of(&mut self, known: &Self) {
+        self.created = known.created;
+        self.owner.clone_from(&known.owner);
+        self.owner_since = known.owner_since;
+    }
+
+    /// The version of these settings.
+    #[must_use]
+    pub fn settings_version(&self) -> SettingsVersion {
+        SettingsVersion { number: self.version, life: Some(self.created.timestamp_micros()) }
+    }
+
     /// Every upstream with its password, in order; the first is `source`.
     pub fn sources(&self) -> impl Iterator<Item = (&Source, Option<&Secret>)> {
         let others = self.upstreams.iter().map(|other| (&other.source, other.password.as_ref()));
@@ -152,6 +179,51 @@ impl Project {
             stall: Some(self.stall),
             unclean_since: standing.unclean_since.map(Into::into),
             stages: self.stages.as_ref().and_then(Repository::stages),
+        }
+    }
+}
+
+/// Version of a project's settings, on which a change is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingsVersion {
+    /// Counts the changes of one project.
+    pub number: u64,
+    /// When that project was created, in microseconds: the next one of its name counts from 1 again. None: whichever is
+    /// there.
+    pub life: Option<i64>,
+}
+
+impl SettingsVersion {
+    /// Returns whether a project is at this version.
+    #[must_use]
+    pub fn is_of(self, project: &Project) -> bool {
+        let same_life = self.life.is_none_or(|life| life == project.created.timestamp_micros());
+        same_life && self.number == project.version
+    }
+}
+
+/// One life of a project's name, to which a token is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectLife {
+    /// The project that was created at this time.
+    Created(DateTime<Utc>),
+    /// The project that was there at this time, where no more was noted.
+    At(DateTime<Utc>),
+}
+
+impl ProjectLife {
+    /// The life of a project that is there.
+    #[must_use]
+    pub fn of(project: &Project) -> Self {
+        Self::Created(project.created)
+    }
+
+    /// Returns whether a project is the one that is meant.
+    #[must_use]
+    pub fn is_of(self, project: &Project) -> bool {
+        match self {
+            Self::Created(at) => project.created == at,
+            Self::At(at) => project.created <= at,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod foreign;
 mod guesses;
+mod lives;
 mod matrix;
 mod passwords;
 mod streams;

@@ -14,7 +14,7 @@ use scheduler::{Project, ProjectId};
 use super::App;
 use crate::auth::foreign::is_foreign;
 use crate::auth::sessions::is_from_page;
-use crate::auth::{Actor, Login, Refused};
+use crate::auth::{Actor, Login, Power, Refused};
 use crate::http::{RequestOrigin, body};
 use crate::problem::Problem;
 use crate::routes::{Access, Route, RouteEffect};
@@ -49,7 +49,18 @@ impl RowRule {
         if may(self.access, actor, project.as_deref()) {
             return Ok(());
         }
-        Err(Problem::forbidden(format!("`{}` may not do that: {}", actor.name, self.access.who())))
+        Err(Problem::forbidden(denial(self.access, actor, project.as_deref())))
+    }
+
+    /// Returns whether a login holds. A token that starts a project ends with it, whatever project has its name then.
+    fn is_login_good(&self, actor: &Actor) -> bool {
+        let has_project = match &actor.power {
+            Power::Start(id, life) => {
+                self.app.scheduler.board().project(id).is_some_and(|entry| life.is_of(&entry.project))
+            }
+            Power::Role(_) | Power::Node(_) => true,
+        };
+        has_project && self.app.gate.accounts.is_login_good(actor)
     }
 
     /// Proves who sends a request, and that they may.
@@ -64,6 +75,10 @@ impl RowRule {
             Err(Refused::Unknown) => return Err(Problem::unauthorized()),
             Err(Refused::TooMany(wait)) => return Err(Problem::too_many(wait)),
         };
+
+        if !self.is_login_good(&actor) {
+            return Err(Problem::unauthorized());
+        }
 
         // A browser sends the cookie by itself, and this header only where our own page asks for it.
         let by_cookie = matches!(actor.login, Login::Session { .. });
@@ -87,14 +102,14 @@ impl RowRule {
         let sent = body(sent, self.app.max_body).await?;
 
         // Meanwhile the login may have ended, and the project may be another one of the same name.
-        if !self.app.gate.accounts.is_login_good(&actor) {
+        if !self.is_login_good(&actor) {
             return Err(Problem::unauthorized());
         }
         self.check(&actor, params)?;
 
         // A client that hangs up must not stop a change half-way: what is stored has to become known too.
         parts.extensions.insert(actor);
-        let changing = tokio::spawn(next.run(Request::from_parts(parts, Body::from(sent))));
+        let changing = self.app.changes.spawn(next.run(Request::from_parts(parts, Body::from(sent))));
         changing.await.map_err(|error| Problem::internal(&error))
     }
 
@@ -151,8 +166,19 @@ pub(super) async fn admit(
     }
 }
 
+/// Sentence for an actor who may not do something to this project.
+pub(crate) fn denial(access: Access, actor: &Actor, project: Option<&Project>) -> String {
+    let sentence = format!("`{}` may not do that: {}", actor.name, access.who());
+    match project {
+        Some(project) if project.owner == actor.name && !actor.may_change(project) && actor.may_create() => {
+            format!("{sentence}, and `{}` belongs to a user of this name who was removed", project.id)
+        }
+        _ => sentence,
+    }
+}
+
 /// Returns whether an actor may call a route of this access on this project.
-fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
+pub(super) fn may(access: Access, actor: &Actor, project: Option<&Project>) -> bool {
     match access {
         Access::Open | Access::Master => true,
         Access::Read | Access::Own | Access::Metrics | Access::Status => actor.may_read(),

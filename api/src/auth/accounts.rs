@@ -6,6 +6,7 @@ mod nodes;
 mod proof;
 mod request;
 mod stamp;
+mod starts;
 mod tokens;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -202,10 +203,10 @@ impl Accounts {
 
         let user = User { name, role, hash, created: Utc::now() };
         let writes = vec![AccountWrite::User(user.clone())];
-        self.make_change(&turn, request, writes, |known| {
-            drop(known.users.insert(user.name.to_string(), user))
-        })
-        .await
+        let add = |known: &mut Known| {
+            known.users.insert(user.name.to_string(), user);
+        };
+        self.make_change(&turn, request, writes, add).await
     }
 
     /// Removes a user, and every token that acts in their name.

@@ -8,7 +8,9 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use engine::Secret;
 use engine::secret::LONGEST_PASSWORD;
+use scheduler::ProjectId;
 use scheduler::account::{AuditEntry, Role, Scope, Token, UserName};
+use scheduler::project::ProjectLife;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -140,7 +142,7 @@ impl TokenView {
             name: token.name.clone(),
             scope: match &token.scope {
                 Scope::Role(role) => json!({ "role": role.as_str() }),
-                Scope::Start(project) => json!({ "start": project.as_str() }),
+                Scope::Start(project, _) => json!({ "start": project.as_str() }),
                 Scope::Node(name) => json!({ "node": name.as_str() }),
             },
             owner: token.owner.to_string(),
@@ -187,7 +189,7 @@ pub(super) async fn make_token(
     let mut fields = Fields::root(&input);
     let name = fields.text("name", 200).unwrap_or_default();
     let role: Option<Role> = fields.given_text("role").then(|| parsed(&mut fields, "role")).flatten();
-    let start = fields.given_text("start").then(|| parsed(&mut fields, "start")).flatten();
+    let start: Option<ProjectId> = fields.given_text("start").then(|| parsed(&mut fields, "start")).flatten();
     let lifetime = fields.duration("expires_in");
     let scope = match (role, start) {
         (Some(_), Some(_)) => {
@@ -195,7 +197,13 @@ pub(super) async fn make_token(
             None
         }
         (Some(role), None) => Some(Scope::Role(role)),
-        (None, Some(project)) => Some(Scope::Start(project)),
+        (None, Some(project)) => match app.scheduler.board().project(&project) {
+            Some(entry) => Some(Scope::Start(project, ProjectLife::of(&entry.project))),
+            None => {
+                fields.error("start", format!("there is no project `{project}`"));
+                None
+            }
+        },
         (None, None) => own_role(&actor).map(Scope::Role),
     };
     let errors = fields.finish();
@@ -222,11 +230,9 @@ fn may_give(app: &App, actor: &Actor, scope: &Scope) -> Result<(), Problem> {
         Scope::Role(role) if own_role(actor).is_some_and(|own| *role <= own) => Ok(()),
         Scope::Role(_) => Err(Problem::forbidden("a token can do no more than the one who makes it")),
         Scope::Node(_) => Err(Problem::forbidden("a slave gets its token when it joins")),
-        Scope::Start(id) => {
-            let entry = app.scheduler.board().project(id).ok_or_else(|| {
-                Problem::invalid(vec![FieldError::new("start", format!("there is no project `{id}`"))])
-            })?;
-            match actor.may_change(&entry.project) {
+        Scope::Start(id, life) => {
+            let entry = app.scheduler.board().project(id).filter(|entry| life.is_of(&entry.project));
+            match entry.is_some_and(|entry| actor.may_change(&entry.project)) {
                 true => Ok(()),
                 false => Err(Problem::forbidden("only the owner of a project may let others start it")),
             }
@@ -238,7 +244,7 @@ fn may_give(app: &App, actor: &Actor, scope: &Scope) -> Result<(), Problem> {
 pub(super) fn own_role(actor: &Actor) -> Option<Role> {
     match actor.power {
         Power::Role(role) => Some(role),
-        Power::Start(_) | Power::Node(_) => None,
+        Power::Start(..) | Power::Node(_) => None,
     }
 }
 

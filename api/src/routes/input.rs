@@ -5,6 +5,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use engine::text::{LONGEST_TEXT, check, check_lines, clipped};
+use scheduler::project::SettingsVersion;
 use scheduler::{Project, ProjectId, RunId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -196,17 +197,24 @@ pub(super) fn cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Optio
 
 /// A project's `ETag`.
 pub(super) fn etag(project: &Project) -> String {
-    format!("\"{}\"", project.version)
+    let SettingsVersion { number, life } = project.settings_version();
+    format!("\"{number}-{}\"", life.unwrap_or_default())
 }
 
-/// The version that `If-Match` asks for; `*` asks for any.
-pub(super) fn if_match(headers: &axum::http::HeaderMap) -> Option<u64> {
+/// The version that `If-Match` asks for; `*` asks for any. A number alone asks for that version of whichever project has the
+/// name now.
+pub(super) fn if_match(headers: &axum::http::HeaderMap) -> Option<SettingsVersion> {
     let value = headers.get(axum::http::header::IF_MATCH)?;
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return None;
     }
-    let version = text.trim_start_matches("W/").trim_matches('"').parse();
+    let tag = text.trim_start_matches("W/").trim_matches('"');
+    let (number, life) = match tag.split_once('-') {
+        Some((number, life)) => (number.parse().ok(), life.parse().ok().map(Some)),
+        None => (tag.parse().ok(), Some(None)),
+    };
     // A tag that is not ours matches no version.
-    Some(version.unwrap_or(u64::MAX))
+    let version = number.zip(life).map(|(number, life)| SettingsVersion { number, life });
+    Some(version.unwrap_or(SettingsVersion { number: u64::MAX, life: None }))
 }

@@ -1,28 +1,36 @@
 //! `POST /api/v1/probe`: what an upstream says of itself.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::{Extension, Json};
 use engine::Secret;
 use engine::secret::LONGEST_PASSWORD;
 use scheduler::Command;
 use serde_json::Value;
 
 use super::input::json;
+use super::projects::noted;
 use crate::app::App;
+use crate::audit;
+use crate::auth::Actor;
 use crate::draft::{self, fields::Fields};
 use crate::http::body;
 use crate::probe::{self, ProbeView, Target};
 use crate::problem::Problem;
 
-pub(super) async fn ask(State(app): State<App>, input: Body) -> Result<Json<ProbeView>, Problem> {
+pub(super) async fn ask(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    input: Body,
+) -> Result<Json<ProbeView>, Problem> {
     let input = json(&body(input, app.max_body).await?)?;
     let ProbeRequest { target, password, forget } = read(&input)?;
     let mut found = probe::ask(&target, password.as_ref()).await?;
     if forget {
         let (Target::Module(source) | Target::Host(source)) = target;
+        let line = audit::line(&actor, "upstream.forget", source.host(), None, None);
         let command = Command::ForgetUpstream { source: Box::new(source) };
-        if let scheduler::Answer::Forgotten(projects) = app.scheduler.ask(command).await? {
+        if let scheduler::Answer::Forgotten(projects) = noted(&app, &actor, command, line).await? {
             found.forgotten = Some(projects);
         }
     }

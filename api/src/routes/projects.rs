@@ -1,5 +1,7 @@
 //! Projects: list, create, read, change, remove, and sync.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,13 +11,14 @@ use bytes::Bytes;
 use chrono::Utc;
 use scheduler::account::AuditEntry;
 use scheduler::core::Entry;
-use scheduler::{Answer, Command, Project, ProjectId};
+use scheduler::project::SettingsVersion;
+use scheduler::{Answer, Command, Project, ProjectId, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::input::{Asked, InPath, cursor, etag, if_match, json, no_project, page_size};
 use super::runs::run_answer;
-use crate::app::App;
+use crate::app::{ActorPermit, App};
 use crate::audit;
 use crate::auth::Actor;
 use crate::http::body;
@@ -23,8 +26,8 @@ use crate::problem::Problem;
 use crate::view::{self, Page, ProjectView};
 use crate::{draft, patch, probe};
 
-/// How often a merge patch is applied anew when the project changes in between.
-const PATCH_TRIES: usize = 5;
+/// How often a change is made anew when the project changes in between.
+const TRIES: usize = 5;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,7 +141,7 @@ pub(super) async fn create(
     }
     let id = project.id.clone();
     let line = audit::line(&actor, "project.create", id.as_str(), None, Some(view::settings(&project)));
-    noted(&app, Command::Create(Box::new(project)), line).await?;
+    noted(&app, &actor, Command::Create(Box::new(project)), line).await?;
     let mut response = stored(&app, &id, StatusCode::CREATED)?;
     if let Ok(location) = format!("/api/v1/projects/{id}").parse() {
         response.headers_mut().insert(header::LOCATION, location);
@@ -154,19 +157,10 @@ pub(super) async fn replace(
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
-    let if_version = if_match(&headers);
-    let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
-    let input = json(&body(input, app.max_body).await?)?;
-    let project = read(&app, &actor, &input, Some(&known.project))?;
-    if query.probe {
-        probe::check(&project).await?;
-    }
-    if query.dry_run {
-        return check(&app, project, false, if_version).await;
-    }
-    let line = updated(&actor, &known.project, &project);
-    noted(&app, Command::Replace { project: Box::new(project), if_version }, line).await?;
-    stored(&app, &id, StatusCode::OK)
+    let given = json(&body(input, app.max_body).await?)?;
+    let write =
+        SettingsWrite { app: &app, actor: &actor, id: &id, query: &query, wanted: if_match(&headers) };
+    write.make(|_| given.clone()).await
 }
 
 pub(super) async fn change(
@@ -177,29 +171,48 @@ pub(super) async fn change(
     headers: HeaderMap,
     input: Body,
 ) -> Result<Response, Problem> {
-    let wanted = if_match(&headers);
     let given = json(&body(input, app.max_body).await?)?;
-    for _ in 0..PATCH_TRIES {
-        let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
-        let patched = patch::apply(view::settings(&known.project), &given);
-        let project = read(&app, &actor, &patched, Some(&known.project))?;
-        if query.probe {
-            probe::check(&project).await?;
+    let write =
+        SettingsWrite { app: &app, actor: &actor, id: &id, query: &query, wanted: if_match(&headers) };
+    write.make(|known| patch::apply(view::settings(known), &given)).await
+}
+
+/// A change of a project's settings as it is asked for.
+struct SettingsWrite<'a> {
+    app: &'a App,
+    actor: &'a Actor,
+    id: &'a ProjectId,
+    query: &'a WriteQuery,
+    /// The version that it asks for.
+    wanted: Option<SettingsVersion>,
+}
+
+impl SettingsWrite<'_> {
+    /// Makes the change. It is made on the version that is read here, and so is its line in the audit trail: when that is
+    /// no longer the newest, both are made anew.
+    async fn make(&self, document: impl Fn(&Project) -> Value) -> Result<Response, Problem> {
+        let Self { app, actor, id, query, wanted } = *self;
+        for _ in 0..TRIES {
+            let known = app.scheduler.board().project(id).ok_or_else(|| no_project(id.as_str()))?;
+            let project = read(app, actor, &document(&known.project), Some(&known.project))?;
+            if query.probe {
+                probe::check(&project).await?;
+            }
+            let if_version = Some(wanted.unwrap_or_else(|| known.project.settings_version()));
+            if query.dry_run {
+                return check(app, project, false, if_version).await;
+            }
+
+            let line = updated(actor, &known.project, &project);
+            let command = Command::Replace { project: Box::new(project), if_version };
+            match noted(app, actor, command, line).await {
+                Err(Refusal::Stale { .. }) if wanted.is_none() => {}
+                Err(refusal) => return Err(refusal.into()),
+                Ok(_) => return stored(app, id, StatusCode::OK),
+            }
         }
-        // A patch is made on the version that was read; when that is no longer the newest, it is made anew.
-        let if_version = Some(wanted.unwrap_or(known.project.version));
-        if query.dry_run {
-            return check(&app, project, false, if_version).await;
-        }
-        let line = Box::new(updated(&actor, &known.project, &project));
-        let command = Box::new(Command::Replace { project: Box::new(project), if_version });
-        match app.scheduler.ask(Command::Noted { command, line }).await {
-            Err(scheduler::Refusal::Stale { .. }) if wanted.is_none() => {}
-            Err(refusal) => return Err(refusal.into()),
-            Ok(_) => return stored(&app, &id, StatusCode::OK),
-        }
+        Err(Problem::from(Refusal::Stale { id: id.clone(), current: 0 }))
     }
-    Err(Problem::from(scheduler::Refusal::Stale { id, current: 0 }))
 }
 
 pub(super) async fn remove(
@@ -208,11 +221,28 @@ pub(super) async fn remove(
     InPath(id): InPath<ProjectId>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let if_version = if_match(&headers);
-    let known = app.scheduler.board().project(&id).ok_or_else(|| no_project(id.as_str()))?;
-    let line = audit::line(&actor, "project.delete", id.as_str(), Some(view::settings(&known.project)), None);
-    noted(&app, Command::Delete { id, if_version }, line).await?;
+    forget(&app, &actor, &id, if_match(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a project as it is read here, or at the version that is asked for.
+pub(super) async fn forget(
+    app: &App,
+    actor: &Actor,
+    id: &ProjectId,
+    wanted: Option<SettingsVersion>,
+) -> Result<(), Problem> {
+    for _ in 0..TRIES {
+        let known = app.scheduler.board().project(id).ok_or_else(|| no_project(id.as_str()))?;
+        let before = Some(view::settings(&known.project));
+        let line = audit::line(actor, "project.delete", id.as_str(), before, None);
+        let if_version = Some(wanted.unwrap_or_else(|| known.project.settings_version()));
+        match noted(app, actor, Command::Delete { id: id.clone(), if_version }, line).await {
+            Err(Refusal::Stale { .. }) if wanted.is_none() => {}
+            done => return done.map(drop).map_err(Problem::from),
+        }
+    }
+    Err(Problem::from(Refusal::Stale { id: id.clone(), current: 0 }))
 }
 
 pub(super) async fn enable(
@@ -240,7 +270,7 @@ pub(super) async fn set_enabled(
 ) -> Result<Response, Problem> {
     let action = if enabled { "project.enable" } else { "project.disable" };
     let line = audit::line(actor, action, id.as_str(), None, None);
-    noted(app, Command::Enable { id: id.clone(), enabled }, line).await?;
+    noted(app, actor, Command::Enable { id: id.clone(), enabled }, line).await?;
     stored(app, &id, StatusCode::OK)
 }
 
@@ -259,8 +289,8 @@ pub(super) async fn sync(
     Asked(query): Asked<SyncQuery>,
 ) -> Result<Response, Problem> {
     let line = audit::line(&actor, "project.sync", id.as_str(), None, None);
-    let command = Command::Sync { id, by: actor.name, whole: query.whole };
-    match noted(&app, command, line).await? {
+    let command = Command::Sync { id, by: actor.name.clone(), whole: query.whole };
+    match noted(&app, &actor, command, line).await? {
         Answer::Run(run) => {
             let mut response = (StatusCode::ACCEPTED, run_answer(&app, &run)).into_response();
             if let Ok(location) = format!("/api/v1/runs/{}", run.id).parse() {
@@ -276,9 +306,40 @@ async fn ask(app: &App, command: Command) -> Result<Answer, Problem> {
     Ok(app.scheduler.ask(command).await?)
 }
 
-/// Asks for something that is to stand in the audit trail.
-pub(super) async fn noted(app: &App, command: Command, line: AuditEntry) -> Result<Answer, Problem> {
-    ask(app, Command::Noted { command: Box::new(command), line: Box::new(line) }).await
+/// Asks for something in the name of an actor: the right to it is looked at where it is decided, and it stands in the audit
+/// trail. Tokens that start a project go along with it.
+pub(super) async fn noted(
+    app: &App,
+    actor: &Actor,
+    mut command: Command,
+    line: AuditEntry,
+) -> Result<Answer, Refusal> {
+    if let Command::Create(project) = &mut command {
+        project.owner_since = actor.since;
+    }
+    let renamed = match &command {
+        Command::Rename(rename) => Some((rename.from.clone(), rename.project.id.clone())),
+        _ => None,
+    };
+
+    let permit = Arc::new(ActorPermit::new(app, actor, &command));
+    let noted = Command::Noted { command: Box::new(command), permit, line: Box::new(line) };
+    let answer = app.scheduler.ask(noted).await;
+
+    let board = app.scheduler.board();
+    let followed = match (&answer, renamed) {
+        // It has its new name, wherever its tree is.
+        (Ok(_) | Err(Refusal::NotMoved { .. }), Some((from, to))) => match board.project(&to) {
+            Some(entry) => app.gate.accounts.follow(&from, &entry.project).await,
+            None => Ok(()),
+        },
+        (Ok(Answer::Deleted), _) => app.gate.accounts.settle_starts(&board.projects()).await,
+        _ => Ok(()),
+    };
+    if let Err(error) = followed {
+        tracing::warn!("tokens that start a project have ended with its name: {error}");
+    }
+    answer
 }
 
 /// The line of the audit trail for other settings.
@@ -288,7 +349,12 @@ pub(super) fn updated(actor: &Actor, before: &Project, after: &Project) -> Audit
 }
 
 /// The project as it would be, of which nothing is taken.
-async fn check(app: &App, project: Project, new: bool, if_version: Option<u64>) -> Result<Response, Problem> {
+async fn check(
+    app: &App,
+    project: Project,
+    new: bool,
+    if_version: Option<SettingsVersion>,
+) -> Result<Response, Problem> {
     match ask(app, Command::Check { project: Box::new(project), new, if_version }).await? {
         Answer::Project(project) => {
             let known = app.scheduler.board().project(&project.id);
@@ -318,7 +384,7 @@ fn read(app: &App, actor: &Actor, input: &Value, known: Option<&Project>) -> Res
 
 /// Refuses what only root may say of a project: which program brings it and where to, and which plugins are asked, since
 /// those have rights and secrets, and may be there to keep its owner within bounds.
-pub(super) fn may_set(actor: &Actor, known: Option<&Project>, project: &Project) -> Result<(), Problem> {
+pub(crate) fn may_set(actor: &Actor, known: Option<&Project>, project: &Project) -> Result<(), Problem> {
     if actor.is_root() {
         return Ok(());
     }

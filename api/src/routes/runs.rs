@@ -95,7 +95,7 @@ pub(super) async fn cancel(
 ) -> Result<Json<RunView>, Problem> {
     let run = known(&app, id)?;
     let line = audit::line(&actor, "run.cancel", &run.id.to_string(), None, None);
-    decided(&app, Command::Cancel { run: run.id, by: actor.name }, line).await
+    decided(&app, &actor, Command::Cancel { run: run.id, by: actor.name.clone() }, line).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,7 +113,8 @@ pub(super) async fn approve(
     let run = known(&app, id)?;
     let before = run.open_hold().map(plan_of);
     let line = audit::line(&actor, "run.approve", &run.id.to_string(), before, None);
-    decided(&app, Command::Approve { run: run.id, by: actor.name, plan: query.plan }, line).await
+    decided(&app, &actor, Command::Approve { run: run.id, by: actor.name.clone(), plan: query.plan }, line)
+        .await
 }
 
 pub(super) async fn reject(
@@ -124,7 +125,7 @@ pub(super) async fn reject(
     let run = known(&app, id)?;
     let before = run.open_hold().map(plan_of);
     let line = audit::line(&actor, "run.reject", &run.id.to_string(), before, None);
-    decided(&app, Command::Reject { run: run.id, by: actor.name }, line).await
+    decided(&app, &actor, Command::Reject { run: run.id, by: actor.name.clone() }, line).await
 }
 
 /// What a plan was, for the audit trail.
@@ -132,11 +133,16 @@ fn plan_of(hold: &Hold) -> serde_json::Value {
     serde_json::json!({"plan": hold.plan.digest, "deletions": hold.plan.deletions.entries})
 }
 
-async fn decided(app: &App, command: Command, line: AuditEntry) -> Result<Json<RunView>, Problem> {
-    match noted(app, command, line).await {
+async fn decided(
+    app: &App,
+    actor: &Actor,
+    command: Command,
+    line: AuditEntry,
+) -> Result<Json<RunView>, Problem> {
+    match noted(app, actor, command, line).await {
         Ok(Answer::Run(run)) => Ok(run_answer(app, &run)),
         Ok(other) => Err(Problem::internal(&format!("a decision on a run was answered with {other:?}"))),
-        Err(problem) => Err(problem),
+        Err(refusal) => Err(refusal.into()),
     }
 }
 

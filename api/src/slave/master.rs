@@ -177,6 +177,7 @@ pub(super) fn plain(
         enabled: true,
         labels: std::collections::BTreeMap::new(),
         owner: "root".to_owned(),
+        owner_since: None,
         source,
         password,
         upstreams: Vec::new(),

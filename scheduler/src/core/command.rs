@@ -11,7 +11,8 @@ use super::{Core, Effect, Entry, Step, Write};
 use crate::account::AuditEntry;
 use crate::destination::DestinationError;
 use crate::event::EventKind;
-use crate::project::{Project, ProjectId, Standing};
+use crate::permit::{ChangePermit, PermitDenial};
+use crate::project::{Project, ProjectId, SettingsVersion, Standing};
 use crate::run::{Run, RunId, RunState, Trigger};
 
 /// Something that a person asks for.
@@ -24,14 +25,17 @@ pub enum Command {
         /// The settings; times and version are set here.
         project: Box<Project>,
         /// Refuse when the project is at another version.
-        if_version: Option<u64>,
+        if_version: Option<SettingsVersion>,
     },
     /// Give the project another name, under which its tree and its history go on.
     Rename(Box<Rename>),
-    /// Do this, and note it in the audit trail in the same write. What is refused is not noted.
+    /// Do this for a person, if they may, and note it in the audit trail in the same write. What is refused is not
+    /// noted.
     Noted {
         /// What is to be done.
         command: Box<Command>,
+        /// The right to it.
+        permit: Arc<dyn ChangePermit>,
         /// The line to note.
         line: Box<AuditEntry>,
     },
@@ -42,7 +46,7 @@ pub enum Command {
         /// Whether it is to be created.
         new: bool,
         /// As in `Replace`.
-        if_version: Option<u64>,
+        if_version: Option<SettingsVersion>,
     },
     /// Let its schedule fire, or not.
     Enable {
@@ -56,7 +60,7 @@ pub enum Command {
         /// Which.
         id: ProjectId,
         /// Refuse when the project is at another version.
-        if_version: Option<u64>,
+        if_version: Option<SettingsVersion>,
     },
     /// Bring it up to date now.
     Sync {
@@ -113,6 +117,9 @@ pub enum Answer {
 /// Why nothing was done.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refusal {
+    /// Whoever asked may not do that, or no longer.
+    #[error(transparent)]
+    Denied(PermitDenial),
     /// The id is taken.
     #[error("a project `{0}` exists already: choose another id, or change that one")]
     Exists(ProjectId),
@@ -184,7 +191,8 @@ impl Core {
             Command::Create(project) => self.create(now, *project, step),
             Command::Replace { project, if_version } => self.replace(now, *project, if_version, step),
             Command::Rename(rename) => self.rename(now, *rename, step),
-            Command::Noted { command, line } => {
+            Command::Noted { command, permit, line } => {
+                self.check_permit(&command, permit.as_ref())?;
                 let answer = self.command(now, *command, step)?;
                 step.writes.push(Write::Audit(line));
                 Ok(answer)
@@ -253,7 +261,7 @@ impl Core {
         }
     }
 
-    fn may_replace(&self, project: &Project, if_version: Option<u64>) -> Result<(), Refusal> {
+    fn may_replace(&self, project: &Project, if_version: Option<SettingsVersion>) -> Result<(), Refusal> {
         let entry = self.known(&project.id)?;
         check_version(entry, if_version)?;
         if entry.project.place != project.place && entry.standing.moving.is_some() {
@@ -269,7 +277,7 @@ impl Core {
         &mut self,
         now: DateTime<Utc>,
         mut project: Project,
-        if_version: Option<u64>,
+        if_version: Option<SettingsVersion>,
         step: &mut Step,
     ) -> Result<Answer, Refusal> {
         self.may_replace(&project, if_version)?;
@@ -280,8 +288,8 @@ impl Core {
         }
         let entry = self.known(&project.id)?;
         let moved = (entry.project.place != project.place).then(|| entry.project.place.clone());
-        (project.created, project.updated) = (entry.project.created, now);
-        project.version = entry.project.version + 1;
+        project.keep_life_of(&entry.project);
+        (project.updated, project.version) = (now, entry.project.version + 1);
         let (id, project) = (project.id.clone(), Arc::new(project));
         if let Some(old) = moved {
             self.places.remove(&old);
@@ -310,7 +318,7 @@ impl Core {
         &mut self,
         now: DateTime<Utc>,
         id: &ProjectId,
-        if_version: Option<u64>,
+        if_version: Option<SettingsVersion>,
         step: &mut Step,
     ) -> Result<Answer, Refusal> {
         let entry = self.known(id)?;
@@ -398,10 +406,12 @@ impl Core {
     }
 }
 
-pub(super) fn check_version(entry: &Entry, if_version: Option<u64>) -> Result<(), Refusal> {
+pub(super) fn check_version(entry: &Entry, if_version: Option<SettingsVersion>) -> Result<(), Refusal> {
     let current = entry.project.version;
     match if_version {
-        Some(wanted) if wanted != current => Err(Refusal::Stale { id: entry.project.id.clone(), current }),
+        Some(wanted) if !wanted.is_of(&entry.project) => {
+            Err(Refusal::Stale { id: entry.project.id.clone(), current })
+        }
         _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use super::command::check_version;
 use super::{Answer, Core, Effect, Refusal, Step, Write};
 use crate::event::EventKind;
-use crate::project::{Project, ProjectId};
+use crate::project::{Project, ProjectId, SettingsVersion};
 use crate::relocation::Relocation;
 
 /// A project's new name, with all that goes with it.
@@ -24,7 +24,7 @@ pub struct Rename {
     /// The settings under the new one; times and version are set when it is accepted.
     pub project: Project,
     /// Refuse when the project is at another version.
-    pub if_version: Option<u64>,
+    pub if_version: Option<SettingsVersion>,
     /// The move of its tree, if there is one.
     pub relocation: Option<Relocation>,
 }
@@ -56,7 +56,8 @@ impl Core {
         self.due.set(&from, None);
         self.granted.remove(&from);
         standing.moving.clone_from(&relocation);
-        (project.created, project.updated, project.version) = (old.created, now, old.version + 1);
+        project.keep_life_of(&old);
+        (project.updated, project.version) = (now, old.version + 1);
         let (id, project) = (project.id.clone(), Arc::new(project));
         self.place(Arc::clone(&project), standing.clone());
         self.reschedule(now, &id);

@@ -4,6 +4,7 @@ mod catch_up;
 mod clock;
 mod crowd;
 mod hosts;
+mod permits;
 mod picks;
 mod renames;
 mod upstreams;
@@ -17,7 +18,7 @@ use engine::{Options, RetryPolicy, Verdict};
 
 use super::*;
 use crate::destination::DestinationError;
-use crate::project::Guard;
+use crate::project::{Guard, SettingsVersion};
 use crate::run::{AttemptEnd, AttemptExit, Counts, Ending, Outcome, RunState, Told, Trigger};
 use crate::schedule::{CatchUp, Rule, Schedule};
 use crate::store::Loaded;
@@ -35,6 +36,7 @@ pub(crate) fn project(id: &str, host: &str, dest: &str) -> Project {
         enabled: true,
         labels: BTreeMap::new(),
         owner: "root".to_owned(),
+        owner_since: None,
         source: format!("rsync://{host}/module").parse().unwrap(),
         password: None,
         upstreams: Vec::new(),
@@ -418,8 +420,9 @@ fn a_lost_update_and_a_taken_id_are_refused_and_change_nothing() {
     bench.create(project("p", "h", "/d/p"));
     let again = Box::new(project("p", "h", "/d/other"));
     assert!(matches!(bench.ask(Command::Create(again.clone())), Err(Refusal::Exists(_))));
-    bench.ask(Command::Replace { project: again.clone(), if_version: Some(1) }).unwrap();
-    let stale = bench.ask(Command::Replace { project: again, if_version: Some(1) });
+    let if_version = Some(SettingsVersion { number: 1, life: None });
+    bench.ask(Command::Replace { project: again.clone(), if_version }).unwrap();
+    let stale = bench.ask(Command::Replace { project: again, if_version });
     assert!(matches!(stale, Err(Refusal::Stale { current: 2, .. })));
     assert_eq!(bench.stored["p"].0.dest, std::path::Path::new("/d/other"));
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{RecordError, parse};
 use crate::account::{AuditEntry, Node, Scope, Token, User};
+use crate::project::ProjectLife;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct UserRecord {
@@ -46,6 +47,9 @@ pub(super) struct TokenRecord {
     name: String,
     digest: [u8; 32],
     scope: ScopeRecord,
+    /// When the project of its scope was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project_created: Option<DateTime<Utc>>,
     owner: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
@@ -70,8 +74,12 @@ impl From<&Token> for TokenRecord {
             digest: token.digest,
             scope: match &token.scope {
                 Scope::Role(role) => ScopeRecord::Role(role.to_string()),
-                Scope::Start(project) => ScopeRecord::Start(project.to_string()),
+                Scope::Start(project, _) => ScopeRecord::Start(project.to_string()),
                 Scope::Node(name) => ScopeRecord::Node(name.to_string()),
+            },
+            project_created: match &token.scope {
+                Scope::Start(_, ProjectLife::Created(at)) => Some(*at),
+                _ => None,
             },
             owner: token.owner.to_string(),
             parent: token.parent.clone(),
@@ -89,7 +97,10 @@ impl TryFrom<TokenRecord> for Token {
         Ok(Self {
             scope: match record.scope {
                 ScopeRecord::Role(role) => Scope::Role(parse("scope", &role)?),
-                ScopeRecord::Start(project) => Scope::Start(parse("scope", &project)?),
+                ScopeRecord::Start(project) => {
+                    let noted = record.project_created.map(ProjectLife::Created);
+                    Scope::Start(parse("scope", &project)?, noted.unwrap_or(ProjectLife::At(record.created)))
+                }
                 ScopeRecord::Node(name) => Scope::Node(parse("scope", &name)?),
             },
             owner: parse("owner", &record.owner)?,
@@ -154,5 +165,25 @@ impl AuditRecord {
     pub(super) fn numbered(self, id: u128) -> AuditEntry {
         let Self { at, by, from, action, target, before, after } = self;
         AuditEntry { id, at, by, from, action, target, before, after }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_stored_before_lives_were_noted_is_bound_to_the_project_of_its_time() {
+        let stored = r#"{"id": "1", "name": "push", "digest": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            "scope": {"start": "debian"}, "owner": "jane", "created": "2026-01-01T00:00:05Z", "expires": null, "last_used": null}"#;
+        let token = Token::try_from(serde_json::from_str::<TokenRecord>(stored).unwrap()).unwrap();
+        let at = |seconds| crate::core::tests::at(seconds);
+        let Scope::Start(project, life) = &token.scope else { panic!("{:?}", token.scope) };
+        assert_eq!((project.as_str(), *life), ("debian", ProjectLife::At(at(5))));
+
+        let bound = Token { scope: Scope::Start(project.clone(), ProjectLife::Created(at(1))), ..token };
+        let again = serde_json::to_string(&TokenRecord::from(&bound)).unwrap();
+        let again = Token::try_from(serde_json::from_str::<TokenRecord>(&again).unwrap()).unwrap();
+        assert_eq!(again, bound);
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct ProjectRecord {
     enabled: bool,
     labels: BTreeMap<String, String>,
     owner: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_since: Option<DateTime<Utc>>,
     source: SourceRecord,
     password: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -263,6 +265,7 @@ impl From<&Project> for ProjectRecord {
             enabled: project.enabled,
             labels: project.labels.clone(),
             owner: project.owner.clone(),
+            owner_since: project.owner_since,
             source: SourceRecord::from(&project.source),
             password: project.password.as_ref().map(|secret| secret.expose().to_owned()),
             upstreams: project.upstreams.iter().map(upstream).collect(),
@@ -320,6 +323,7 @@ impl TryFrom<ProjectRecord> for Project {
             enabled: record.enabled,
             labels: record.labels,
             owner: record.owner,
+            owner_since: record.owner_since,
             source,
             password: record.password.map(Secret::new),
             upstreams,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::core::tests::{at, project};
+use crate::project::ProjectLife;
 use crate::run::{Outcome, RunState, Trigger};
 
 fn run(number: u128, name: &str, state: RunState) -> Arc<Run> {
@@ -216,7 +217,7 @@ async fn accounts_and_the_audit_trail_outlive_a_restart() {
         id: "t1".into(),
         name: "push".into(),
         digest: [7; 32],
-        scope: Scope::Start("debian".parse().unwrap()),
+        scope: Scope::Start("debian".parse().unwrap(), ProjectLife::Created(at(1))),
         owner: "jane".parse().unwrap(),
         parent: Some("t0".into()),
         created: at(2),

@@ -103,6 +103,7 @@ impl Site {
             enabled: true,
             labels: BTreeMap::new(),
             owner: "root".to_owned(),
+            owner_since: None,
             source: format!("rsync://127.0.0.1:{}/tree", self.upstream.port()).parse().unwrap(),
             password: None,
             upstreams: Vec::new(),

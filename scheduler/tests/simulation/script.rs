@@ -84,6 +84,7 @@ fn project(random: &mut SmallRng) -> Project {
         enabled: random.random_bool(0.9),
         labels: BTreeMap::from([("array".to_owned(), array.to_string())]),
         owner: "root".to_owned(),
+        owner_since: None,
         source: format!("rsync://h{host}/module").parse().unwrap(),
         password: None,
         upstreams: Vec::new(),

@@ -36,6 +36,12 @@ enum Subject {
     Others,
 }
 
+/// Ways to ask this: `HEAD` goes the way of `GET`, and one of each kind is enough.
+fn sites(method: &Method, foreign: bool) -> impl Iterator<Item = &'static SentBy> {
+    let most = if *method == Method::HEAD { 1 } else { SITES.len() };
+    SITES.iter().filter(move |(_, _, is_foreign)| *is_foreign == foreign).take(most)
+}
+
 /// The addresses that one part of the requests comes from.
 struct Caller {
     network: u8,
@@ -149,15 +155,9 @@ impl Question<'_> {
         format!("{method} {address} as {} ({subject:?}, sent by {from})", self.login.name)
     }
 
-    /// Ways to ask this: `HEAD` goes the way of `GET`, and one of each kind is enough.
-    fn sites(&self, method: &Method, foreign: bool) -> impl Iterator<Item = &'static SentBy> {
-        let most = if *method == Method::HEAD { 1 } else { SITES.len() };
-        SITES.iter().filter(move |(_, _, is_foreign)| *is_foreign == foreign).take(most)
-    }
-
     /// Asks as a program, a page and a person do, and holds the answers against the table.
     fn ask_directly(&self, method: &Method, cell: TableCell) {
-        for (from, headers, _) in self.sites(method, false) {
+        for (from, headers, _) in sites(method, false) {
             for subject in self.subjects(cell) {
                 let answer = self.send(method.clone(), subject, headers, self.sends_header());
                 let (status, what) = (answer.status().as_u16(), self.describe(method, subject, from));
@@ -181,7 +181,7 @@ impl Question<'_> {
 
     /// Asks as other sites do: what changes something is refused to everybody, and what shows something is as ever.
     fn ask_from_elsewhere(&self, method: &Method, cell: TableCell) {
-        for (from, headers, _) in self.sites(method, true) {
+        for (from, headers, _) in sites(method, true) {
             let subject = Subject::Own;
             let answer = self.send(method.clone(), subject, headers, self.sends_header());
             let (status, what) = (answer.status().as_u16(), self.describe(method, subject, from));

@@ -1,9 +1,8 @@
-//! The slaves that are known by name: added, listed, removed; and tokens that follow a project to its new name.
+//! The slaves that are known by name: added, listed, removed.
 
 use chrono::Utc;
 use engine::Secret;
-use scheduler::ProjectId;
-use scheduler::account::{AccountWrite, Node, Scope, Token};
+use scheduler::account::{AccountWrite, Node};
 use scheduler::member::Member;
 use tokio::sync::MutexGuard;
 
@@ -81,22 +80,5 @@ impl Accounts {
             known.nodes.sort_by_key(|node| node.id);
         };
         self.make_change(turn, request, writes, keep).await
-    }
-
-    /// Lets the tokens that start a project start it under its new name, and nobody else's under the old one.
-    ///
-    /// # Errors
-    /// When that cannot be stored.
-    pub async fn follow(&self, from: &ProjectId, to: &ProjectId) -> Result<(), AccountError> {
-        let turn = self.changing.lock().await;
-        let starts = |token: &Token| token.scope == Scope::Start(from.clone());
-        let tokens: Vec<Token> = self.tokens().into_iter().filter(starts).collect();
-        let renamed = tokens.into_iter().map(|token| Token { scope: Scope::Start(to.clone()), ..token });
-        let renamed: Vec<Token> = renamed.collect();
-        let writes = renamed.iter().cloned().map(AccountWrite::Token).collect();
-        let rename = |known: &mut Known| {
-            known.tokens.extend(renamed.into_iter().map(|token| (token.digest, token)));
-        };
-        self.make_change(&turn, AccountRequest::of_server(), writes, rename).await
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use scheduler::account::{Role, UserName};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +48,12 @@ impl Accounts {
         }
     }
 
+    /// When a user was added; none: it is the user who is always there, or none at all.
+    pub(in crate::auth) fn since(&self, name: &str) -> Option<DateTime<Utc>> {
+        let known = self.known();
+        known.users.get(name).filter(|_| name != UserName::ROOT).map(|user| user.created)
+    }
+
     /// Stamp of the account that a password opens; none: there is no such user or slave.
     pub(in crate::auth) fn stamp(&self, name: &str) -> Option<AccountStamp> {
         let known = self.known();
@@ -61,7 +67,7 @@ impl Accounts {
         let mut digest = Sha256::new().chain_update(self.salt).chain_update(name);
         for secret in [root, user, node] {
             // Each part has its length before it, so that no two accounts look alike.
-            let secret = secret.map(|secret| secret.expose()).unwrap_or_default();
+            let secret = secret.map(engine::Secret::expose).unwrap_or_default();
             digest.update((secret.len() as u64).to_le_bytes());
             digest.update(secret);
         }

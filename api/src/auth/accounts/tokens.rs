@@ -186,7 +186,7 @@ mod tests {
             id: id.to_owned(),
             name: String::new(),
             digest: [0; 32],
-            scope: Scope::Start("p".parse().unwrap()),
+            scope: Scope::Role(scheduler::account::Role::Viewer),
             owner: "jane".parse().unwrap(),
             parent: parent.map(str::to_owned),
             created: DateTime::UNIX_EPOCH,

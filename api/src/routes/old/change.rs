@@ -19,7 +19,7 @@ use crate::audit;
 use crate::auth::Actor;
 use crate::draft;
 use crate::problem::{FieldError, Problem};
-use crate::routes::projects::{may_set, updated};
+use crate::routes::projects::{may_set, noted, updated};
 use crate::view;
 
 /// How often a change is made anew when the project changes in between.
@@ -73,19 +73,14 @@ async fn change(
         let new_id = project.id.clone();
         let renames = new_id != *id;
         let line = if renames { renamed(actor, &known, &project) } else { updated(actor, &known, &project) };
-        let command =
-            Box::new(if renames { rename(app, &known, project).await? } else { replace(&known, project) });
-        match app.scheduler.ask(Command::Noted { command, line: Box::new(line) }).await {
+        let command = if renames { rename(app, &known, project).await? } else { replace(&known, project) };
+        match noted(app, actor, command, line).await {
             Err(Refusal::Stale { .. }) => {}
             // Here the place follows from the name, and a name that is taken is a conflict.
             Err(Refusal::Destination(error)) if renames => {
                 return Err(Problem::conflict(format!("`dest` {error}")));
             }
             Err(refusal) => return Err(refusal.into()),
-            Ok(_) if renames => {
-                app.gate.accounts.follow(id, &new_id).await?;
-                return Ok(new_id);
-            }
             Ok(_) => return Ok(new_id),
         }
     }
@@ -93,7 +88,7 @@ async fn change(
 }
 
 fn replace(known: &Project, project: Project) -> Command {
-    Command::Replace { project: Box::new(project), if_version: Some(known.version) }
+    Command::Replace { project: Box::new(project), if_version: Some(known.settings_version()) }
 }
 
 /// The new name, with the move of the tree that goes with it, if nothing stands in its way.
@@ -111,7 +106,7 @@ async fn rename(app: &App, known: &Project, project: Project) -> Result<Command,
         Relocation::plan(&from, &to).map_err(|error| Problem::conflict(error.to_string()))
     });
     let relocation = plan.await.map_err(|error| Problem::internal(&error))??;
-    let if_version = Some(known.version);
+    let if_version = Some(known.settings_version());
     Ok(Command::Rename(Box::new(Rename { from: known.id.clone(), project, if_version, relocation })))
 }
 

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::input::{Given, Queried, given, id, required, text};
 use super::settings::{self, Basic, ProjectView};
-use crate::app::App;
+use crate::app::{App, denial};
 use crate::audit;
 use crate::auth::Actor;
 use crate::draft;
 use crate::problem::{FieldError, Problem};
+use crate::routes::Access;
 use crate::routes::input::{TextInPath, no_project};
-use crate::routes::projects::{noted, set_enabled};
+use crate::routes::projects::{forget, noted, set_enabled};
 use crate::view;
 
 pub(super) async fn add(
@@ -27,7 +28,7 @@ pub(super) async fn add(
     let name = project.name.clone();
     let line =
         audit::line(&actor, "project.create", project.id.as_str(), None, Some(view::settings(&project)));
-    noted(&app, Command::Create(Box::new(project)), line).await?;
+    noted(&app, &actor, Command::Create(Box::new(project)), line).await?;
     Ok(Json(json!({ "method": "add_project", "success": true, "project": name })))
 }
 
@@ -86,9 +87,8 @@ pub(super) async fn remove(
     input: Body,
 ) -> Result<Json<Value>, Problem> {
     let id = id(&required(&given(&app, input).await?, "id")?)?;
-    let known = own(&app, &actor, &id)?;
-    let line = audit::line(&actor, "project.delete", id.as_str(), Some(view::settings(&known)), None);
-    noted(&app, Command::Delete { id: id.clone(), if_version: None }, line).await?;
+    own(&app, &actor, &id)?;
+    forget(&app, &actor, &id, None).await?;
     Ok(Json(json!({ "method": "remove_project", "success": true, "id": id.as_str() })))
 }
 
@@ -151,7 +151,8 @@ pub(super) async fn sync(
     };
     own(&app, &actor, &id)?;
     let line = audit::line(&actor, "project.sync", id.as_str(), None, None);
-    match noted(&app, Command::Sync { id: id.clone(), by: actor.name, whole: false }, line).await? {
+    let command = Command::Sync { id: id.clone(), by: actor.name.clone(), whole: false };
+    match noted(&app, &actor, command, line).await? {
         Answer::Run(_) => Ok(Json(json!({
             "method": "syncup_project", "success": true, "project_id": id.as_str(), "note": "sync initiated",
         }))),
@@ -184,10 +185,7 @@ pub(super) fn own(app: &App, actor: &Actor, id: &ProjectId) -> Result<std::sync:
     let entry = app.scheduler.board().project(id).ok_or_else(|| no_project(id.as_str()))?;
     match actor.may_change(&entry.project) {
         true => Ok(std::sync::Arc::clone(&entry.project)),
-        false => Err(Problem::forbidden(format!(
-            "`{}` may not do that: root and the project's owner may",
-            actor.name
-        ))),
+        false => Err(Problem::forbidden(denial(Access::Change, actor, Some(&entry.project)))),
     }
 }
 
