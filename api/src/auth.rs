@@ -11,6 +11,7 @@ mod password;
 mod proofs;
 mod queue;
 pub mod sessions;
+pub mod slots;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -28,9 +29,15 @@ use scheduler::{Project, ProjectId};
 use accounts::{AccountStamp, Accounts, PasswordLogin};
 use attempts::LoginAttempts;
 use proofs::RunningProofs;
+use slots::UserSlots;
 
 /// Time after which a login is tried again that came while too many others were worked out.
 const BUSY: Duration = Duration::from_secs(1);
+
+/// Number of answers that go on at once for one user: each holds a connection.
+const STREAMS: usize = 256;
+/// Number of probes that go at once for one user: half of those that go at all.
+const PROBES: usize = crate::probe::TOGETHER / 2;
 
 /// The environment variable that sets root's password.
 pub const PASSWORD_VARIABLE: &str = "HELIOSTAT_ROOT_PASSWORD";
@@ -166,13 +173,23 @@ pub struct Gate {
     pub accounts: Accounts,
     attempts: LoginAttempts,
     proofs: RunningProofs,
+    /// Answers that go on, such as streams of events.
+    pub streams: UserSlots,
+    /// Questions to upstreams.
+    pub probes: UserSlots,
 }
 
 impl Gate {
     /// A gate before these accounts.
     #[must_use]
     pub fn new(accounts: Accounts) -> Self {
-        Self { accounts, attempts: LoginAttempts::new(), proofs: RunningProofs::default() }
+        Self {
+            accounts,
+            attempts: LoginAttempts::new(),
+            proofs: RunningProofs::default(),
+            streams: UserSlots::new(STREAMS),
+            probes: UserSlots::new(PROBES),
+        }
     }
 
     /// The one whom a request's `Authorization`, or else its session, proves.

@@ -13,6 +13,7 @@ use scheduler::freshness::{MarkerRule, Question};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use crate::auth::slots::{UserSlot, UserSlots};
 use crate::problem::{FieldError, Problem};
 use crate::view::time;
 
@@ -21,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// What is left of that when the question for the marker is given up, so that what is known by then is told.
 const SPARED: Duration = Duration::from_millis(200);
 /// How many probes go at once: each holds a connection to wherever it was told to.
-const TOGETHER: usize = 8;
+pub(crate) const TOGETHER: usize = 8;
 /// How many modules are named where one is missing.
 const NAMED: usize = 20;
 
@@ -79,11 +80,24 @@ struct MarkerView {
     modified: String,
 }
 
+/// A place of a user among those who ask.
+///
+/// # Errors
+/// When this user asks too much at once.
+pub(crate) fn user_slot(slots: &UserSlots, name: &str) -> Result<UserSlot, Problem> {
+    let full = || format!("`{name}` asks as many upstreams as one user may at once: try again in a moment");
+    slots.take(name).ok_or_else(|| Problem::unavailable(full()))
+}
+
 /// Asks, and says what was found; that nobody answers is an answer too.
 ///
 /// # Errors
 /// When too many are asking already.
-pub(crate) async fn ask(target: &Target, password: Option<&Secret>) -> Result<ProbeView, Problem> {
+pub(crate) async fn ask(
+    _own: UserSlot,
+    target: &Target,
+    password: Option<&Secret>,
+) -> Result<ProbeView, Problem> {
     let Ok(_slot) = SLOTS.try_acquire() else {
         return Err(Problem::unavailable(format!(
             "{TOGETHER} probes are going already: try again in a moment"
@@ -115,12 +129,12 @@ pub(crate) async fn ask(target: &Target, password: Option<&Secret>) -> Result<Pr
 ///
 /// # Errors
 /// What is wrong, at the field `source`.
-pub(crate) async fn check(project: &Project) -> Result<(), Problem> {
+pub(crate) async fn check(own: UserSlot, project: &Project) -> Result<(), Problem> {
     if project.source.command_name().is_some() {
         return Ok(());
     }
     let target = Target::Module(project.source.clone());
-    let found = ask(&target, project.password.as_ref()).await?;
+    let found = ask(own, &target, project.password.as_ref()).await?;
     match found.problem {
         Some(problem) => Err(Problem::invalid(vec![FieldError::new("source", problem)])),
         None => Ok(()),

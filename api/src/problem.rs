@@ -116,6 +116,13 @@ impl Problem {
         Self { retry_after: Some(5), ..Self::unavailable(detail) }
     }
 
+    /// 429: the user has as many answers that go on as one may have.
+    #[must_use]
+    pub fn too_many_streams() -> Self {
+        let detail = "this user follows as many streams and logs at once as one may: close some";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+    }
+
     /// 503: not now.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)

@@ -1,5 +1,6 @@
 //! Who gets in, and what they may do: users, roles, tokens, owners, and what is remembered of it.
 
+mod bounds;
 mod foreign;
 mod guesses;
 mod lives;

@@ -115,7 +115,7 @@ impl RowRule {
 
     /// Lets something be shown for as long as the login holds: an answer that goes on ends with it.
     async fn show(&self, actor: Actor, mut request: Request, next: Next) -> Response {
-        let app = self.app.clone();
+        let (app, name) = (self.app.clone(), actor.name.clone());
         let login = actor.clone();
         let ended = async move { app.gate.accounts.login_ended(&login).await };
         request.extensions_mut().insert(actor);
@@ -131,6 +131,13 @@ impl RowRule {
         if response.body().size_hint().exact().is_some() {
             return response;
         }
+        let Some(slot) = self.app.gate.streams.take(&name) else {
+            return Problem::too_many_streams().into_response();
+        };
+        let ended = async move {
+            ended.await;
+            drop(slot);
+        };
         response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended)))
     }
 }

@@ -10,6 +10,9 @@ use super::admission::{denial, may};
 use crate::auth::Actor;
 use crate::routes::{Access, may_set};
 
+/// Number of projects of one user who is not root: each has a place in every list that others look at.
+const PROJECTS: usize = 1000;
+
 /// The right of an actor to a command: by their login, by the project as it is, and by what only root may say of one.
 pub(crate) struct ActorPermit {
     app: App,
@@ -26,6 +29,12 @@ impl ActorPermit {
         };
         Self { app: app.clone(), actor: actor.clone(), access }
     }
+
+    /// Number of projects that stand in the actor's name.
+    fn owned(&self) -> usize {
+        let projects = self.app.scheduler.board().projects();
+        projects.iter().filter(|entry| entry.project.owner == self.actor.name).count()
+    }
 }
 
 impl ChangePermit for ActorPermit {
@@ -36,6 +45,11 @@ impl ChangePermit for ActorPermit {
         }
         if !may(*access, actor, before) {
             return Err(PermitDenial::Forbidden(denial(*access, actor, before)));
+        }
+        if before.is_none() && after.is_some() && !actor.is_root() && self.owned() >= PROJECTS {
+            let sentence =
+                format!("`{}` has {PROJECTS} projects, which is the most for one user", actor.name);
+            return Err(PermitDenial::Forbidden(sentence));
         }
         match after {
             Some(after) => {

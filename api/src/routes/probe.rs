@@ -25,7 +25,8 @@ pub(super) async fn ask(
 ) -> Result<Json<ProbeView>, Problem> {
     let input = json(&body(input, app.max_body).await?)?;
     let ProbeRequest { target, password, forget } = read(&input)?;
-    let mut found = probe::ask(&target, password.as_ref()).await?;
+    let own = probe::user_slot(&app.gate.probes, &actor.name)?;
+    let mut found = probe::ask(own, &target, password.as_ref()).await?;
     if forget {
         let (Target::Module(source) | Target::Host(source)) = target;
         let line = audit::line(&actor, "upstream.forget", source.host(), None, None);

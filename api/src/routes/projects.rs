@@ -134,7 +134,7 @@ pub(super) async fn create(
     let input = json(&body(input, app.max_body).await?)?;
     let project = read(&app, &actor, &input, None)?;
     if query.probe {
-        probe::check(&project).await?;
+        probe::check(probe::user_slot(&app.gate.probes, &actor.name)?, &project).await?;
     }
     if query.dry_run {
         return check(&app, project, true, None).await;
@@ -196,7 +196,7 @@ impl SettingsWrite<'_> {
             let known = app.scheduler.board().project(id).ok_or_else(|| no_project(id.as_str()))?;
             let project = read(app, actor, &document(&known.project), Some(&known.project))?;
             if query.probe {
-                probe::check(&project).await?;
+                probe::check(probe::user_slot(&app.gate.probes, &actor.name)?, &project).await?;
             }
             let if_version = Some(wanted.unwrap_or_else(|| known.project.settings_version()));
             if query.dry_run {

@@ -17,8 +17,8 @@ use crate::strangers::share::network;
 
 /// Time after its last use for which a proved login is taken without working out the hash again.
 const PROVED_FOR: Duration = Duration::from_mins(5);
-/// Number of such logins that are remembered.
-const PROVED: usize = 10_000;
+/// Number of such logins of one user that are remembered: one for each address.
+const PROVED_PER_USER: usize = 100;
 
 /// A name and a password, and where they come from.
 #[derive(Clone, Copy)]
@@ -34,6 +34,7 @@ pub struct PasswordLogin<'a> {
 /// A login that was proved.
 #[derive(Debug)]
 pub(super) struct ProvedLogin {
+    name: String,
     used: Instant,
     power: Power,
 }
@@ -75,10 +76,10 @@ impl Accounts {
                 && let Some(root) = &known.root
             {
                 let right = bool::from(password.as_bytes().ct_eq(root.expose().as_bytes()));
-                return Ok(right.then(|| known.remember_proof(digest, Power::Role(Role::Root))));
+                return Ok(right.then(|| known.remember_proof(login, digest, Power::Role(Role::Root))));
             }
             if let Some(node) = known.node_login(name, password) {
-                return Ok(Some(known.remember_proof(digest, Power::Node(node))));
+                return Ok(Some(known.remember_proof(login, digest, Power::Node(node))));
             }
             known.users.get(name).cloned()
         };
@@ -95,7 +96,7 @@ impl Accounts {
         if known.users.get(name).map(|user| &user.hash) != hash.as_ref() {
             return Ok(None);
         }
-        Ok(Some(known.remember_proof(digest, Power::Role(user.role))))
+        Ok(Some(known.remember_proof(login, digest, Power::Role(user.role))))
     }
 }
 
@@ -108,14 +109,18 @@ impl Known {
         members.find(|member| same && member.as_str() == name).cloned()
     }
 
-    fn remember_proof(&mut self, digest: [u8; 32], power: Power) -> Power {
-        if self.proved.len() >= PROVED {
-            self.proved.retain(|_, login| login.used.elapsed() < PROVED_FOR);
+    /// Remembers a proof. A user's own proofs make room for the next where there are many: nobody's push out anybody else's.
+    fn remember_proof(&mut self, login: PasswordLogin<'_>, digest: [u8; 32], power: Power) -> Power {
+        self.proved.retain(|_, login| login.used.elapsed() < PROVED_FOR);
+        let own = self.proved.iter().filter(|(_, proved)| proved.name == login.name);
+        let mut own: Vec<(Instant, [u8; 32])> = own.map(|(digest, proved)| (proved.used, *digest)).collect();
+        own.sort_unstable();
+        for (_, oldest) in own.iter().take((own.len() + 1).saturating_sub(PROVED_PER_USER)) {
+            self.proved.remove(oldest);
         }
-        if self.proved.len() >= PROVED {
-            self.proved.clear();
-        }
-        self.proved.insert(digest, ProvedLogin { used: Instant::now(), power: power.clone() });
+
+        let proved = ProvedLogin { name: login.name.to_owned(), used: Instant::now(), power: power.clone() };
+        self.proved.insert(digest, proved);
         power
     }
 }
