@@ -206,6 +206,8 @@ pub enum AccountWrite {
     ForgetHolding(MemberName, ProjectId),
     /// This was done.
     Audit(AuditEntry),
+    /// This line of the audit trail is too old.
+    ForgetAudit(u128),
 }
 
 /// Everything about accounts that a start needs to know.

@@ -49,6 +49,8 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// Time after a start at which the past is trimmed for the first time.
 const FIRST_SWEEP: Duration = Duration::from_secs(5);
+/// Lines of the audit trail that are kept.
+const AUDIT_LINES: usize = 100_000;
 /// How often the past is trimmed.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// Time after a start at which the whole store is read for the first time.
@@ -338,6 +340,9 @@ async fn keep_trimmed(shared: Arc<Shared>) {
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "forgot old runs"),
             Err(error) => tracing::warn!("cannot forget old runs: {error}"),
+        }
+        if let Err(error) = retention::trim_audit(&shared.store, AUDIT_LINES).await {
+            tracing::warn!("cannot forget old lines of the audit trail: {error}");
         }
     }
 }

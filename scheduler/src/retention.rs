@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::account::AccountWrite;
 use crate::journal::Journals;
 use crate::project::ProjectId;
 use crate::run::RunId;
@@ -31,7 +32,7 @@ impl Default for Retention {
     }
 }
 
-/// Most runs that one commit forgets.
+/// Most runs or lines that one commit forgets.
 const TOGETHER: usize = 1000;
 
 /// Forgets what is too old, too many or too large. Gives the number of runs forgotten.
@@ -63,6 +64,19 @@ pub async fn sweep(
     let (reader, journals, max_bytes) = (store.clone(), journals.clone(), retention.max_bytes);
     blocking(move || trim_files(&reader, &journals, max_bytes, &live)).await?;
     Ok(count)
+}
+
+/// Forgets all but the newest lines of the audit trail. Gives the number of lines forgotten.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn trim_audit(store: &Store, newest: usize) -> Result<usize, StoreError> {
+    let reader = store.clone();
+    let old = blocking(move || reader.old_audit(newest)).await?;
+    for some in old.chunks(TOGETHER) {
+        store.commit_accounts(some.iter().copied().map(AccountWrite::ForgetAudit).collect()).await?;
+    }
+    Ok(old.len())
 }
 
 /// Works on a thread that may block.

@@ -67,6 +67,18 @@ impl Store {
             Ok(found)
         })
     }
+
+    /// The lines of the audit trail that are older than the newest so many, by their ids.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn old_audit(&self, newest: usize) -> Result<Vec<u128>, StoreError> {
+        use std::ops::Bound::Unbounded;
+        let keys =
+            self.open.read(|tables| tables.newest_keys(Table::Audit, (Unbounded, Unbounded), usize::MAX))?;
+        let old = keys.iter().skip(newest);
+        Ok(old.filter_map(|key| key.last_chunk::<16>().map(|bytes| u128::from_be_bytes(*bytes))).collect())
+    }
 }
 
 /// What a change means in keys.
@@ -94,6 +106,7 @@ fn entry(write: &AccountWrite) -> Entry {
         }
         AccountWrite::ForgetHolding(member, project) => (Table::Holdings, holding_key(member, project), None),
         AccountWrite::Audit(line) => audit_entry(line),
+        AccountWrite::ForgetAudit(id) => (Table::Audit, id.to_be_bytes().to_vec(), None),
     }
 }
 

@@ -2,6 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::DateTime;
+
+use crate::account::{AccountWrite, AuditEntry};
+use crate::retention::trim_audit;
+
+use super::super::Store;
 use super::super::keys::Table;
 use super::super::tables::{Tables, UNWRITTEN_BYTES};
 
@@ -24,4 +30,24 @@ fn what_is_seldom_written_is_written_out_with_the_rest() {
         std::thread::park_timeout(Duration::from_millis(5));
     }
     assert!(tables.get(Table::Notes, b"seldom").unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_newest_lines_of_the_audit_trail_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let line = |id: u128| AuditEntry {
+        id,
+        at: DateTime::UNIX_EPOCH,
+        by: "ann".to_owned(),
+        action: "project.sync".to_owned(),
+        target: "debian".to_owned(),
+        from: None,
+        before: None,
+        after: None,
+    };
+    store.commit_accounts((0..2500).map(|id| AccountWrite::Audit(line(id))).collect()).await.unwrap();
+    assert_eq!(trim_audit(&store, 3000).await.unwrap(), 0);
+    assert_eq!(trim_audit(&store, 3).await.unwrap(), 2497);
+    assert_eq!(store.audit(None, 9).unwrap(), [line(2499), line(2498), line(2497)]);
 }
