@@ -334,8 +334,9 @@ async fn keep_trimmed(shared: Arc<Shared>) {
             shared.board.projects().iter().map(|entry| entry.project.id.clone()).collect();
         let live: HashSet<RunId> = shared.board.runs().iter().map(|run| run.id).collect();
         let retention = shared.settings().retention;
+        let (store, journals) = (&shared.store, &shared.journals);
         let trimmed =
-            retention::sweep(&shared.store, &shared.journals, &retention, projects, live, Utc::now()).await;
+            retention::sweep(store, journals, &retention, projects, live, Utc::now(), &shared.stop).await;
         match trimmed {
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "forgot old runs"),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
 use crate::account::AccountWrite;
 use crate::journal::Journals;
@@ -35,7 +36,8 @@ impl Default for Retention {
 /// Most runs or lines that one commit forgets.
 const TOGETHER: usize = 1000;
 
-/// Forgets what is too old, too many or too large. Gives the number of runs forgotten.
+/// Forgets what is too old, too many or too large. Gives the number of runs forgotten. A stop ends it between two steps:
+/// the next sweep goes on.
 ///
 /// # Errors
 /// When the store cannot be read or written.
@@ -46,14 +48,18 @@ pub async fn sweep(
     projects: HashSet<ProjectId>,
     live: HashSet<RunId>,
     now: DateTime<Utc>,
+    stop: &CancellationToken,
 ) -> Result<usize, StoreError> {
     // All that is kept is gone through, which takes long where much is kept, and others go on meanwhile.
     let (reader, rules, live) = (store.clone(), retention.clone(), Arc::new(live));
-    let spared = Arc::clone(&live);
-    let victims = blocking(move || find_victims(&reader, &rules, &projects, &spared, now)).await?;
+    let (spared, stopping) = (Arc::clone(&live), stop.clone());
+    let victims = blocking(move || find_victims(&reader, &rules, &projects, &spared, now, &stopping)).await?;
 
     let mut count = 0;
     for some in victims.chunks(TOGETHER) {
+        if stop.is_cancelled() {
+            return Ok(count);
+        }
         let forgotten = store.forget_runs(some).await?;
         for run in &forgotten {
             journals.remove(*run);
@@ -62,7 +68,8 @@ pub async fn sweep(
     }
 
     let (reader, journals, max_bytes) = (store.clone(), journals.clone(), retention.max_bytes);
-    blocking(move || trim_files(&reader, &journals, max_bytes, &live)).await?;
+    let stopping = stop.clone();
+    blocking(move || trim_files(&reader, &journals, max_bytes, &live, &stopping)).await?;
     Ok(count)
 }
 
@@ -94,10 +101,14 @@ fn find_victims(
     projects: &HashSet<ProjectId>,
     live: &HashSet<RunId>,
     now: DateTime<Utc>,
+    stop: &CancellationToken,
 ) -> Result<Vec<(ProjectId, RunId)>, StoreError> {
     let oldest = now - chrono::Duration::from_std(retention.max_age).unwrap_or(chrono::Duration::MAX);
     let mut victims = Vec::new();
     for project in store.projects_with_runs()? {
+        if stop.is_cancelled() {
+            break;
+        }
         let runs = store.run_ids(Some(&project), None, usize::MAX)?;
         // One that was created or renamed since the caller looked is there too.
         let spared = usize::from(projects.contains(&project) || store.has_project(&project)?);
@@ -116,10 +127,14 @@ fn trim_files(
     journals: &Journals,
     max_bytes: u64,
     live: &HashSet<RunId>,
+    stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut kept = 0;
     // A run is stored before its files are made, so one that is looked for behind them is there.
     for (run, size) in journals.sizes().unwrap_or_default().into_iter().rev() {
+        if stop.is_cancelled() {
+            break;
+        }
         if live.contains(&run) {
             continue;
         }

@@ -20,6 +20,7 @@ use scheduler::store::Loaded;
 use scheduler::{
     Bounds, CatchUp, Command, Counts, Ending, Guard, Project, ProjectId, Rule, RunId, Schedule, Store, Told,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Projects, each of which runs again and again.
 const PROJECTS: usize = 100;
@@ -161,7 +162,9 @@ impl Site {
         let retention = Retention { max_runs: KEPT, ..Retention::default() };
         let projects = self.projects.iter().cloned().collect();
         let live = self.core.live_runs().map(|run| run.id).collect();
-        sweep(&self.store, &self.journals, &retention, projects, live, self.now).await.unwrap();
+        sweep(&self.store, &self.journals, &retention, projects, live, self.now, &CancellationToken::new())
+            .await
+            .unwrap();
     }
 }
 

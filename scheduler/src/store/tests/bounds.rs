@@ -1,15 +1,18 @@
 //! What the store keeps in memory, however much is written.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
+use tokio_util::sync::CancellationToken;
 
 use crate::account::{AccountWrite, AuditEntry};
-use crate::retention::trim_audit;
+use crate::journal::Journals;
+use crate::retention::{Retention, sweep, trim_audit};
 
-use super::super::Store;
 use super::super::keys::Table;
 use super::super::tables::{Tables, UNWRITTEN_BYTES};
+use super::*;
 
 #[test]
 fn what_is_seldom_written_is_written_out_with_the_rest() {
@@ -50,4 +53,22 @@ async fn the_newest_lines_of_the_audit_trail_are_kept() {
     assert_eq!(trim_audit(&store, 3000).await.unwrap(), 0);
     assert_eq!(trim_audit(&store, 3).await.unwrap(), 2497);
     assert_eq!(store.audit(None, 9).unwrap(), [line(2499), line(2498), line(2497)]);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_long_past() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    let journals = Journals::new(&folder.path().join("runs"), 1000).unwrap();
+    let runs = (0..2500).map(|number| Write::Run(run(number, "gone", ended())));
+    store.commit(runs.collect()).await.unwrap();
+    let sweep = async |stop: &CancellationToken| {
+        let (projects, live) = (HashSet::new(), HashSet::new());
+        sweep(&store, &journals, &Retention::default(), projects, live, at(1), stop).await.unwrap()
+    };
+
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    assert_eq!(sweep(&stopped).await, 0);
+    assert_eq!(sweep(&CancellationToken::new()).await, 2500);
 }
