@@ -37,7 +37,7 @@ pub use proxies::ProxyNetwork;
 pub use read::{ENVIRONMENT, Loaded};
 pub use reload::Reload;
 pub use roots::AllowedRoot;
-pub use secret::{SecretError, SecretSource};
+pub use secret::{SecretError, SecretSource, read_private};
 pub use share::Share;
 pub use show::show;
 pub use template::{MASTER, RoleKind, SLAVE, template};

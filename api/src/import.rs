@@ -27,6 +27,10 @@ pub struct Import {
     notes: Vec<Note>,
     /// What is to be created with other commands: users, nodes.
     by_hand: Vec<ByHand>,
+    /// Bytes that it takes so far, about; see [`Import::charge`].
+    size: usize,
+    /// Entries and notes that are counted in `size`.
+    counted: (usize, usize),
 }
 
 /// One mirror of the old system.
@@ -120,11 +124,77 @@ impl Import {
     }
 }
 
+/// Most bytes of an import. The largest site that was seen takes less than one of these megabytes.
+const LARGEST: usize = 16 << 20;
+
+impl Import {
+    /// Counts memory that is about to be taken, so that a small file cannot ask for all there is.
+    ///
+    /// # Errors
+    /// When this import is larger than any mirror site.
+    fn charge(&mut self, file: &Path, bytes: usize) -> Result<(), ImportError> {
+        self.size = self.size.saturating_add(bytes);
+        if self.size > LARGEST {
+            let most = LARGEST >> 20;
+            let why = format!(
+                "makes more than {most} MiB of projects, with all that they inherit or include: import it in parts"
+            );
+            return Err(ImportError::new(file, why));
+        }
+        Ok(())
+    }
+
+    /// Counts the entries and notes that were added since the last call.
+    fn check_size(&mut self, file: &Path) -> Result<(), ImportError> {
+        let (entries, notes) = self.counted;
+        let entries = self.entries.iter().skip(entries).map(Entry::size);
+        let notes = self.notes.iter().skip(notes).map(Note::size);
+        let bytes = entries.chain(notes).sum();
+        self.counted = (self.entries.len(), self.notes.len());
+        self.charge(file, bytes)
+    }
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        let content = match &self.content {
+            Content::Taken(project) | Content::Refused(project, _) => project.document().to_string().len(),
+            Content::Unmapped(why, settings) => why.len() + settings.iter().map(String::len).sum::<usize>(),
+        };
+        self.name.len() + content
+    }
+}
+
+impl Note {
+    fn size(&self) -> usize {
+        let texts = [self.mirror.as_ref(), self.value.as_ref(), Some(&self.option), Some(&self.advice)];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
+}
+
+/// Finds a file that a configuration names, relative to `folder` unless its path is absolute. Only what lies below the
+/// folder is read for somebody who wrote a configuration.
+fn below(folder: &Path, file: &Path) -> Result<PathBuf, ImportError> {
+    let real = |path: &Path| path.canonicalize().map_err(|error| ImportError::new(path, error.to_string()));
+    let (root, found) = (real(folder)?, real(&folder.join(file))?);
+    if !found.starts_with(&root) {
+        let why =
+            format!("lies outside of {}, and only files below it are read; copy it there", root.display());
+        return Err(ImportError::new(file, why));
+    }
+    Ok(found)
+}
+
 /// Reads a file that a person wrote; one that is larger than any such file is refused.
 fn read_text(path: &Path) -> Result<String, ImportError> {
     use std::io::Read;
 
     const MOST: u64 = 4 * 1024 * 1024;
+    // Asked before opening: opening a pipe would wait for its writer.
+    let about = path.metadata().map_err(|error| ImportError::new(path, error.to_string()))?;
+    if !about.is_file() {
+        return Err(ImportError::new(path, "is not a regular file"));
+    }
     let file = std::fs::File::open(path).map_err(|error| ImportError::new(path, error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| ImportError::new(path, error.to_string()))?;

@@ -1,5 +1,6 @@
 //! HTTPS: the certificate from the configuration, read again with it, so that a renewal needs no restart.
 
+pub(crate) mod trust;
 pub(crate) mod validity;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::Tls;
+use crate::config::{SecretError, Tls, read_private};
 
 /// Why HTTPS cannot be spoken.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum TlsError {
         /// What is wrong.
         source: pem::Error,
     },
+    /// The private key is not one that only we can read.
+    #[error("tls.key: {0}")]
+    Key(#[from] SecretError),
     /// The chain is empty.
     #[error("tls: {0} holds no certificate")]
     Empty(PathBuf),
@@ -106,7 +110,7 @@ fn read(tls: &Tls) -> Result<CertificateInForce, TlsError> {
         return Err(TlsError::Empty(tls.cert.clone()));
     }
     let not_after = chain.iter().filter_map(|certificate| validity::not_after(certificate)).min();
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(failed(&tls.key))?;
+    let key = PrivateKeyDer::from_pem_slice(&read_private(&tls.key)?).map_err(failed(&tls.key))?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
     let mut config =
         config.map_err(|source| TlsError::Pair { cert: tls.cert.clone(), key: tls.key.clone(), source })?;

@@ -11,7 +11,7 @@ mod smtp;
 mod tree;
 mod upstream;
 
-pub(crate) use authority::authority;
+pub(crate) use authority::{authority, openssl, write_private};
 pub(crate) use browser::Browser;
 pub(crate) use endless::Endless;
 pub(crate) use history::{Dice, change, missing};

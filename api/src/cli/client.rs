@@ -64,9 +64,8 @@ impl Client {
         if let Some(file) = &connection.ca {
             let wrong = |error: String| Failure::Usage(format!("--ca {}: {error}", file.display()));
             let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
-            let roots =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
-            builder = builder.tls_certs_only(roots);
+            let trust = crate::tls::trust::in_certificates(&pem).map_err(wrong)?;
+            builder = builder.tls_backend_preconfigured(trust);
         }
         let http = builder.build();
         let http = http.map_err(|error| Failure::Failed(format!("cannot make requests: {error}")))?;

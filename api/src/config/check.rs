@@ -6,7 +6,7 @@ mod alerts;
 
 use super::problems::hint;
 use super::reader::Reader;
-use super::secret::SecretSource;
+use super::secret::{SecretSource, exposed};
 use super::tree::Node;
 use super::types::{Config, Defaults, Master, Role, Rsync, Rsyncd, RsyncdExternal, RsyncdManaged, Slave};
 use crate::tls::validity::warning;
@@ -98,6 +98,10 @@ impl Checker<'_, '_> {
         self.need(short, &["stop_grace"], || {
             "stop_grace: must be at most 15s: a stop takes 20 seconds in all".to_owned()
         });
+        let exposed = config.tls.as_ref().and_then(|tls| exposed(&tls.key));
+        if let Some(error) = exposed {
+            self.need(false, &["tls.key", "tls"], || format!("tls.key: {error}"));
+        }
         let expiry = config.tls.as_ref().and_then(|tls| crate::tls::not_after(&tls.cert));
         if let Some(warning) = expiry.and_then(|end| warning(end, chrono::Utc::now())) {
             self.reader.warn_at(self.tree, &["tls.cert", "tls"], &format!("tls.cert: {warning}"));

@@ -59,6 +59,13 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// Notes what is doubtful about the value that is being read, and allowed.
+    pub(super) fn warn(&mut self, node: &Node, message: &str) {
+        let key = self.key();
+        let message = format!("warning: {key}: {message}");
+        self.warned.push(Note { span: node.span.clone(), key, message, unread: false });
+    }
+
     /// Like [`Self::note_at`], for what is doubtful but allowed.
     pub(super) fn warn_at(&mut self, tree: &Node, paths: &[&str], message: &str) {
         let (span, key) = place(tree, paths);

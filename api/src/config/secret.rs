@@ -91,7 +91,26 @@ impl SecretSource {
     }
 }
 
-fn read(path: &Path) -> Result<String, SecretError> {
+/// Reads a file that holds a secret or a private key. It must be a regular file that only its owner and group can read
+/// or change.
+pub fn read_private(path: &Path) -> Result<Vec<u8>, SecretError> {
+    let file = open_private(path)?;
+    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(SecretError::NotText(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
+/// Returns the reason why a file that is there may not hold a secret. A file that is missing is not looked at here: the
+/// configuration can be checked on a machine that does not hold its secrets.
+pub(super) fn exposed(path: &Path) -> Option<SecretError> {
+    open_private(path).err().filter(|error| matches!(error, SecretError::Exposed { .. }))
+}
+
+fn open_private(path: &Path) -> Result<File, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
     // Asked before opening: opening a pipe would wait for its writer.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -102,12 +121,11 @@ fn read(path: &Path) -> Result<String, SecretError> {
     if mode & 0o006 != 0 {
         return Err(SecretError::Exposed { path: path.to_owned(), mode });
     }
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(SecretError::NotText(path.to_owned()));
-    }
-    String::from_utf8(bytes).map_err(|_| SecretError::NotText(path.to_owned()))
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<String, SecretError> {
+    String::from_utf8(read_private(path)?).map_err(|_| SecretError::NotText(path.to_owned()))
 }
 
 #[cfg(test)]

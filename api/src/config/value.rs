@@ -6,7 +6,7 @@
 use super::duration::{self, Size};
 use super::problems::suggestion;
 use super::reader::Reader;
-use super::secret::SecretSource;
+use super::secret::{SecretSource, exposed};
 use super::tree::{Kind, Node};
 use engine::Secret;
 use engine::text::is_plain_char;
@@ -332,7 +332,14 @@ impl Value for SecretSource {
             };
         };
         match (name.as_str(), items.as_slice()) {
-            ("File", [path]) => PathBuf::read(path, reader).map(Self::File),
+            ("File", [path]) => {
+                let file = PathBuf::read(path, reader)?;
+                // Refused when it is needed; `config check` says it before.
+                if let Some(error) = exposed(&file) {
+                    reader.warn(path, &error.to_string());
+                }
+                Some(Self::File(file))
+            }
             ("Env", [variable]) => {
                 let variable = String::read(variable, reader)?;
                 if variable.is_empty() || variable.contains(['=', '\0']) {

@@ -2,12 +2,13 @@
 //!
 //! What is known only where the server runs (its `allowed_roots`, its projects) is for `project apply --dry-run`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::{Options, RetryPolicy};
-use scheduler::Guard;
-use scheduler::destination::Landing;
+use scheduler::destination::{DestinationError, Landing, Places};
+use scheduler::{Guard, ProjectId};
 
 use super::{Content, Import, Note, Weight};
 use crate::draft::{self, Defaults};
@@ -25,7 +26,7 @@ impl Import {
             plugins: Vec::new(),
         };
         let landing = Landing::default();
-        let mut taken: Vec<(String, String)> = Vec::new();
+        let (mut taken, mut places) = (BTreeMap::new(), Places::default());
         let mut notes = Vec::new();
         for entry in &mut self.entries {
             let Content::Taken(project) = &entry.content else { continue };
@@ -36,18 +37,13 @@ impl Import {
                 .flatten()
                 .map(|error| format!("{}: {}", error.field, error.message))
                 .collect();
-            for (id, dest) in &taken {
-                if *id == project.id {
-                    reasons.push(format!("id: `{id}` stands here already: two projects need two ids"));
-                } else if overlap(dest, &project.dest) {
-                    reasons.push(format!(
-                        "dest: {} and {dest} of `{id}` overlap: they would delete each other's files",
-                        project.dest
-                    ));
-                }
+            let own = project.id.parse::<ProjectId>().ok();
+            if let Some(own) = &own {
+                reasons.extend(conflict(&taken, &places, own, &project.dest));
             }
-            if reasons.is_empty() {
-                taken.push((project.id.clone(), project.dest.clone()));
+            if let (Some(own), true) = (own, reasons.is_empty()) {
+                places.insert(PathBuf::from(&project.dest), own.clone());
+                taken.insert(own, project.dest.clone());
                 continue;
             }
             for reason in &reasons {
@@ -66,7 +62,21 @@ impl Import {
     }
 }
 
-fn overlap(one: &str, other: &str) -> bool {
-    let (one, other) = (Path::new(one), Path::new(other));
-    one.starts_with(other) || other.starts_with(one)
+/// Returns the reason why a project cannot stand beside those before it.
+fn conflict(
+    taken: &BTreeMap<ProjectId, String>,
+    places: &Places,
+    own: &ProjectId,
+    dest: &str,
+) -> Option<String> {
+    if taken.contains_key(own) {
+        return Some(format!("id: `{own}` stands here already: two projects need two ids"));
+    }
+    let (DestinationError::Taken(id) | DestinationError::Inside(id) | DestinationError::Contains(id)) =
+        places.check(Path::new(dest), own).err()?
+    else {
+        return None;
+    };
+    let other = taken.get(&id).map(String::as_str).unwrap_or_default();
+    Some(format!("dest: {dest} and {other} of `{id}` overlap: they would delete each other's files"))
 }

@@ -29,7 +29,8 @@ pub fn read(folder: &Path) -> Result<Import, ImportError> {
     let mut import =
         Import { origin: format!("the mirror-sync-api store {}", folder.display()), ..Import::default() };
     for row in job_rows(&jobs)? {
-        add_job(&mut import, row);
+        add_job(&mut import, folder, row);
+        import.check_size(&jobs)?;
     }
     match find(folder, "master.db") {
         Some(path) => accounts(&path, &mut import)?,
@@ -121,13 +122,13 @@ fn job_rows(path: &Path) -> Result<Vec<JobRow>, ImportError> {
     rows.take(MAX_ROWS).collect::<Result<_, _>>().map_err(wrong)
 }
 
-fn add_job(import: &mut Import, JobRow { id, enabled, state }: JobRow) {
+fn add_job(import: &mut Import, folder: &Path, JobRow { id, enabled, state }: JobRow) {
     let mut notes = Vec::new();
     let read = match state {
         None => Err(format!("its state is no pickle of at most {} bytes", pickle::MAX_BYTES)),
         Some(bytes) => pickle::read(&bytes)
             .map_err(|error| format!("its pickle {error}"))
-            .and_then(|state| job::project(&id, state.root(), &mut notes)),
+            .and_then(|state| job::project(&id, state.root(), folder, &mut notes)),
     };
     let note = |option: String, value, advice, harmless: bool| Note {
         weight: if harmless { Weight::Otherwise } else { Weight::Unmapped },

@@ -6,18 +6,22 @@
 
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::Options;
 
 pub(super) use words::split as shell_words;
 
+/// Beginning of a file with a key or a certificate (RFC 7468).
+const PEM: &str = "-----BEGIN ";
 /// The most rules that are read from one file.
 const MAX_RULES: usize = 1000;
 
 /// What became of an option list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mapped {
+    /// The folder below which rule files are read.
+    folder: PathBuf,
     /// The options that a project may use, in order.
     pub(super) options: Vec<String>,
     /// How it deletes, if the list says so.
@@ -76,9 +80,10 @@ const SHAPING: [&str; 12] = [
     "one-file-system",
 ];
 
-/// Maps words as rsync's own parser would get them. Rule files are read from this machine.
-pub(super) fn map(words: &[String]) -> Mapped {
-    let mut mapped = Mapped::default();
+/// Maps words as rsync's own parser would get them. Rule files are read from below `folder` only, which is what the
+/// operator named; other files can be anybody's secrets, and their lines would go to an upstream.
+pub(super) fn map(words: &[String], folder: &Path) -> Mapped {
+    let mut mapped = Mapped { folder: folder.to_owned(), ..Mapped::default() };
     let mut rest = words.iter().map(String::as_str);
     while let Some(word) = rest.next() {
         match word.strip_prefix("--") {
@@ -207,6 +212,12 @@ impl Mapped {
 
     /// One pattern of `--exclude` or `--include`, which may bring its own sign.
     fn rule(&mut self, sign: char, rule: &str, written: &str) {
+        if let Err(why) = self.take_rule(sign, rule) {
+            self.leave(written, &why, true);
+        }
+    }
+
+    fn take_rule(&mut self, sign: char, rule: &str) -> Result<(), String> {
         let (sign, pattern) = match (rule.strip_prefix("- "), rule.strip_prefix("+ ")) {
             (Some(pattern), _) => ('-', pattern),
             (_, Some(pattern)) => ('+', pattern),
@@ -214,18 +225,20 @@ impl Mapped {
         };
         if matches!(pattern, ".~tmp~/" | ".~tmp~") {
             // The folder of delayed updates, which Heliostat excludes itself.
-            return;
+            return Ok(());
         }
         let option = if sign == '-' { "exclude" } else { "include" };
         let mapped = format!("--{option}={pattern}");
         match refusal(&mapped) {
             None => self.options.push(mapped),
-            Some(why) => self.leave(written, &why, true),
+            Some(why) => return Err(why),
         }
+        Ok(())
     }
 
     fn rules(&mut self, sign: char, file: &str, written: &str) {
-        let text = match super::read_text(Path::new(file)) {
+        let read = super::below(&self.folder, Path::new(file)).and_then(|file| super::read_text(&file));
+        let text = match read {
             Ok(text) => text,
             Err(error) => {
                 let why =
@@ -233,14 +246,25 @@ impl Mapped {
                 return self.leave(written, &why, true);
             }
         };
+        if text.lines().any(|line| line.starts_with(PEM)) {
+            return self.leave(written, "holds a key or a certificate, and no rules; leave it out", true);
+        }
         let lines: Vec<_> =
             text.lines().filter(|line| !line.is_empty() && !line.starts_with([';', '#'])).collect();
         if lines.len() > MAX_RULES {
             let why = format!("has {} rules, and a project takes a hundred options: shorten it", lines.len());
             return self.leave(written, &why, true);
         }
-        for line in lines {
-            self.rule(sign, line, &format!("{written}: {line}"));
+        for (number, line) in lines.into_iter().enumerate() {
+            if self.take_rule(sign, line).is_err() {
+                // What is not a pattern is not repeated: it can be anything.
+                let rule = format!("{written}: rule {}", number + 1);
+                self.leave(
+                    &rule,
+                    "is not a pattern that a project can have; write what it means as one",
+                    true,
+                );
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 use toml::Value;
 
-use super::{Import, ImportError, Note, Weight, read_text};
+use super::{Import, ImportError, Note, Weight, below, read_text};
 use table::Reader;
 
 /// The most files that are included.
@@ -33,13 +33,14 @@ pub fn read(path: &Path) -> Result<Import, ImportError> {
     let mut import = Import { origin: format!("tunasync's {}", path.display()), ..Import::default() };
     let site = site::read(path, &config, &mut import)?;
     let mut mirrors = Vec::new();
-    gather(&Reader::new(path, &config, "the file"), &Table::new(), &mut mirrors)?;
+    gather(&Reader::new(path, &config, "the file"), &Table::new(), &mut import, &mut mirrors)?;
     for file in included(path, site.include.as_deref(), &mut import)? {
         let more = parse(&file)?;
-        gather(&Reader::new(&file, &more, "the file"), &Table::new(), &mut mirrors)?;
+        gather(&Reader::new(&file, &more, "the file"), &Table::new(), &mut import, &mut mirrors)?;
     }
     for (file, mirror) in &mirrors {
         mirror::add(file, mirror, &site, &mut import)?;
+        import.check_size(file)?;
     }
     import.check();
     Ok(import)
@@ -51,14 +52,26 @@ fn parse(path: &Path) -> Result<Table, ImportError> {
         .map_err(|error: toml::de::Error| ImportError::new(path, format!("is no TOML: {}", error.message())))
 }
 
+/// The folder of a file, from which everything else is read that it names.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Every mirror without mirrors of its own, with what it inherits filled in.
-fn gather(holder: &Reader<'_>, parent: &Table, found: &mut Vec<(PathBuf, Table)>) -> Result<(), ImportError> {
+fn gather(
+    holder: &Reader<'_>,
+    parent: &Table,
+    import: &mut Import,
+    found: &mut Vec<(PathBuf, Table)>,
+) -> Result<(), ImportError> {
     for given in holder.tables("mirrors")? {
+        // Each mirror has all that it inherits, so a short file can grow without a bound.
+        import.charge(holder.file, table::size_of(parent) + table::size_of(given))?;
         let mut mirror = parent.clone();
         inherit(&mut mirror, given);
         let inner = Reader::new(holder.file, given, &table::name_of(given));
         if given.contains_key("mirrors") {
-            gather(&inner, &mirror, found)?;
+            gather(&inner, &mirror, import, found)?;
         } else {
             found.push((holder.file.to_owned(), mirror));
         }
@@ -83,7 +96,7 @@ fn inherit(mirror: &mut Table, given: &Table) {
 /// The files of `include_mirrors`, in order.
 fn included(path: &Path, pattern: Option<&str>, import: &mut Import) -> Result<Vec<PathBuf>, ImportError> {
     let Some(pattern) = pattern else { return Ok(Vec::new()) };
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = folder_of(path);
     let whole = folder.join(pattern);
     // The folder's own name is no pattern.
     let whole = match whole.strip_prefix(folder) {
@@ -94,7 +107,14 @@ fn included(path: &Path, pattern: Option<&str>, import: &mut Import) -> Result<V
     };
     let files = glob::glob(&whole.to_string_lossy())
         .map_err(|error| ImportError::new(path, format!("include_mirrors: {error}")))?;
-    let files: Vec<_> = files.flatten().filter(|file| file.is_file()).take(MAX_FILES).collect();
+    let found: Vec<_> = files.flatten().filter(|file| file.is_file()).take(MAX_FILES).collect();
+    let files: Vec<_> = found.iter().filter_map(|file| below(folder, file).ok()).collect();
+    if files.len() < found.len() {
+        let advice =
+            "names files outside of the folder of worker.conf, and they are not read: copy them there";
+        import.note(Weight::Unmapped, "[include] include_mirrors", Some(format!("{pattern:?}")), advice);
+        return Ok(files);
+    }
     let advice = match files.len() {
         0 => "matches no file here: tunasync reads it from the folder in which the worker was started",
         _ => "is read, counted from the folder of worker.conf",

@@ -3,36 +3,34 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client};
+use reqwest::Client;
+use rustls::ClientConfig;
 
 use super::SlaveError;
 use crate::config;
+use crate::tls::trust;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// What is wrong with the certificate that `openssl req -x509` makes unless it is told otherwise.
-const AUTHORITY_AS_SERVER: &str = "its certificate is one of an authority (CA:TRUE), which no server may show: make it \
-    anew with `-addext basicConstraints=critical,CA:FALSE` (docs/slaves.md, \"Whom it trusts\")";
+/// Way out where a server shows a certificate that signs itself, as `openssl req -x509` makes it.
+const AUTHORITY_AS_SERVER: &str = "its certificate signs itself, and is none of those in `ca` (`--ca` of a command): \
+    give it there (docs/slaves.md, \"Whom it trusts\")";
 
 /// A client that trusts whom the configuration says: with `ca`, the certificates in that file and no others.
 pub(super) fn client(config: &config::Slave) -> Result<Client, SlaveError> {
     let builder = Client::builder().connect_timeout(CONNECT).no_proxy();
     let builder = builder.redirect(reqwest::redirect::Policy::none());
     let builder = match &config.ca {
-        Some(path) => builder.tls_certs_only(certificates(path)?),
+        Some(path) => builder.tls_backend_preconfigured(trust_in(path)?),
         None => builder,
     };
     builder.build().map_err(SlaveError::Http)
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate>, SlaveError> {
+fn trust_in(path: &Path) -> Result<ClientConfig, SlaveError> {
     let wrong = |why: String| SlaveError::Ca { path: path.to_owned(), why };
     let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
-    match certificates.is_empty() {
-        true => Err(wrong("it holds no certificate".to_owned())),
-        false => Ok(certificates),
-    }
+    trust::in_certificates(&pem).map_err(wrong)
 }
 
 /// The innermost cause of a failed request: what a person needs to know.

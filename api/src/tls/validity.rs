@@ -16,6 +16,11 @@ const VERSION: u8 = 0xa0;
 
 /// Returns the time after which a certificate in DER is not valid, or `None` if that cannot be read.
 pub(super) fn not_after(certificate: &[u8]) -> Option<DateTime<Utc>> {
+    period(certificate).map(|(_, end)| end)
+}
+
+/// Returns the first and the last moment at which a certificate in DER is valid, or `None` if they cannot be read.
+pub(super) fn period(certificate: &[u8]) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let (_, certificate, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (_, mut fields, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
 
@@ -29,8 +34,14 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<DateTime<Utc>> {
     }
 
     let (_, validity, _) = element(fields).filter(|(tag, ..)| *tag == SEQUENCE)?;
-    let (_, _, after) = element(validity)?;
-    let (tag, time, _) = element(after)?;
+    let (begin, rest) = time(validity)?;
+    let (end, _) = time(rest)?;
+    Some((begin, end))
+}
+
+/// The time at which DER begins, and what stands behind it.
+fn time(bytes: &[u8]) -> Option<(DateTime<Utc>, &[u8])> {
+    let (tag, time, rest) = element(bytes)?;
     let text = std::str::from_utf8(time).ok()?;
     let full = match tag {
         // Two digits of a year are of 1950 to 2049.
@@ -39,7 +50,7 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<DateTime<Utc>> {
         GENERALIZED_TIME => text.to_owned(),
         _ => return None,
     };
-    NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%SZ").ok().map(|time| time.and_utc())
+    NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%SZ").ok().map(|time| (time.and_utc(), rest))
 }
 
 /// Returns a sentence about an end that is near or over, or `None` if it is far.

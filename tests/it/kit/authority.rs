@@ -1,7 +1,9 @@
 //! A certificate authority of our own, and a certificate for this machine that comes from it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 /// Writes `NAME.ca`, `NAME.cert` and `NAME.key` into a folder.
 pub(crate) fn authority(folder: &Path, name: &str) {
@@ -15,5 +17,34 @@ pub(crate) fn authority(folder: &Path, name: &str) {
     let own = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(names).unwrap().signed_by(&own, &issuer).unwrap();
     write("cert", certificate.pem());
-    write("key", own.serialize_pem());
+    write_private(&folder.join(format!("{name}.key")), &own.serialize_pem());
+}
+
+/// Writes a file that only its owner can read, as a private key must be.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Makes a key and a certificate that signs itself, with openssl and nothing but these words; `false` where there is no
+/// openssl.
+pub(crate) fn openssl(cert: &Path, key: &Path, words: &[&str]) -> bool {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(words)
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(cert)
+        .output();
+    match made {
+        Ok(made) => {
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            true
+        }
+        Err(error) => {
+            println!("left out: openssl cannot be started ({error})");
+            false
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One job of APScheduler, as a project.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use scheduler::ProjectId;
@@ -23,7 +24,13 @@ const MAX_TEXT: usize = 4096;
 const MAX_LIST: usize = 200;
 
 /// Makes a project of the state that APScheduler keeps of a job. The error says why it is none.
-pub(super) fn project(id: &str, state: Value<'_>, notes: &mut Vec<JobNote>) -> Result<Project, String> {
+/// Rule files are read from below `folder`.
+pub(super) fn project(
+    id: &str,
+    state: Value<'_>,
+    folder: &Path,
+    notes: &mut Vec<JobNote>,
+) -> Result<Project, String> {
     let func = text(state, "func").unwrap_or_default();
     if !func.ends_with("sync_project_from_upstream") {
         return Err(format!("it is no sync of a project, but runs `{func}`"));
@@ -43,7 +50,7 @@ pub(super) fn project(id: &str, state: Value<'_>, notes: &mut Vec<JobNote>) -> R
         schedule,
         ..Project::default()
     };
-    let port = rsync_options(kwargs, &mut project, notes)?;
+    let port = rsync_options(kwargs, folder, &mut project, notes)?;
     let (host, given) = match host.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') => (
             host.to_owned(),
@@ -62,6 +69,7 @@ pub(super) fn project(id: &str, state: Value<'_>, notes: &mut Vec<JobNote>) -> R
 /// The three parts of its options; the error says why not even a list can be made of them.
 fn rsync_options(
     kwargs: Value<'_>,
+    folder: &Path,
     project: &mut Project,
     notes: &mut Vec<JobNote>,
 ) -> Result<Option<u16>, String> {
@@ -94,7 +102,7 @@ fn rsync_options(
                 }
             }
         }
-        let mapped = options::map(&words);
+        let mapped = options::map(&words, folder);
         project.max_delete = project.max_delete.or(mapped.max_delete);
         project.delete = project.delete.take().or(mapped.delete);
         port = port.or(mapped.port);

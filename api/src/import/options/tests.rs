@@ -3,7 +3,7 @@
 use super::*;
 
 fn mapped(words: &[&str]) -> Mapped {
-    map(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    map(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), Path::new("/"))
 }
 
 #[test]
@@ -103,12 +103,36 @@ fn a_file_of_rules_is_written_out_and_a_missing_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rules");
     std::fs::write(&file, "# comment\n; another\n\n/sid/\n+ /keep/\n- *.iso\n! \n").unwrap();
-    let mapped = map(&["--exclude-from".to_owned(), file.display().to_string()]);
+    let mapped = map(&["--exclude-from".to_owned(), file.display().to_string()], folder.path());
     assert_eq!(mapped.options, ["--exclude=/sid/", "--include=/keep/", "--exclude=*.iso"]);
     assert_eq!(mapped.left.len(), 1, "{:?}", mapped.left);
-    let missing = map(&[format!("--exclude-from={}", folder.path().join("none").display())]);
+    let missing = map(&[format!("--exclude-from={}", folder.path().join("none").display())], folder.path());
     assert!(missing.left[0].changes_the_tree);
     assert!(missing.left[0].why.contains("No such file"), "{:?}", missing.left);
+}
+
+#[test]
+fn a_file_outside_of_the_folder_is_not_read_and_what_is_no_pattern_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(folder.path().join("private"), "SECRET\n").unwrap();
+    std::fs::write(own.join("key"), "-----BEGIN PRIVATE KEY-----\nSECRET\n").unwrap();
+    std::fs::write(own.join("odd"), "SECRET\u{7}\n/fine/\n").unwrap();
+    std::os::unix::fs::symlink("../private", own.join("link")).unwrap();
+    let outside = folder.path().join("private").display().to_string();
+    let pipe = own.join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for file in [outside.as_str(), "../private", "link", "key", "pipe", "/dev/zero", "odd"] {
+        for option in ["--exclude-from", "--include-from"] {
+            let mapped = map(&[format!("{option}={file}")], &own);
+            let all = format!("{:?} {:?}", mapped.options, mapped.left);
+            assert!(!all.contains("SECRET"), "{all}");
+            assert!(mapped.left.len() == 1 && mapped.left[0].changes_the_tree, "{all}");
+        }
+    }
+    let odd = map(&["--exclude-from=odd".to_owned()], &own);
+    assert_eq!(odd.options, ["--exclude=/fine/"], "a relative file is one of the folder");
 }
 
 #[test]

@@ -273,7 +273,8 @@ fn rsync_options(mirror: &Mirror<'_>, project: &mut Project, import: &mut Import
             more.extend(general.into_iter().chain(site.rsync_options.iter().cloned()).chain(own));
         }
     }
-    let (base, more) = (options::map(&base), options::map(&more));
+    let folder = super::folder_of(&site.file);
+    let (base, more) = (options::map(&base, folder), options::map(&more, folder));
     // Both lists went to one rsync.
     let all = [&more, &base].into_iter().any(|part| part.delete.as_deref() == Some("--delete-excluded"));
     let delete = more.delete.filter(|mode| mode != "--delete" || base.delete.is_none()).or(base.delete);

@@ -1,6 +1,6 @@
 //! Everything in worker.conf that is not a mirror: what mirrors take from it, and what becomes of the rest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -10,6 +10,8 @@ use super::table::{Reader, says_nothing, shown};
 /// What mirrors take from `[global]` when they do not say otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Site {
+    /// The file itself; what it names is read from its folder only.
+    pub(super) file: PathBuf,
     pub(super) mirror_dir: String,
     pub(super) interval: Option<u64>,
     pub(super) retry: Option<u64>,
@@ -117,6 +119,7 @@ pub(super) fn read(file: &Path, config: &Table, import: &mut Import) -> Result<S
         import.note(Weight::Otherwise, "[global] timeout", None, advice);
     }
     Ok(Site {
+        file: file.to_owned(),
         mirror_dir: global.text("mirror_dir")?.unwrap_or_default().to_owned(),
         interval: global.number("interval")?,
         retry: global.number("retry")?,

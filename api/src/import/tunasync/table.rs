@@ -101,6 +101,26 @@ pub(super) fn says_nothing(value: &Value) -> bool {
     }
 }
 
+/// Memory that a table takes, about: its texts, and something for each value.
+pub(super) fn size_of(table: &Table) -> usize {
+    table
+        .iter()
+        .filter(|(key, _)| *key != "mirrors")
+        .map(|(key, value)| key.len() + size_of_value(value))
+        .sum()
+}
+
+fn size_of_value(value: &Value) -> usize {
+    const VALUE: usize = 64;
+    VALUE
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(size_of_value).sum(),
+            Value::Table(table) => size_of(table),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => 0,
+        }
+}
+
 /// A value as it stood, on one line; of a table only the keys, since its values can be secrets.
 pub(super) fn shown(value: &Value) -> String {
     match value {

@@ -25,10 +25,10 @@ fn conf(text: &str) -> Result<Import, String> {
     read(&file).map_err(|error| error.to_string())
 }
 
-/// The same, with a mirror `m` of these lines.
-fn mirror(lines: &str) -> Import {
+/// One with a mirror `m` of these lines.
+fn with_mirror(lines: &str) -> String {
     let head = "[global]\nmirror_dir = \"/srv\"\ninterval = 60\n[[mirrors]]\nname = \"m\"\nupstream = \"rsync://h/m/\"\n";
-    conf(&format!("{head}{lines}")).unwrap()
+    format!("{head}{lines}")
 }
 
 #[test]
@@ -136,10 +136,11 @@ fn a_mirror_whose_excludes_cannot_be_read_rests_until_somebody_has_looked() {
 #[test]
 fn an_exclude_file_is_written_out_in_its_place() {
     let folder = tempfile::tempdir().unwrap();
-    let rules = folder.path().join("rules");
+    let (file, rules) = (folder.path().join("worker.conf"), folder.path().join("rules"));
     fs::write(&rules, "# no isos\n*.iso\n+ /keep/\n").unwrap();
-    let import =
-        mirror(&format!("exclude_file = \"{}\"\nrsync_options = [\"--exclude=/last/\"]", rules.display()));
+    let text = format!("exclude_file = \"{}\"\nrsync_options = [\"--exclude=/last/\"]", rules.display());
+    fs::write(&file, with_mirror(&text)).unwrap();
+    let import = read(&file).unwrap();
     let basic = json!(["--timeout=120", "--exclude=*.iso", "--include=/keep/", "--exclude=/last/"]);
     assert_eq!(item(&import, "m")["options"]["basic"], basic);
 }
@@ -246,6 +247,46 @@ fn a_file_that_tunasync_would_not_take_is_refused_with_its_place() {
 fn an_include_that_matches_nothing_is_told() {
     let import = conf("[global]\ntimeout = 1\n[include]\ninclude_mirrors = \"none/*.conf\"").unwrap();
     assert!(import.report()[0].contains("matches no file here"), "{:?}", import.report());
+}
+
+#[test]
+fn a_short_file_cannot_ask_for_all_memory() {
+    let head = "[global]\nmirror_dir = \"/m\"\ntimeout = 1\n";
+    let mirrors = |table: &str, more: &str| {
+        (0..500).fold(String::new(), |text, number| {
+            text + &format!("[[{table}]]\nname = \"c{number}\"\nupstream = \"rsync://h/m/\"\n{more}")
+        })
+    };
+    let large = "A".repeat(200_000);
+    let inherited =
+        format!("{head}[[mirrors]]\nname = \"p\"\nbig = \"{large}\"\n{}", mirrors("mirrors.mirrors", ""));
+    let of_the_site = format!("{head}rsync_options = [\"--exclude={large}\"]\n{}", mirrors("mirrors", ""));
+    for text in [inherited, of_the_site] {
+        let error = conf(&text).unwrap_err();
+        assert!(error.contains("more than 16 MiB") && error.contains("in parts"), "{error}");
+    }
+    let many = conf(&format!("{head}{}", mirrors("mirrors", "interval = 60\n"))).unwrap();
+    assert_eq!(many.counts(), (500, 0));
+}
+
+#[test]
+fn a_file_outside_of_the_folder_is_not_included() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    let mirror = |name: &str| format!("[[mirrors]]\nname = \"{name}\"\nupstream = \"rsync://h/m/\"\n");
+    fs::write(folder.path().join("other.conf"), mirror("outside")).unwrap();
+    fs::write(own.join("inside.conf"), mirror("inside")).unwrap();
+    std::os::unix::fs::symlink("../other.conf", own.join("link.conf")).unwrap();
+    let file = own.join("worker");
+    for pattern in ["../*.conf", "*.conf", &format!("{}/*.conf", folder.path().display())] {
+        let head = "[global]\nmirror_dir = \"/m\"\n[include]\ninclude_mirrors = ";
+        fs::write(&file, format!("{head}\"{pattern}\"\n")).unwrap();
+        let import = read(&file).unwrap();
+        assert!(!import.ron().contains("id: \"outside\""), "{pattern}");
+        assert_eq!(import.ron().contains("id: \"inside\""), pattern == "*.conf", "{pattern}");
+        assert!(import.report().join("\n").contains("outside of the folder"), "{:?}", import.report());
+    }
 }
 
 #[test]
