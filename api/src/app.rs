@@ -27,8 +27,8 @@ use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use admission::{RowRule, admit};
 pub(crate) use admission::denial;
+use admission::{RowRule, admit};
 pub(crate) use permit::ActorPermit;
 
 use crate::alerts::Alerts;

@@ -11,6 +11,7 @@ mod commands;
 mod duration;
 mod hosts;
 mod plugins;
+mod power;
 mod problems;
 mod proxies;
 mod read;

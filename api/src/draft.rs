@@ -20,6 +20,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use engine::rsync::options::take_port;
 use engine::text::is_plain;
 use engine::{Options, RetryPolicy};
 use scheduler::destination::Landing;
@@ -107,18 +108,20 @@ pub fn project(
     let id = id(&mut fields, known);
     let seed = id.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = fields.text("name", MAX_TEXT).unwrap_or_else(|| seed.clone());
-    let (source, password) = source(&mut fields, known);
+    // A port among the options is the source's, and decides whom a password goes to.
+    let (options, port) = options(&mut fields, &defaults.options);
+    let (source, password) = source(&mut fields, known, port);
     if let Some(source) = &source {
         source::named(&mut fields, source, known, &defaults.commands);
     }
-    let upstreams = source::upstreams(&mut fields, source.as_ref(), known);
+    let upstreams = source::upstreams(&mut fields, source.as_ref(), known, port);
+    source::check_port(&mut fields, source.as_ref(), port);
     let dest = fields.required_text("dest").map(PathBuf::from);
     let place = dest
         .as_ref()
         .and_then(|dest| landing.resolve(dest).map_err(|error| fields.error("dest", error.to_string())).ok());
     let enabled = fields.bool("enabled").unwrap_or(true);
     let labels = labels(&mut fields);
-    let options = options(&mut fields, &defaults.options);
     let stages = stages::read(&mut fields, options.as_ref());
     if stages.is_some() && source.as_ref().is_some_and(|source| source.command_name().is_some()) {
         fields.error("stages", "are rsync's: leave them out where a command brings the tree");
@@ -228,18 +231,25 @@ fn labels(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     labels
 }
 
-fn options(fields: &mut Fields<'_>, defaults: &Options) -> Option<Options> {
-    let Some(value) = fields.take("options").filter(|value| !value.is_null()) else {
-        return Some(defaults.clone());
-    };
-    let mut parts = fields.inside("options", value);
-    let base = parts.texts("defaults").unwrap_or_else(|| defaults.defaults().to_vec());
-    let basic = parts.texts("basic").unwrap_or_else(|| defaults.basic().to_vec());
-    let mode = || defaults.delete().map(|mode| mode.to_string()).unwrap_or_default();
-    let delete = parts.text("delete", MAX_TEXT).unwrap_or_else(mode);
-    fields.leave(parts);
+/// The options, and the port that stood among them.
+fn options(fields: &mut Fields<'_>, defaults: &Options) -> (Option<Options>, Option<u16>) {
+    let (mut base, mut basic) = (defaults.defaults().to_vec(), defaults.basic().to_vec());
+    let mut delete = defaults.delete().map(|mode| mode.to_string()).unwrap_or_default();
+    if let Some(value) = fields.take("options").filter(|value| !value.is_null()) {
+        let mut parts = fields.inside("options", value);
+        base = parts.texts("defaults").unwrap_or(base);
+        basic = parts.texts("basic").unwrap_or(basic);
+        delete = parts.text("delete", MAX_TEXT).unwrap_or(delete);
+        fields.leave(parts);
+    }
+
+    // As rsync takes it, the last one counts.
+    let (first, last) = (take_port(&mut base), take_port(&mut basic));
     let read = Options::new(&base, &basic, &delete);
-    read.map_err(|errors| errors.into_iter().for_each(|error| fields.error(&error.field, error.message))).ok()
+    let options = read
+        .map_err(|errors| errors.into_iter().for_each(|error| fields.error(&error.field, error.message)))
+        .ok();
+    (options, last.or(first))
 }
 
 fn retry(fields: &mut Fields<'_>, defaults: &RetryPolicy) -> RetryPolicy {

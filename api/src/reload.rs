@@ -1,6 +1,6 @@
 //! Reading the configuration again while the server runs: what can change live does, what cannot is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl Reloader {
             }
             self.telemetry.set_level(&loaded.config.log.level).map_err(|error| error.to_string())?;
             let mut settings = scheduler.settings();
-            apply(&mut settings, &loaded.config);
+            apply(&mut settings, &loaded.config, loaded.path.as_deref());
             self.config.store(std::sync::Arc::new(loaded.config));
             (settings, diff)
         };
@@ -109,19 +109,20 @@ impl Reloader {
     }
 }
 
-/// The folders below which projects may land, and those of them that must be mounted.
-fn landing(config: &Config, data_dir: PathBuf) -> Landing {
+/// Where projects may land, and where not.
+fn landing(config: &Config, file: Option<&Path>, data_dir: PathBuf) -> Landing {
     let roots = &config.allowed_roots;
     let expected = roots.iter().filter(|root| root.expect_mount);
     Landing {
         allowed_roots: roots.iter().map(|root| root.path.clone()).collect(),
         expected_mounts: expected.map(|root| root.path.clone()).collect(),
+        reserved: config.places_of_power(file, &data_dir),
         data_dir,
     }
 }
 
-/// Puts what can change live into the scheduler's settings.
-pub fn apply(settings: &mut Settings, config: &Config) {
+/// Puts what can change live into the scheduler's settings; `file` is where the configuration was read.
+pub fn apply(settings: &mut Settings, config: &Config, file: Option<&Path>) {
     settings.bounds = Bounds {
         concurrent: count(config.rsync.concurrent),
         // All that a slave pulls comes from one host.
@@ -139,7 +140,7 @@ pub fn apply(settings: &mut Settings, config: &Config) {
     };
     settings.tool.limits.bwlimit_kib = config.rsync.bwlimit;
     settings.tool.commands = Arc::new(commands(config));
-    settings.landing = landing(config, settings.data_dir.clone());
+    settings.landing = landing(config, file, settings.data_dir.clone());
     settings.max_log = config.history.max_log.0;
     settings.trace = trace_site(&config.site);
     settings.reserve = Reserve {

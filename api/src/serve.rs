@@ -100,6 +100,12 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         Some(path) => tracing::info!("configuration: {}", path.display()),
         None => tracing::info!("configuration: none found, the built-in one applies"),
     }
+    if config.allowed_roots.is_empty() && matches!(config.role, Role::Master(_)) {
+        tracing::warn!(
+            "`allowed_roots` is empty: only root may say where the tree of a project lands; name the folders below \
+             which others may"
+        );
+    }
     let mut signals = Signals::listen()?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -111,7 +117,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     engine::durable::make_private_folder(&data_dir)
         .with_context(|| format!("cannot make {}", data_dir.display()))?;
     let host = Host::load(&config, &data_dir).await?;
-    let scheduler = start_scheduler(&config, data_dir.clone(), &host).await?;
+    let scheduler = start_scheduler(&config, path.as_deref(), data_dir.clone(), &host).await?;
     host.connect(&scheduler);
     let (accounts, from) = Accounts::load(scheduler.store().clone(), &data_dir)?;
     tell_password(&from);
@@ -237,7 +243,12 @@ impl Part {
     }
 }
 
-async fn start_scheduler(config: &Config, data_dir: PathBuf, host: &Host) -> anyhow::Result<Scheduler> {
+async fn start_scheduler(
+    config: &Config,
+    file: Option<&Path>,
+    data_dir: PathBuf,
+    host: &Host,
+) -> anyhow::Result<Scheduler> {
     let program = found(&config.rsync.program);
     let engine = Engine::new(program.clone(), engine::guardian::argv(), &data_dir)
         .context("cannot use the data folder")?;
@@ -255,7 +266,7 @@ async fn start_scheduler(config: &Config, data_dir: PathBuf, host: &Host) -> any
         policy: host.policy(),
         trace: None,
     };
-    reload::apply(&mut settings, config);
+    reload::apply(&mut settings, config, file);
     Ok(Scheduler::start(settings, engine).await?)
 }
 

@@ -9,22 +9,24 @@ mod pipes;
 mod reader;
 mod report;
 mod stall;
+mod start;
 #[cfg(test)]
 mod transcripts;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{Command, Scan};
-use crate::guardian::{self, Guarded, Said, Spec};
+use crate::guardian::{self, Guarded, Said};
 use crate::monitor::{Monitor, Phase};
+use crate::place::DestinationFolder;
 use crate::rsync::args::{Limits, shown};
 use crate::rsync::edits::{self, Edit, EditError};
 use crate::rsync::exit::{Exit, Verdict, judge};
@@ -68,8 +70,11 @@ pub struct Attempt {
     pub command: Option<Command>,
     /// The upstream's password, if it wants one.
     pub password: Option<Secret>,
-    /// Where the tree lands; made where it is missing.
+    /// Where the tree lands, every symlink resolved; made where it is missing.
     pub dest: PathBuf,
+    /// The folder that is there, opened before anything else; none: nothing was there. What takes its place later gets
+    /// no rsync.
+    pub folder: Option<Arc<DestinationFolder>>,
     /// What the project asks of rsync.
     pub options: Options,
     /// What the supervisor allows it.
@@ -89,6 +94,24 @@ impl Attempt {
     #[must_use]
     pub fn is_command(&self) -> bool {
         self.source.command_name().is_some()
+    }
+
+    /// A path to the tree for whoever reads it during the attempt: that of the folder that was opened, whatever stands
+    /// at its place by now.
+    #[must_use]
+    pub fn tree(&self) -> PathBuf {
+        self.folder.as_ref().map_or_else(|| self.dest.clone(), |folder| folder.path())
+    }
+
+    /// The destination's folder, made if it is missing.
+    ///
+    /// # Errors
+    /// When something on the way is a link or not a folder, or the system refuses.
+    pub fn open_or_make(&self) -> io::Result<Arc<DestinationFolder>> {
+        match &self.folder {
+            Some(folder) => Ok(Arc::clone(folder)),
+            None => DestinationFolder::open_or_make(&self.dest).map(Arc::new),
+        }
     }
 
     /// What is left to do after a rehearsal of this attempt: the paths that it named, each with a zero byte at its end, in a
@@ -111,6 +134,24 @@ impl Attempt {
     /// The option that stands in the way of a list; see [`ListFilters::read`].
     pub fn list_filters(&self) -> Result<ListFilters, String> {
         ListFilters::read(&self.arguments())
+    }
+
+    /// A plain one for tests.
+    #[cfg(test)]
+    pub(crate) fn trial(dest: &Path) -> Self {
+        Self {
+            source: Source::new(None, "h", crate::source::DEFAULT_PORT, "m", "").unwrap(),
+            command: None,
+            password: None,
+            dest: dest.to_owned(),
+            folder: None,
+            options: Options::default(),
+            limits: Limits::default(),
+            time_limit: None,
+            stall: None,
+            unclean_since: None,
+            stages: None,
+        }
     }
 
     /// Changes this attempt as hooks ask.
@@ -203,7 +244,7 @@ impl Engine {
     ) -> AttemptReport {
         let started = Instant::now();
         if let Some(since) = attempt.unclean_since.filter(|_| !attempt.is_command()) {
-            leftovers::sweep_unfinished(&attempt.dest, since).await;
+            leftovers::sweep_unfinished(attempt, since).await;
         }
         if let (Some(name), None) = (attempt.source.command_name(), &attempt.command) {
             return AttemptReport::unknown_command(name);
@@ -224,7 +265,7 @@ impl Engine {
         let stats = scan.map_or(stats, |scan| scan.stats());
         let done = judgement.verdict == Verdict::Done && !attempt.options.is_rehearsal();
         if done && attempt.unclean_since.is_some() && !attempt.is_command() {
-            leftovers::sweep_partial(&attempt.dest).await;
+            leftovers::sweep_partial(attempt).await;
         }
         // What a command leaves is its own.
         let clean = attempt.is_command()
@@ -247,51 +288,6 @@ impl Engine {
     #[must_use]
     pub fn command(&self, attempt: &Attempt) -> String {
         attempt.shown(&self.program)
-    }
-
-    fn spec(&self, attempt: &Attempt) -> Spec {
-        if let Some(command) = &attempt.command {
-            return self.spec_of(command, attempt);
-        }
-        let bytes = |line: Vec<OsString>| line.into_iter().map(OsString::into_vec).collect();
-        let (args, then) = match stages::first(attempt) {
-            Some(first) => (first, Some(attempt.arguments())),
-            None => (attempt.arguments(), None),
-        };
-        Spec {
-            program: self.program.clone(),
-            args: bytes(args),
-            then: then.map(bytes),
-            environment: Vec::new(),
-            folder: None,
-            ask_group: false,
-            home: self.home.clone(),
-            input: attempt.password.as_ref().map(|password| format!("{}\n", password.expose())),
-            locks: Some(self.locks.clone()),
-            dest: Some(attempt.dest.clone()),
-            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
-            memory_max: self.memory_max,
-        }
-    }
-
-    /// A command starts in the destination, and is told where that is.
-    fn spec_of(&self, command: &Command, attempt: &Attempt) -> Spec {
-        let given = command.environment.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        let dest = attempt.dest.to_string_lossy().into_owned();
-        Spec {
-            program: command.program.clone(),
-            args: command.arguments.iter().map(|argument| argument.clone().into_bytes()).collect(),
-            then: None,
-            environment: given.chain([("HELIOSTAT_DESTINATION".to_owned(), dest)]).collect(),
-            folder: Some(attempt.dest.clone()),
-            ask_group: true,
-            home: self.home.clone(),
-            input: None,
-            locks: Some(self.locks.clone()),
-            dest: Some(attempt.dest.clone()),
-            grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
-            memory_max: self.memory_max,
-        }
     }
 
     /// Starts a guardian with its rsync, and returns how that ended.

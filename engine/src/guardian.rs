@@ -35,6 +35,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, WaitStatus, set_child_subreaper, setrlimit};
 
 use crate::lock::{DestinationLock, LockError};
+use crate::place::{DestinationFolder, FolderIdentity};
 use child::GuardedChild;
 use family::Pipes;
 use wire::Report;
@@ -151,18 +152,32 @@ fn bound_memory(spec: &Spec) -> io::Result<()> {
 fn start(spec: &Spec) -> Result<(Option<DestinationLock>, GuardedChild), Report> {
     let failed = |why: String| Report::Failed { why };
     let lock = match (&spec.locks, &spec.dest) {
-        (Some(locks), Some(dest)) => Some(lock(locks, dest)?),
+        (Some(locks), Some(dest)) => Some(enter(locks, dest, spec.dest_identity)?),
         _ => None,
     };
     let child = GuardedChild::start(spec, &spec.args, None).map_err(|error| failed(error.to_string()))?;
     Ok((lock, child))
 }
 
-fn lock(locks: &Path, dest: &Path) -> Result<DestinationLock, Report> {
-    std::fs::create_dir_all(dest).map_err(|error| Report::Failed {
-        why: format!("cannot make the destination {}: {error}", dest.display()),
-    })?;
-    DestinationLock::take(locks, dest).map_err(|error| match error {
+/// Opens the destination, and makes it this process's working directory and so that of everything below. What the
+/// supervisor has looked at must be what is opened.
+fn enter(locks: &Path, dest: &Path, looked_at: Option<FolderIdentity>) -> Result<DestinationLock, Report> {
+    let failed = |error: io::Error| Report::Failed {
+        why: format!("cannot open the destination {}: {error}", dest.display()),
+    };
+    let folder = DestinationFolder::open_or_make(dest).map_err(failed)?;
+    let found = folder.identity().map_err(failed)?;
+    if looked_at.is_some_and(|looked_at| looked_at != found) {
+        return Err(Report::Failed {
+            why: format!(
+                "another folder took the place of the destination {} while the run was prepared: find out who \
+                 renamed it, then sync again",
+                dest.display()
+            ),
+        });
+    }
+    folder.enter().map_err(failed)?;
+    DestinationLock::take(locks, dest, folder).map_err(|error| match error {
         LockError::Held(_) => Report::Busy,
         LockError::Failed { .. } => Report::Failed { why: error.to_string() },
     })
@@ -288,8 +303,8 @@ fn tell(mut control: &UnixStream, report: &Report) -> io::Result<()> {
 /// # Errors
 /// When the processes cannot be listed.
 pub(crate) fn end_orphans_of(locks: &Path, dest: &Path, grace: Duration) -> io::Result<Vec<u32>> {
-    match File::open(dest) {
-        Ok(directory) => crate::sweep::end_holders_of(&crate::lock::lock_path(locks, &directory)?, grace),
+    match DestinationFolder::open(dest) {
+        Ok(folder) => crate::sweep::end_holders_of(&crate::lock::lock_path(locks, folder.identity()?), grace),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }

@@ -10,18 +10,20 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
+use crate::place::{DestinationFolder, FolderIdentity};
+
 /// A destination that is ours for as long as these files are open, here or in a child.
 #[derive(Debug)]
 pub(crate) struct DestinationLock {
     _file: File,
-    _directory: File,
+    _directory: OwnedFd,
 }
 
 /// Why the lock was not taken.
@@ -41,18 +43,17 @@ pub(crate) enum LockError {
 }
 
 impl DestinationLock {
-    /// Locks `dest`, an existing directory, without waiting. The files are inherited by children that are started
+    /// Locks an open destination without waiting. The files are inherited by children that are started
     /// while the lock is held, so take it only in a process that starts nothing else.
     ///
     /// # Errors
     /// When somebody else holds it, or the system refuses.
-    pub(crate) fn take(locks: &Path, dest: &Path) -> Result<Self, LockError> {
+    pub(crate) fn take(locks: &Path, dest: &Path, folder: DestinationFolder) -> Result<Self, LockError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source: io::Error| LockError::Failed { path, source }
         };
-        let directory = File::open(dest).map_err(failed(dest))?;
-        let place = lock_path(locks, &directory).map_err(failed(dest))?;
+        let place = folder.identity().map(|identity| lock_path(locks, identity)).map_err(failed(dest))?;
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -65,6 +66,7 @@ impl DestinationLock {
             other => other.map_err(io::Error::from).map_err(failed(&place))?,
         }
         // A file system that cannot lock a directory says so; the file of ours holds all the same.
+        let directory = OwnedFd::from(folder);
         if flock(&directory, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             return Err(LockError::Held(dest.to_owned()));
         }
@@ -76,12 +78,8 @@ impl DestinationLock {
 }
 
 /// The file that stands for a directory: its name is the directory's identity, whatever path led there.
-///
-/// # Errors
-/// When the directory cannot be examined.
-pub(crate) fn lock_path(locks: &Path, directory: &File) -> io::Result<PathBuf> {
-    let meta = directory.metadata()?;
-    Ok(locks.join(format!("{:x}-{:x}.lock", meta.dev(), meta.ino())))
+pub(crate) fn lock_path(locks: &Path, FolderIdentity { device, inode }: FolderIdentity) -> PathBuf {
+    locks.join(format!("{device:x}-{inode:x}.lock"))
 }
 
 #[cfg(test)]
@@ -89,21 +87,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_lock_on_one_place_is_refused_also_through_a_symlink() {
+    fn a_second_lock_on_one_place_is_refused_also_by_another_path() {
         let folder = tempfile::tempdir().unwrap();
         let (locks, dest) = (folder.path().join("locks"), folder.path().join("dest"));
         std::fs::create_dir(&locks).unwrap();
         std::fs::create_dir(&dest).unwrap();
+        let take = |locks: &Path, dest: &Path| {
+            let folder = DestinationFolder::open(&dest.canonicalize().unwrap()).unwrap();
+            DestinationLock::take(locks, dest, folder)
+        };
         std::os::unix::fs::symlink(&dest, folder.path().join("alias")).unwrap();
-        let held = DestinationLock::take(&locks, &dest).unwrap();
+        let held = take(&locks, &dest).unwrap();
         for place in [&dest, &folder.path().join("alias")] {
-            assert!(matches!(DestinationLock::take(&locks, place), Err(LockError::Held(_))));
+            assert!(matches!(take(&locks, place), Err(LockError::Held(_))));
         }
         // Another server, with another folder for its locks.
         let others = folder.path().join("others");
         std::fs::create_dir(&others).unwrap();
-        assert!(matches!(DestinationLock::take(&others, &dest), Err(LockError::Held(_))));
+        assert!(matches!(take(&others, &dest), Err(LockError::Held(_))));
         drop(held);
-        DestinationLock::take(&locks, &dest).unwrap();
+        take(&locks, &dest).unwrap();
     }
 }

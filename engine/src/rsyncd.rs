@@ -170,7 +170,6 @@ fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Sp
     Spec {
         then: None,
         environment: Vec::new(),
-        folder: None,
         ask_group: false,
         program: program.to_owned(),
         args: words.into_iter().map(String::into_bytes).collect(),
@@ -178,6 +177,7 @@ fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Sp
         input: None,
         locks: None,
         dest: None,
+        dest_identity: None,
         grace_ms: 2000,
         memory_max: None,
     }

@@ -90,6 +90,17 @@ impl Source {
         Ok(Self(Kind::Command(format!("{COMMAND}{name}"))))
     }
 
+    /// The same tree at this port, unless it names a port of its own.
+    #[must_use]
+    pub fn with_default_port(self, default: u16) -> Self {
+        match self.0 {
+            Kind::Daemon { user, host, port: DEFAULT_PORT, module, path } => {
+                Self(Kind::Daemon { user, host, port: default, module, path })
+            }
+            other => Self(other),
+        }
+    }
+
     /// The name of the command; none: it is an rsync daemon's tree.
     #[must_use]
     pub fn command_name(&self) -> Option<&str> {

@@ -64,6 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         command: None,
         password: None,
         dest: PathBuf::from(dest),
+        folder: None,
         options: Options::default(),
         limits: Limits { bwlimit_kib: Some(kib.parse()?), ..Limits::default() },
         time_limit: None,

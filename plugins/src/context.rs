@@ -126,7 +126,8 @@ impl Context {
             id,
             source: source.clone(),
             host: host.clone(),
-            dest: dest.clone(),
+            // As projects have it: without a link on the way.
+            dest: dest.canonicalize().unwrap_or_else(|_| dest.clone()),
             labels: labels.clone(),
             hooks: Vec::new(),
             generation: *generation,

@@ -5,12 +5,14 @@
 //! on reading ([`crate::Scheduler::refresh_queue`]): its reasons change with every run that starts or ends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use engine::Progress;
 
 use crate::core::{ClockStep, Core, Entry};
+use crate::destination::mounted::MountTable;
 use crate::disk::Ground;
 use crate::project::ProjectId;
 use crate::queue::QueueItem;
@@ -56,6 +58,20 @@ impl Board {
     #[must_use]
     pub fn projects(&self) -> Vec<Arc<Entry>> {
         self.picture().projects.values().cloned().collect()
+    }
+
+    /// The project whose tree is partly the same as another one's at `place`, by a mount.
+    pub(crate) fn overlap_by_mount(
+        &self,
+        table: &MountTable,
+        place: &Path,
+        id: &ProjectId,
+    ) -> Option<ProjectId> {
+        if table.is_plain(place) {
+            return None;
+        }
+        let projects = self.projects();
+        table.find_overlap(place, id, projects.iter().map(|entry| &*entry.project))
     }
 
     /// A live run.

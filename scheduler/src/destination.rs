@@ -4,6 +4,8 @@
 //! directory. What resolution cannot see (a bind mount, a symlink that changes later) is caught again by the lock on
 //! the directory's inode when an attempt starts.
 
+pub(crate) mod mounted;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Component, Path, PathBuf};
@@ -47,6 +49,19 @@ pub enum DestinationError {
     /// It holds our own state, or lies in it.
     #[error("overlaps the server's own data folder {0}: choose another place")]
     OwnState(PathBuf),
+    /// It holds something by which this server is ruled, or lies in it.
+    #[error("overlaps {what} ({path}): an upstream could rule this server from there; choose another place")]
+    Reserved {
+        /// What that is, in words.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another project's tree is mounted there, or it is mounted in another project's tree.
+    #[error(
+        "is the same place as (a part of) the destination of project `{0}`, by a mount: choose another place"
+    )]
+    Mounted(ProjectId),
     /// Another project lands in the very same directory.
     #[error("is the destination of project `{0}` already: two projects would delete each other's files")]
     Taken(ProjectId),
@@ -76,6 +91,19 @@ pub struct Landing {
     pub expected_mounts: Vec<PathBuf>,
     /// The server's own folder, where none may.
     pub data_dir: PathBuf,
+    /// What the server is ruled by, where none may either.
+    pub reserved: Vec<ReservedPlace>,
+}
+
+/// A file or folder by which the server is ruled: whoever writes there has its power.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReservedPlace {
+    /// What it is, in words.
+    pub what: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Set if nothing may land below it; else it only must not be in a destination.
+    pub whole: bool,
 }
 
 impl Landing {
@@ -95,12 +123,27 @@ impl Landing {
             let roots: Vec<_> = self.allowed_roots.iter().map(|root| root.display().to_string()).collect();
             return Err(DestinationError::OutsideRoots { roots: roots.join(", ") });
         }
-        match real(&self.data_dir) {
-            Ok(own) if place.starts_with(&own) || own.starts_with(&place) => {
-                Err(DestinationError::OwnState(self.data_dir.clone()))
-            }
-            _ => Ok(place),
+        if let Ok(own) = real(&self.data_dir)
+            && (place.starts_with(&own) || own.starts_with(&place))
+        {
+            return Err(DestinationError::OwnState(self.data_dir.clone()));
         }
+        match self.reserved.iter().find(|reserved| reserved.meets(&place)) {
+            Some(ReservedPlace { what, path, .. }) => {
+                Err(DestinationError::Reserved { what, path: path.clone() })
+            }
+            None => Ok(place),
+        }
+    }
+}
+
+impl ReservedPlace {
+    /// Returns true if a tree at `place` could change what this is.
+    fn meets(&self, place: &Path) -> bool {
+        // As it is written, and where it really is: a link in a destination could be replaced as well.
+        let real = std::fs::canonicalize(&self.path).ok();
+        let mut both = [Some(&self.path), real.as_ref()].into_iter().flatten();
+        both.any(|path| path.starts_with(place) || (self.whole && place.starts_with(path)))
     }
 }
 
@@ -198,6 +241,44 @@ mod tests {
         assert_eq!(landing.resolve(Path::new("x")), Err(DestinationError::Relative));
         assert_eq!(landing.resolve(&root.join("a/../..")), Err(DestinationError::Parent));
         assert!(matches!(Landing::default().resolve(Path::new("/")), Err(DestinationError::Root)));
+    }
+
+    #[test]
+    fn what_rules_the_server_is_no_destination_and_in_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for made in ["etc/keys", "plugins", "archive", "mirror"] {
+            std::fs::create_dir_all(root.join(made)).unwrap();
+        }
+        std::fs::write(root.join("archive/key1"), "").unwrap();
+        std::os::unix::fs::symlink(root.join("archive/key1"), root.join("etc/keys/key")).unwrap();
+        std::os::unix::fs::symlink(root.join("etc"), root.join("mirror/alias")).unwrap();
+        let reserved = |what, path: &str, whole| ReservedPlace { what, path: root.join(path), whole };
+        let landing = Landing {
+            data_dir: root.join("state"),
+            reserved: vec![
+                reserved("the key", "etc/keys/key", false),
+                reserved("the folder of plugins", "plugins", true),
+            ],
+            ..Landing::default()
+        };
+        for (dest, refused) in [
+            ("etc/keys", true),
+            ("etc", true),
+            ("etc/keys/key", true),
+            ("archive", true),
+            ("plugins", true),
+            ("plugins/below/it", true),
+            ("mirror/alias", true),
+            ("mirror/alias/keys", true),
+            ("", true),
+            ("etc/mirror", false),
+            ("archives", false),
+            ("mirror/p", false),
+        ] {
+            let found = landing.resolve(&root.join(dest));
+            assert_eq!(found.is_err(), refused, "{dest}: {found:?}");
+        }
     }
 
     #[test]

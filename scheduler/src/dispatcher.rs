@@ -24,7 +24,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
 use crate::core::{Answer, Command, Core, Refusal, Tool};
-use crate::destination::Landing;
+use crate::destination::mounted::MountTable;
+use crate::destination::{DestinationError, Landing};
 use crate::disk::survey::Surveyor;
 use crate::disk::{Reserve, Survey};
 use crate::event::EventBus;
@@ -33,7 +34,7 @@ use crate::journal::Journals;
 use crate::lists::Lists;
 use crate::pace::rest_after;
 use crate::policy::{Policy, Suggestion};
-use crate::project::ProjectId;
+use crate::project::{Project, ProjectId};
 use crate::queue::Bounds;
 use crate::retention::{self, Retention};
 use crate::run::RunId;
@@ -207,9 +208,26 @@ impl Scheduler {
     /// # Errors
     /// When it is refused; nothing was changed then.
     pub async fn ask(&self, command: Command) -> Result<Answer, Refusal> {
+        if let Some((project, known)) = command.landing() {
+            self.check_mounts(project, known).await?;
+        }
         let (answer, result) = oneshot::channel();
         self.shared.asks.send(Ask::Command(command, answer)).await.map_err(|_| Refusal::Stopping)?;
         result.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Refuses a new place that is another project's by a mount. The core sees paths only, and looks at nothing.
+    async fn check_mounts(&self, project: &Project, known: &ProjectId) -> Result<(), Refusal> {
+        let before = self.shared.board.project(known);
+        if before.is_some_and(|before| before.project.place == project.place) {
+            return Ok(());
+        }
+        // Where the mounts are not shown, the lock on the folder is what is left.
+        let Ok(Ok(table)) = tokio::task::spawn_blocking(MountTable::read).await else { return Ok(()) };
+        match self.shared.board.overlap_by_mount(&table, &project.place, known) {
+            Some(other) => Err(Refusal::Destination(DestinationError::Mounted(other))),
+            None => Ok(()),
+        }
     }
 
     /// The picture that readers look at.

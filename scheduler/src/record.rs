@@ -11,6 +11,7 @@ mod account;
 mod freshness;
 mod hold;
 mod member;
+mod options;
 mod project;
 mod project_hook;
 mod refusal;

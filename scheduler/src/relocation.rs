@@ -4,12 +4,14 @@
 //! The wish is durable before the rename, and forgotten after it. Whoever finds the wish again makes the move again,
 //! which does nothing when it was made.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access};
+use engine::DestinationFolder;
+use rustix::fs::{Access, access, renameat};
 
 /// A move of a tree from one place to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +85,12 @@ impl Relocation {
                 let why = format!("{} is there besides {}", self.to.display(), self.from.display());
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
             }
-            // Of what comes into its way now, it replaces nothing but an empty folder.
-            fs::rename(&self.from, &self.to)?;
+            // No link is followed on the way to either. Of what comes there now, it replaces nothing but an empty folder.
+            let (from, to) = (open_above(&self.from)?, open_above(&self.to)?);
+            renameat(&from, name(&self.from)?, &to, name(&self.to)?)?;
         }
         for place in [&self.from, &self.to] {
-            File::open(above(place))?.sync_all()?;
+            rustix::fs::fsync(open_above(place)?)?;
         }
         Ok(())
     }
@@ -103,6 +106,14 @@ fn exists(path: &Path) -> io::Result<bool> {
 
 fn above(place: &Path) -> &Path {
     place.parent().unwrap_or(place)
+}
+
+fn open_above(place: &Path) -> io::Result<DestinationFolder> {
+    DestinationFolder::open(above(place))
+}
+
+fn name(place: &Path) -> io::Result<&OsStr> {
+    place.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 fn refused(path: &Path, why: io::Error) -> RelocationError {

@@ -15,7 +15,10 @@ fn master(script: &str, commands: &str) -> Server {
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let commands = commands.replace("PROGRAM", program.to_str().unwrap());
-        format!("(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", role: Master(commands: {{{commands}}}))")
+        format!(
+            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", allowed_roots: [\"/\"], \
+             role: Master(commands: {{{commands}}}))"
+        )
     })
 }
 

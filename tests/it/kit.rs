@@ -96,14 +96,17 @@ pub(crate) fn free_port() -> u16 {
     fixtures::ports::free(std::net::Ipv4Addr::LOCALHOST.into())
 }
 
-/// The command lines of all processes that mention `text`, with their pids.
+/// The command lines of all processes that mention `text` there or work in a folder whose path does, with their pids:
+/// an rsync names its destination by its working directory only.
 pub(crate) fn processes_with(text: &str) -> Vec<(u32, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(text) && pid != std::process::id() {
+        let folder = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        let is_meant = line.contains(text) || folder.to_string_lossy().contains(text);
+        if is_meant && pid != std::process::id() {
             found.push((pid, line));
         }
     }

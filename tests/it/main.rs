@@ -20,6 +20,7 @@ mod contract;
 mod damage;
 mod dashboard;
 mod deploy;
+mod destinations;
 mod disk;
 mod documents;
 mod freshness;

@@ -50,12 +50,16 @@ impl Drop for MountPoint {
 
 /// Mirrors a tree into `p` below a folder.
 fn add(server: &Server, upstream: &Upstream, below: &Path, more: &Value) -> PathBuf {
+    add_as(server, upstream, "p", below, more)
+}
+
+fn add_as(server: &Server, upstream: &Upstream, id: &str, below: &Path, more: &Value) -> PathBuf {
     let dest = below.join("p");
     let mut settings = json!({"dest": dest, "freshness": {"marker": "none"}});
     for (key, value) in more.as_object().unwrap() {
         settings[key] = value.clone();
     }
-    server.project("p", &upstream.url("data"), &settings);
+    server.project(id, &upstream.url("data"), &settings);
     dest
 }
 
@@ -200,4 +204,44 @@ fn a_root_that_expects_a_mount_stops_every_project_below_it() {
     assert!(!dest.exists());
     assert!(point.mount(&["-t", "tmpfs", "one"]));
     assert_eq!(server.ended(&server.sync("p"))["state"], "succeeded");
+}
+
+#[test]
+fn two_projects_never_share_a_tree_by_a_mount() {
+    let Some(point) = MountPoint::new() else { return };
+    let (server, upstream) = (Server::start(""), Upstream::start(5));
+    let dest = server.project("p", &upstream.url("data"), &json!({}));
+    assert_eq!(server.ended(&server.sync("p"))["state"], "succeeded");
+    assert!(point.mount(&["--bind", dest.to_str().unwrap()]));
+    let taken = |dest: PathBuf| {
+        let answer = server
+            .post("/api/v1/projects", &json!({"id": "q", "source": upstream.url("data"), "dest": dest}));
+        assert_eq!(
+            (answer.status, &answer.json()["errors"][0]["field"]),
+            (422, &json!("dest")),
+            "{}",
+            answer.text
+        );
+        assert!(answer.text.contains("`p`, by a mount"), "{}", answer.text);
+    };
+    taken(point.path());
+    taken(point.path().join("below"));
+
+    // A mount that comes later is found at the start of both.
+    point.unmount();
+    let other = add_as(&server, &upstream, "q", &point.path(), &json!({}));
+    assert_eq!(server.ended(&server.sync("q"))["state"], "succeeded");
+    assert!(point.mount(&["--bind", dest.parent().unwrap().to_str().unwrap()]));
+    for project in ["p", "q"] {
+        let run = server.ended(&server.sync(project));
+        assert_eq!(
+            (&run["state"], &run["attempts"][0]["class"]),
+            (&json!("failed"), &json!("config")),
+            "{run}"
+        );
+        assert!(run["reason"].as_str().unwrap().contains("by a mount"), "{run}");
+    }
+    point.unmount();
+    assert_eq!(server.ended(&server.sync("p"))["state"], "unchanged");
+    assert!(other.exists());
 }

@@ -85,6 +85,19 @@ fn a_password_stays_with_the_login_that_it_was_given_for() {
         assert_eq!(error["field"], "source.password", "{error}");
         assert!(error["message"].as_str().unwrap().contains("give it again"), "{error}");
     }
+    // By every other spelling that moves the way: options, the API of 2014, a name that is the login.
+    let port = json!({"options": {"defaults": ["-a"], "basic": ["--port=8730"], "delete": ""}});
+    let refused = patch(port);
+    assert_eq!((refused.status, &refused.json()["errors"][0]["field"]), (422, &json!("source.password")));
+    for old in [
+        json!({"id": "p", "rsync_host": "evil.example.org"}),
+        json!({"id": "p", "rsync_host": "upstream.example.org:8730"}),
+        json!({"id": "p", "rsync_options": {"defaults": ["-a"], "basic": ["--port=8730"], "delete": ""}}),
+    ] {
+        let refused = server.post("/update_project/basic", &old);
+        assert_eq!(refused.status, 400, "{old}: {}", refused.text);
+        assert!(refused.text.contains("rsync_password"), "{old}: {}", refused.text);
+    }
     assert_eq!(server.get("/api/v1/projects/p").json(), before, "nothing has changed");
     assert_eq!(patch(json!({"source": {"path": "deeper"}})).json()["source"]["has_password"], true);
     // Another address as a whole says nothing of a password, and has none.

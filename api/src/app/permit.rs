@@ -53,7 +53,7 @@ impl ChangePermit for ActorPermit {
         }
         match after {
             Some(after) => {
-                may_set(actor, before, after).map_err(|problem| PermitDenial::Forbidden(problem.note()))
+                may_set(app, actor, before, after).map_err(|problem| PermitDenial::Forbidden(problem.note()))
             }
             None => Ok(()),
         }

@@ -217,7 +217,8 @@ impl Plugins {
         }
     }
 
-    fn folder(&self, data_dir: &Path) -> PathBuf {
+    /// The folder of those that are named by a relative path.
+    pub(super) fn folder(&self, data_dir: &Path) -> PathBuf {
         self.folder.clone().unwrap_or_else(|| data_dir.join("plugins"))
     }
 

@@ -96,7 +96,8 @@ pub const MASTER: &str = r#"// A master of Heliostat. Lines without a space behi
         //allow_old: false,
     ),
 
-    // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
+    // Folders below which projects may land; empty: anywhere below no other project, and only root says where.
+    // Example: ["/data/ftp"].
     // With (path: "/data/ftp", expect_mount: true) nothing runs there while nothing is mounted on it.
     //allowed_roots: [],
 
@@ -290,7 +291,8 @@ pub const SLAVE: &str = r#"// A slave of Heliostat. Lines without a space behind
         //allow_old: false,
     ),
 
-    // Folders below which projects may land; empty: anywhere below no other project. Example: ["/data/ftp"].
+    // Folders below which projects may land; empty: anywhere below no other project, and only root says where.
+    // Example: ["/data/ftp"].
     // With (path: "/data/ftp", expect_mount: true) nothing runs there while nothing is mounted on it.
     //allowed_roots: [],
 

@@ -9,14 +9,18 @@ use super::fields::Fields;
 /// The most upstreams beside the source.
 const MAX_UPSTREAMS: usize = 8;
 
-/// The source, and its password.
-pub(crate) fn source(fields: &mut Fields<'_>, known: Option<&Project>) -> (Option<Source>, Option<Secret>) {
+/// The source, and its password. `port` is the one that it has unless it says another.
+pub(crate) fn source(
+    fields: &mut Fields<'_>,
+    known: Option<&Project>,
+    port: Option<u16>,
+) -> (Option<Source>, Option<Secret>) {
     match fields.take("source") {
         None | Some(Value::Null) => {
             fields.error("source", "is missing: give `rsync://host/module/path`, or its parts");
             (None, None)
         }
-        Some(value) => match one(fields, "source", value, known) {
+        Some(value) => match one(fields, "source", value, known, port) {
             Some(upstream) => (Some(upstream.source), upstream.password),
             None => (None, None),
         },
@@ -39,11 +43,22 @@ pub(super) fn named(fields: &mut Fields<'_>, source: &Source, known: Option<&Pro
     fields.error("source.command", format!("is `{name}`, which the configuration does not name; {known}"));
 }
 
+/// Refuses a port among the options that is not the source's.
+pub(super) fn check_port(fields: &mut Fields<'_>, source: Option<&Source>, port: Option<u16>) {
+    if let (Some(port), Some(source)) = (port, source)
+        && source.port() != port
+    {
+        let why = "is another port than that of `source`: leave it out, and give `source.port`";
+        fields.error("options", format!("`--port={port}` {why}"));
+    }
+}
+
 /// The upstreams that come after the source, in order.
 pub(super) fn upstreams(
     fields: &mut Fields<'_>,
     first: Option<&Source>,
     known: Option<&Project>,
+    port: Option<u16>,
 ) -> Vec<Upstream> {
     let value = match fields.take("upstreams") {
         None | Some(Value::Null) => return Vec::new(),
@@ -59,7 +74,7 @@ pub(super) fn upstreams(
     let mut found: Vec<Upstream> = Vec::new();
     for (number, item) in items.iter().enumerate().take(MAX_UPSTREAMS) {
         let key = format!("upstreams[{number}]");
-        let Some(upstream) = one(fields, &key, item, known) else { continue };
+        let Some(upstream) = one(fields, &key, item, known, port) else { continue };
         if upstream.source.command_name().is_some()
             || first.is_some_and(|first| first.command_name().is_some())
         {
@@ -87,9 +102,11 @@ fn one<'a>(
     key: &str,
     value: &'a Value,
     known: Option<&Project>,
+    port: Option<u16>,
 ) -> Option<Upstream> {
+    let at_port = |source: Source| port.map_or(source.clone(), |port| source.with_default_port(port));
     if let Value::String(text) = value {
-        return match text.parse::<Source>() {
+        return match text.parse::<Source>().map(at_port) {
             Ok(source) => Some(Upstream { password: kept(known, &source), source }),
             Err(errors) => {
                 for error in errors.0 {
@@ -102,7 +119,7 @@ fn one<'a>(
     let mut parts = fields.inside(key, value);
     let source = match parts.text("command", 64) {
         Some(name) => Source::command(&name).map_err(|error| parts.error(error.field, error.message)).ok(),
-        None => source_of(&mut parts),
+        None => source_of(&mut parts).map(at_port),
     };
     let has_password = parts.bool("has_password");
     let given = parts.take("password");

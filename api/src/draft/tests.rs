@@ -160,6 +160,27 @@ fn a_password_is_not_sent_to_another_host_because_the_source_was_changed() {
 }
 
 #[test]
+fn a_port_among_the_options_is_the_sources_and_takes_no_password_along() {
+    let at = |port: &str| json!({"options": {"defaults": ["-a", "--port=1"], "basic": [port, "-z"]}});
+    let first = read(&with(at("--port=8873"))).unwrap();
+    assert_eq!((first.source.port(), first.options.basic()), (8873, &["-z".to_owned()][..]));
+    assert_eq!(first.options.defaults(), ["-a"]);
+
+    let source = json!({"host": "h", "module": "m", "user": "u", "password": "hunter2"});
+    let first = read(&with(json!({ "source": source }))).unwrap();
+    let next = |source: Value, options: Value| {
+        let mut input = with(json!({ "source": source }));
+        input["options"] = options["options"].clone();
+        project(&input, Some(&first), "root", &defaults(), &Landing::default())
+    };
+    let kept = json!({"host": "h", "module": "m", "user": "u", "has_password": true});
+    assert_eq!(next(kept.clone(), at("--port=9")).unwrap_err()[0].field, "source.password");
+    assert_eq!(next(json!("rsync://u@h/m"), at("--port=9")).unwrap().password, None);
+    assert_eq!(next(kept, at("--port=873")).unwrap().password, first.password);
+    assert_eq!(next(json!("rsync://u@h:7/m"), at("--port=9")).unwrap_err()[0].field, "options");
+}
+
+#[test]
 fn a_hook_names_a_plugin_of_the_configuration() {
     let hook = json!({"plugin": "trace-file", "on": ["post-sync"], "order": 5, "failure": "closed", "config": {"a": "b"}});
     let read = read(&with(json!({"hooks": [hook]}))).unwrap();

@@ -61,7 +61,7 @@ fn read(input: &Value) -> Result<ProbeRequest, Problem> {
             Err(Problem::invalid(errors))
         };
     }
-    let (source, inner) = draft::source(&mut fields, None);
+    let (source, inner) = draft::source(&mut fields, None, None);
     if source.as_ref().is_some_and(|source| source.command_name().is_some()) {
         fields.error("source", "is a command: only rsync daemons can be asked");
     }

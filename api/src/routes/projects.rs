@@ -378,13 +378,19 @@ fn read(app: &App, actor: &Actor, input: &Value, known: Option<&Project>) -> Res
     let defaults = app.reloader.defaults();
     let project = draft::project(input, known, &actor.name, &defaults, &app.scheduler.landing())
         .map_err(Problem::invalid)?;
-    may_set(actor, known, &project)?;
+    may_set(app, actor, known, &project)?;
     Ok(project)
 }
 
-/// Refuses what only root may say of a project: which program brings it and where to, and which plugins are asked, since
-/// those have rights and secrets, and may be there to keep its owner within bounds.
-pub(crate) fn may_set(actor: &Actor, known: Option<&Project>, project: &Project) -> Result<(), Problem> {
+/// Refuses what only root may say of a project: which program brings it and where to; which plugins are asked, since
+/// those have rights and secrets, and may be there to keep its owner within bounds; and, unless the configuration names
+/// roots, where the tree lands.
+pub(crate) fn may_set(
+    app: &App,
+    actor: &Actor,
+    known: Option<&Project>,
+    project: &Project,
+) -> Result<(), Problem> {
     if actor.is_root() {
         return Ok(());
     }
@@ -396,6 +402,13 @@ pub(crate) fn may_set(actor: &Actor, known: Option<&Project>, project: &Project)
     }
     if project.hooks != known.map(|known| known.hooks.clone()).unwrap_or_default() {
         return Err(Problem::forbidden("hooks: only root may say which plugins a project names"));
+    }
+    let is_new_place = known.is_none_or(|known| known.dest != project.dest);
+    if is_new_place && app.scheduler.landing().allowed_roots.is_empty() {
+        return Err(Problem::forbidden(
+            "dest: only root may say where a tree lands while `allowed_roots` of the configuration is empty; have \
+             the folders named there below which others may",
+        ));
     }
     Ok(())
 }

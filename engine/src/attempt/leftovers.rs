@@ -6,33 +6,45 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::Attempt;
 use crate::guardian::is_unfinished;
+use crate::place::DestinationFolder;
 use crate::rsync::args::PARTIAL_DIR;
 
 /// Removes unfinished files that were written since then.
-pub(super) async fn sweep_unfinished(dest: &Path, since: SystemTime) {
+pub(super) async fn sweep_unfinished(attempt: &Attempt, since: SystemTime) {
     let old = move |path: &Path, meta: &Metadata| {
         let private = meta.permissions().mode() & 0o777 == 0o600;
         meta.is_file() && private && is_unfinished(path) && meta.modified().is_ok_and(|time| time >= since)
     };
-    sweep(dest, old).await;
+    sweep(attempt, old).await;
 }
 
 /// Removes the folders of partial files.
-pub(super) async fn sweep_partial(dest: &Path) {
-    sweep(dest, |path, meta| meta.is_dir() && path.file_name() == Some(OsStr::new(PARTIAL_DIR))).await;
+pub(super) async fn sweep_partial(attempt: &Attempt) {
+    sweep(attempt, |path, meta| meta.is_dir() && path.file_name() == Some(OsStr::new(PARTIAL_DIR))).await;
 }
 
-async fn sweep(dest: &Path, victim: impl Fn(&Path, &Metadata) -> bool + Send + 'static) {
-    let dest = dest.to_owned();
-    let swept = tokio::task::spawn_blocking(move || walk(dest, &victim)).await;
-    match swept {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "removed leftovers of an attempt that did not end well"),
+async fn sweep(attempt: &Attempt, victim: impl Fn(&Path, &Metadata) -> bool + Send + 'static) {
+    let (held, dest) = (attempt.folder.clone(), attempt.dest.clone());
+    let swept = tokio::task::spawn_blocking(move || {
+        let folder = match held {
+            Some(folder) => folder,
+            None => Arc::new(DestinationFolder::open(&dest)?),
+        };
+        io::Result::Ok(walk(folder.path(), &victim))
+    });
+    match swept.await {
+        Ok(Ok(0)) => {}
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(Err(error)) => tracing::warn!("leftovers were not swept: {error}"),
+        Ok(Ok(count)) => tracing::info!(count, "removed leftovers of an attempt that did not end well"),
         Err(error) => tracing::warn!("leftovers were not swept: {error}"),
     }
 }
@@ -78,10 +90,11 @@ mod tests {
         old.set_modified(SystemTime::now() - Duration::from_secs(100)).unwrap();
         let partial = folder.path().join("sub").join(PARTIAL_DIR);
         fs::create_dir_all(&partial).unwrap();
-        sweep_unfinished(folder.path(), SystemTime::now() - Duration::from_secs(50)).await;
+        let attempt = Attempt::trial(&folder.path().canonicalize().unwrap());
+        sweep_unfinished(&attempt, SystemTime::now() - Duration::from_secs(50)).await;
         assert!(!victim.exists());
         assert!(kept.iter().all(|path| path.exists()) && partial.exists());
-        sweep_partial(folder.path()).await;
+        sweep_partial(&attempt).await;
         assert!(!partial.exists() && folder.path().join("sub").exists());
     }
 }

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,8 @@ pub(super) struct GuardedChild {
     link: ChildLink,
     /// Process group of the program, as this process numbers it.
     group: Cell<Option<Pid>>,
-    dest: Option<PathBuf>,
+    /// Set if this process is in a destination.
+    has_dest: bool,
     unfinished: RefCell<Vec<PathBuf>>,
 }
 
@@ -74,7 +75,7 @@ impl GuardedChild {
 
     fn new(family: ChildFamily, link: ChildLink, spec: &Spec) -> Self {
         let (group, unfinished) = (Cell::new(None), RefCell::default());
-        Self { family, link, group, dest: spec.dest.clone(), unfinished }
+        Self { family, link, group, has_dest: spec.dest.is_some(), unfinished }
     }
 
     /// Readable when [`GuardedChild::next_report`] has something to say.
@@ -119,8 +120,8 @@ impl GuardedChild {
     }
 
     fn note_unfinished(&self) {
-        if let (Some(group), Some(dest)) = (self.group.get(), &self.dest) {
-            let open = leftovers::open_by_group(group, dest);
+        if let Some(group) = self.group.get().filter(|_| self.has_dest) {
+            let open = leftovers::open_by_group(group);
             self.unfinished.borrow_mut().extend(open);
         }
     }
@@ -179,9 +180,4 @@ fn hear(mut socket: &UnixStream, heard: &mut Vec<u8>) -> io::Result<Option<Repor
 /// Number of a process, as it travels.
 pub(super) fn number(pid: Pid) -> u32 {
     u32::try_from(pid.as_raw_nonzero().get()).unwrap_or_default()
-}
-
-/// Returns true if a path is below another.
-pub(super) fn below(path: &Path, root: &Path) -> bool {
-    path != root && path.starts_with(root)
 }

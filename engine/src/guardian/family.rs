@@ -56,7 +56,12 @@ impl ChildFamily {
     /// that were kept or those that this process has itself.
     pub(super) fn spawn(spec: &Spec, args: &[Vec<u8>], pipes: Option<Pipes>) -> io::Result<Self> {
         let args = args.iter().map(|arg| OsString::from_vec(arg.clone()));
-        let mut command = Command::new(&spec.program);
+        // This process is in the destination, where nothing may be found that an upstream has put there.
+        let program = match spec.program.components().count() {
+            0 | 1 => spec.program.clone(),
+            _ => Path::new("/").join(&spec.program),
+        };
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
@@ -65,7 +70,6 @@ impl ChildFamily {
             .env("TZ", "UTC")
             .env("HOME", &spec.home)
             .envs(spec.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(spec.folder.as_deref().unwrap_or_else(|| Path::new("/")))
             .stdin(if spec.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .process_group(0);
         if let Some(pipes) = pipes {

@@ -5,16 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
 use rustix::process::Pid;
 
-use super::child::below;
+use crate::place::remove_below;
 
 /// How many characters rsync adds behind the last dot (`mkstemp(3)`).
 const SUFFIX: usize = 6;
 
-/// The unfinished files below `dest` that the processes of a group have open.
-pub(super) fn open_by_group(group: Pid, dest: &Path) -> Vec<PathBuf> {
-    let Ok(dest) = dest.canonicalize() else { return Vec::new() };
+/// The unfinished files below the working directory that the processes of a group have open, as seen from there.
+pub(super) fn open_by_group(group: Pid) -> Vec<PathBuf> {
+    let Ok(dest) = std::env::current_dir() else { return Vec::new() };
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let member = |entry: &std::fs::DirEntry| group_of(&entry.path()) == Some(group);
     let files = processes
@@ -22,7 +23,8 @@ pub(super) fn open_by_group(group: Pid, dest: &Path) -> Vec<PathBuf> {
         .filter(member)
         .filter_map(|entry| std::fs::read_dir(entry.path().join("fd")).ok())
         .flat_map(|open| open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()));
-    files.filter(|path| below(path, &dest) && unfinished(path)).collect()
+    let below = files.filter_map(|path| path.strip_prefix(&dest).ok().map(Path::to_owned));
+    below.filter(|path| unfinished(path)).collect()
 }
 
 /// The process group of a process, from its folder in `/proc`. `getpgid(2)` is of no use here: the kernel's own threads
@@ -46,7 +48,7 @@ pub(crate) fn unfinished(path: &Path) -> bool {
 pub(super) fn remove(files: Vec<PathBuf>) {
     for file in files {
         // One that is gone already is what was wanted.
-        let _ = std::fs::remove_file(file);
+        let _ = remove_below(CWD, &file);
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::FolderIdentity;
+
 /// What the guardian is to start.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Spec {
@@ -18,16 +20,16 @@ pub(crate) struct Spec {
     pub(crate) environment: Vec<(String, String)>,
     /// Whether all of its group is asked to end, and not its main process alone: a shell waits for what it started.
     pub(crate) ask_group: bool,
-    /// Where it starts; none: at the root.
-    pub(crate) folder: Option<PathBuf>,
     /// An empty folder of ours, its `HOME`.
     pub(crate) home: PathBuf,
     /// What it reads on its standard input; the way of a password.
     pub(crate) input: Option<String>,
     /// The folder of our lock files; with `dest`, the lock is taken.
     pub(crate) locks: Option<PathBuf>,
-    /// The destination, which is made where it is missing.
+    /// The destination, which is made where it is missing; the program starts in it. Without one it starts at the root.
     pub(crate) dest: Option<PathBuf>,
+    /// The folder that was found there before; none: nothing was.
+    pub(crate) dest_identity: Option<FolderIdentity>,
     /// How long it gets to end by itself, in milliseconds.
     pub(crate) grace_ms: u64,
     /// Most bytes of data that each of its processes may have; none: no bound.

@@ -209,6 +209,19 @@ impl Default for Options {
 }
 
 /// Whether a text is a pattern for `--exclude` or `--include` and nothing more; the error is the end of a sentence.
+/// Takes the port of the daemon out of a list of options. It is a part of the source: it says whom a password goes to.
+pub fn take_port(options: &mut Vec<String>) -> Option<u16> {
+    let mut port = None;
+    options.retain(|option| {
+        let given = option.strip_prefix("--port=").and_then(|digits| digits.parse::<u16>().ok());
+        // What is not a port stays, and is refused with the reason.
+        let given = given.filter(|port| *port > 0);
+        port = given.or(port);
+        given.is_none()
+    });
+    port
+}
+
 pub(super) fn is_pattern(text: &str) -> Result<(), &'static str> {
     check::pattern(text)
 }

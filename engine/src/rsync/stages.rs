@@ -108,18 +108,7 @@ mod tests {
     use super::*;
 
     fn attempt() -> Attempt {
-        Attempt {
-            source: "rsync://h/m".parse().unwrap(),
-            command: None,
-            password: None,
-            dest: "/d".into(),
-            options: Options::default(),
-            limits: crate::Limits::default(),
-            time_limit: None,
-            stall: None,
-            unclean_since: None,
-            stages: None,
-        }
+        Attempt::trial(std::path::Path::new("/d"))
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Files {
     /// When the system refuses.
     pub fn new(folder: &Path) -> io::Result<Self> {
         durable::make_private_folder(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        // Without links on the way, as the guardian wants it.
+        Ok(Self { folder: folder.canonicalize()? })
     }
 
     /// Puts an offer in force, from the next connection on. Gives the modules whose path rsync's configuration cannot
@@ -267,7 +268,6 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
     Spec {
         then: None,
         environment: Vec::new(),
-        folder: None,
         ask_group: false,
         program: launch.program.clone(),
         args: words.into_iter().map(String::into_bytes).collect(),
@@ -275,6 +275,7 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
         input: None,
         locks: Some(launch.locks.clone()),
         dest: Some(folder.to_owned()),
+        dest_identity: None,
         grace_ms: 2000,
         memory_max: Some(launch.memory_max),
     }

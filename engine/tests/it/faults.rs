@@ -76,11 +76,12 @@ impl RawGuardian {
     }
 }
 
-/// Waits until no process names a path in its command line: what was killed may take a moment to be gone.
+/// Waits until no process names a path in its command line or works there: what was killed may take a moment to be gone.
 fn assert_nothing_holds(path: &str, what: &str) {
     let own = std::process::id();
     let deadline = Instant::now() + PATIENCE;
-    let left = || holding("cmdline", path).into_iter().filter(|pid| *pid != own).collect::<Vec<_>>();
+    let named = |file| holding(file, path).into_iter().filter(|pid| *pid != own);
+    let left = || named("cmdline").chain(named("cwd")).collect::<Vec<_>>();
     while !left().is_empty() {
         assert!(Instant::now() < deadline, "{what}: {:?}", left());
         std::thread::park_timeout(Duration::from_millis(10));

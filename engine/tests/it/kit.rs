@@ -69,6 +69,7 @@ impl Site {
             command: None,
             password: None,
             dest: self.path("dest"),
+            folder: None,
             options: Options::default(),
             limits: Limits::default(),
             time_limit: None,

@@ -16,8 +16,7 @@ async fn a_second_attempt_on_one_destination_is_refused_while_the_first_lives() 
     let (first, ()) = tokio::join!(site.engine.attempt(&slow, &recorder, &cancel), async {
         recorder.started().await;
         let same = site.attempt("small");
-        let renamed = Attempt { dest: alias.clone(), ..same.clone() };
-        for (engine, attempt) in [(&site.engine, &same), (&site.engine, &renamed), (&other, &same)] {
+        for (engine, attempt) in [(&site.engine, &same), (&other, &same)] {
             let second = Recorder::default();
             let report = engine.attempt(attempt, &second, &CancellationToken::new()).await;
             assert_eq!(
@@ -28,6 +27,9 @@ async fn a_second_attempt_on_one_destination_is_refused_while_the_first_lives() 
             assert_eq!((report.judgement.verdict, report.clean), (Verdict::RetrySoon, true));
             assert_eq!(second.seen().pid, None, "rsync was started all the same");
         }
+        // By another name it is refused as well: nothing is started through a link.
+        let (report, seen) = site.run(&Attempt { dest: alias.clone(), ..same.clone() }).await;
+        assert_eq!((report.judgement.class, seen.pid), (Class::Config, None), "{report:?}");
         // A destination beside it is nobody's.
         let (report, _) = site.run(&Attempt { dest: site.path("beside"), ..same }).await;
         assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");

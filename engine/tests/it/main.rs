@@ -4,6 +4,7 @@
 
 mod attempts;
 mod deaths;
+mod destinations;
 mod faults;
 mod kit;
 mod locks;

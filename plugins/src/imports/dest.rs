@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::DestinationFolder;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
@@ -127,8 +128,8 @@ impl Dest {
     ) -> Result<T, Failure> {
         let root = self.root.clone().ok_or(Failure::Denied)?;
         let task = tokio::task::spawn_blocking(move || {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            work(rustix::fs::open(&root, flags, Mode::empty())?)
+            let folder = DestinationFolder::open(&root);
+            work(folder.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::LOOP))?.into())
         });
         task.await.unwrap_or_else(|error| Err(Failure::Io(error.to_string())))
     }

@@ -101,6 +101,20 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The project for whose tree this names a place, and the id under which it is known so far.
+    pub(crate) fn landing(&self) -> Option<(&Project, &ProjectId)> {
+        match self {
+            Self::Create(project) | Self::Replace { project, .. } | Self::Check { project, .. } => {
+                Some((project, &project.id))
+            }
+            Self::Rename(rename) => Some((&rename.project, &rename.from)),
+            Self::Noted { command, .. } => command.landing(),
+            _ => None,
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone)]
 pub enum Answer {

@@ -58,7 +58,7 @@ impl Mounts {
 }
 
 /// A path in which blanks, line ends and backslashes are written as `\040`.
-pub(super) fn plain(text: &str) -> PathBuf {
+pub(crate) fn plain(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

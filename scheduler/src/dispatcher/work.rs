@@ -17,7 +17,7 @@ mod upstream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::{Attempt, Stats, Verdict};
+use engine::{Attempt, DestinationFolder, Stats, Verdict};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +64,8 @@ struct Work<'a> {
     command: Option<String>,
     /// Place of the tree, as it was found before anything else.
     tree: Option<SeenTree>,
+    /// The destination's folder, which everything else is done in; none: nothing is there yet.
+    folder: Option<Arc<DestinationFolder>>,
 }
 
 /// An attempt at what a rehearsal has named.
@@ -105,6 +107,7 @@ pub(super) async fn attempt(
         withheld: None,
         command: None,
         tree: None,
+        folder: None,
     };
     let told = work.tell().await;
     let (class, reason) = told.ending.in_words();

@@ -55,7 +55,7 @@ pub struct ProjectFacts {
     pub source: String,
     /// The upstream's host.
     pub host: String,
-    /// Where the tree lands.
+    /// Where the tree lands, every symlink resolved.
     pub dest: PathBuf,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -151,7 +151,7 @@ impl ProjectFacts {
             name: project.name.clone(),
             source: project.source.to_string(),
             host: project.source.host().to_owned(),
-            dest: project.dest.clone(),
+            dest: project.place.clone(),
             labels: project.labels.clone(),
             hooks: project.hooks.clone(),
             generation: standing.generation,

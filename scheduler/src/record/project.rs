@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use engine::{Options, RetryPolicy, Secret, Source, Stages};
+use engine::{RetryPolicy, Secret, Source, Stages};
 use serde::{Deserialize, Serialize};
 
 use super::freshness::{FreshnessRecord, SeenRecord, SightingRecord};
+use super::options::OptionsRecord;
 use super::project_hook::HookRecord;
 use super::refusal::RefusalRecord;
 use super::schedule::ScheduleRecord;
@@ -109,13 +110,6 @@ struct UpstreamRecord {
 enum StagesRecord {
     Named(String),
     Index(Vec<String>),
-}
-
-#[derive(Serialize, Deserialize)]
-struct OptionsRecord {
-    defaults: Vec<String>,
-    basic: Vec<String>,
-    delete: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -274,11 +268,7 @@ impl From<&Project> for ProjectRecord {
             dest: project.dest.clone(),
             given_dest: project.given_dest.clone(),
             place: project.place.clone(),
-            options: OptionsRecord {
-                defaults: project.options.defaults().to_vec(),
-                basic: project.options.basic().to_vec(),
-                delete: project.options.delete().map(|mode| mode.to_string()).unwrap_or_default(),
-            },
+            options: OptionsRecord::from(&project.options),
             schedule: ScheduleRecord::from(&project.schedule),
             retry: RetryRecord {
                 attempts: project.retry.attempts,
@@ -308,14 +298,13 @@ impl TryFrom<ProjectRecord> for Project {
     type Error = RecordError;
 
     fn try_from(record: ProjectRecord) -> Result<Self, RecordError> {
-        let source = record.source.source()?;
+        let (options, port) = record.options.read()?;
+        let source = record.source.source()?.with_default_port(port);
         let upstream = |other: UpstreamRecord| -> Result<Upstream, RecordError> {
-            Ok(Upstream { source: other.source.source()?, password: other.password.map(Secret::new) })
+            let source = other.source.source()?.with_default_port(port);
+            Ok(Upstream { source, password: other.password.map(Secret::new) })
         };
         let upstreams = record.upstreams.into_iter().map(upstream).collect::<Result<_, _>>()?;
-        let OptionsRecord { defaults, basic, delete } = record.options;
-        let options =
-            Options::new(&defaults, &basic, &delete).map_err(|errors| refused("options", &errors))?;
         Ok(Self {
             schedule: record.schedule.schedule(&record.id)?,
             id: parse("id", &record.id)?,

@@ -45,7 +45,7 @@ impl Answer {
 }
 
 impl Server {
-    /// A master with these bounds.
+    /// A master with these bounds, on which everybody may say where trees land.
     pub(crate) fn start(rsync: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -89,7 +89,8 @@ impl Server {
     fn start_in(folder: tempfile::TempDir, rsync: &str, data: &Path) -> Self {
         let port = free_port();
         let config = format!(
-            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), rsync: ({rsync}), role: Master())"
+            "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", log: (level: \"debug\"), rsync: ({rsync}), \
+             allowed_roots: [\"/\"], role: Master())"
         );
         fs::write(folder.path().join("heliostat.ron"), config).unwrap();
         let client = super::client();

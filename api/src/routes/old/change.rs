@@ -157,6 +157,6 @@ fn read(app: &App, actor: &Actor, document: &Value, known: &Project, cron: &str)
     let read = draft::project(document, Some(known), &actor.name, &defaults, &app.scheduler.landing());
     let project =
         read.map_err(|errors: Vec<FieldError>| Problem::invalid(settings::renamed(errors, cron)))?;
-    may_set(actor, Some(known), &project)?;
+    may_set(app, actor, Some(known), &project)?;
     Ok(project)
 }

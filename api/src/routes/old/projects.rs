@@ -15,7 +15,7 @@ use crate::draft;
 use crate::problem::{FieldError, Problem};
 use crate::routes::Access;
 use crate::routes::input::{TextInPath, no_project};
-use crate::routes::projects::{forget, noted, set_enabled};
+use crate::routes::projects::{forget, may_set, noted, set_enabled};
 use crate::view;
 
 pub(super) async fn add(
@@ -62,7 +62,10 @@ fn read(app: &App, actor: &Actor, given: &Given) -> Result<Project, Problem> {
     let defaults = app.reloader.defaults();
     let read = draft::project(&document, None, &actor.name, &defaults, &app.scheduler.landing());
     match read {
-        Ok(project) if errors.is_empty() => Ok(Project { given_dest: basic.dest, ..project }),
+        Ok(project) if errors.is_empty() => {
+            may_set(app, actor, None, &project)?;
+            Ok(Project { given_dest: basic.dest, ..project })
+        }
         read => {
             for error in settings::renamed(read.err().unwrap_or_default(), "cron_options.") {
                 // Without an id of its own, what is wrong with it is wrong with the name.

@@ -61,12 +61,14 @@ pub(crate) fn parent(pid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
-/// The processes in whose `cmdline` or `environ` a text stands.
+/// The processes in whose `cmdline` or `environ` a text stands, or in the target of their `cwd`.
 pub(crate) fn holding(file: &str, text: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let holds = |pid: &u32| {
-        let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let file = format!("/proc/{pid}/{file}");
+        let target = fs::read_link(&file).map(|target| target.into_os_string().into_encoded_bytes());
+        let bytes = target.or_else(|_| fs::read(&file)).unwrap_or_default();
         memchr::memmem::find(&bytes, text.as_bytes()).is_some()
     };
     pids.filter(holds).collect()

@@ -6,10 +6,11 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use engine::Attempt;
+use engine::{Attempt, DestinationFolder};
 
 use crate::dispatcher::TraceSite;
 use crate::project::{Project, Repository};
@@ -18,7 +19,8 @@ use crate::run::AttemptEnd;
 /// What is written into one tree during one attempt.
 pub(super) struct Trace {
     site: TraceSite,
-    dest: PathBuf,
+    /// The tree, once something was written into it.
+    folder: Option<Arc<DestinationFolder>>,
     started: DateTime<Utc>,
 }
 
@@ -26,38 +28,29 @@ impl Trace {
     /// Lets the attempt keep its hands off both files; none: this tree has no such files.
     pub(super) fn prepare(project: &Project, site: Option<TraceSite>, attempt: &mut Attempt) -> Option<Self> {
         let site = site.filter(|_| project.stages == Some(Repository::Debian))?;
-        let trace = Self { site, dest: attempt.dest.clone(), started: Utc::now() };
+        let trace = Self { site, folder: None, started: Utc::now() };
         let stages = attempt.stages.take()?;
-        let (progress, own) = (trace.progress(), trace.own());
+        let (progress, own) = (progress(&trace.site), trace.own());
         attempt.stages = Some(stages.with_ours(format!("/{progress}")).with_ours(format!("/{own}")));
         Some(trace)
     }
 
     /// Says that an update is in progress.
-    pub(super) fn begin(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.dest)?;
+    pub(super) fn begin(&mut self, attempt: &Attempt) -> io::Result<()> {
+        let folder = self.folder.insert(attempt.open_or_make()?);
         let text = format!("{}\n", self.started.format("%a %b %e %H:%M:%S UTC %Y"));
-        replace(&self.dest.join(self.progress()), &text)
+        folder.replace(Path::new(&progress(&self.site)), &text)
     }
 
     /// Says that it is over, and after a good end what it was.
     pub(super) fn finish(&self, upstream: &str, end: &AttemptEnd) -> io::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
         if end.verdict == engine::Verdict::Done {
-            let own = self.dest.join(self.own());
-            if let Some(folder) = own.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            let serial = serial(&self.dest.join("project/trace/master"));
-            replace(&own, &self.content(upstream, end, serial.as_deref(), Utc::now()))?;
+            let serial = serial(&folder.path().join("project/trace/master"));
+            let content = self.content(upstream, end, serial.as_deref(), Utc::now());
+            folder.replace(Path::new(&self.own()), &content)?;
         }
-        match std::fs::remove_file(self.dest.join(self.progress())) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn progress(&self) -> String {
-        format!("Archive-Update-in-Progress-{}", self.site.name)
+        folder.remove_file(Path::new(&progress(&self.site)))
     }
 
     fn own(&self) -> String {
@@ -98,11 +91,7 @@ fn serial(master: &Path) -> Option<String> {
     serial.chars().all(|c| c.is_ascii_digit()).then(|| serial.to_owned())
 }
 
-/// Puts a text in place in one step, also where a link stands.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let fresh = path.with_file_name(format!(".{name}.heliostat"));
-    let _ = std::fs::remove_file(&fresh);
-    std::fs::write(&fresh, text)?;
-    std::fs::rename(&fresh, path)
+/// Name of the file that stands while a tree is brought up to date.
+fn progress(site: &TraceSite) -> String {
+    format!("Archive-Update-in-Progress-{}", site.name)
 }

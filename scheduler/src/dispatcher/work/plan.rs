@@ -131,7 +131,7 @@ async fn is_needed(start: &Start, attempt: &Attempt) -> bool {
     {
         return false;
     }
-    let dest = attempt.dest.clone();
+    let dest = attempt.tree();
     // Where that cannot be found out, rsync will say why.
     !tokio::task::spawn_blocking(move || local::is_empty(&dest)).await.unwrap_or(false)
 }
@@ -152,7 +152,7 @@ async fn judged(
     if guard.is_small(count, is_empty) {
         return Ok(attempt);
     }
-    let dest = attempt.dest.clone();
+    let dest = attempt.tree();
     let (deletions, tree) = measured(work, Arc::clone(&draft), dest, count).await;
     let Some(mut reason) = guard.objection(deletions, tree, is_empty) else { return Ok(attempt) };
     if let Some(expected) = expected {

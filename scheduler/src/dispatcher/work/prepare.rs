@@ -1,11 +1,16 @@
 //! Before rsync: is the destination still where it was, what do hooks say, which paths are to be looked at.
 
-use engine::{Attempt, Verdict};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use engine::{Attempt, DestinationFolder, Verdict};
 
 use super::debian::Trace;
 use super::moved::{self, Scope};
 use super::{Next, Work, ask, tree, upstream};
 use crate::core::Start;
+use crate::destination::DestinationError;
+use crate::destination::mounted::MountTable;
 use crate::dispatcher::Shared;
 use crate::hooks::Decision;
 use crate::lists::{self, Lists};
@@ -20,17 +25,20 @@ pub(super) async fn prepare(work: &mut Work<'_>) -> Next<Attempt> {
     if let Some(why) = elsewhere {
         return refused(why);
     }
+    work.folder = open(work).await?;
     tree::check(work).await?;
     upstream::first_that_is_back(work).await?;
     let scope = moved::look(work).await?;
     let decision = ask::before(work).await?;
     if work.start.attempt.is_command() {
-        return of_command(work, decision);
+        let attempt = of_command(work, decision)?;
+        return Ok(Attempt { folder: work.folder.clone(), ..attempt });
     }
     let mut attempt = match scope {
         Scope::Whole => narrowed(work.shared, work.start),
         Scope::Only(file) => only(work.shared, work.start, file)?,
     };
+    attempt.folder.clone_from(&work.folder);
     work.trace = Trace::prepare(&work.start.project, work.shared.settings().trace, &mut attempt);
     match decision {
         Decision::Proceed => Ok(attempt),
@@ -61,6 +69,29 @@ fn of_command(work: &Work<'_>, decision: Decision) -> Next<Attempt> {
 
 fn refused<T>(why: String) -> Next<T> {
     Err(Ending::not_started("config", Verdict::ConfigError, why))
+}
+
+/// Opens the destination's folder, so that everything that follows is done in what was looked at. Nothing is made here:
+/// what is missing may be a file system that is not mounted.
+async fn open(work: &Work<'_>) -> Next<Option<Arc<DestinationFolder>>> {
+    let project = &work.start.project;
+    let place = project.place.clone();
+    // A disk that hangs holds up this run, and nobody else's.
+    let opening = tokio::task::spawn_blocking(move || (DestinationFolder::open(&place), MountTable::read()));
+    let (opened, table) = match work.unless_cancelled(opening).await? {
+        Ok((opened, table)) => (opened, table.unwrap_or_default()),
+        Err(panic) => return refused(format!("the destination cannot be looked at: {panic}")),
+    };
+    if let Some(other) = work.shared.board.overlap_by_mount(&table, &project.place, &project.id) {
+        return refused(format!("`dest` {}", DestinationError::Mounted(other)));
+    }
+    match opened {
+        Ok(folder) => Ok(Some(Arc::new(folder))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            refused(format!("the destination {} cannot be opened: {error}", project.place.display()))
+        }
+    }
 }
 
 /// A tree that is still to move does so first: what would be fetched meanwhile would be there twice.

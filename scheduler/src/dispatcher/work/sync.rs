@@ -16,8 +16,9 @@ use crate::run::{AttemptEnd, AttemptExit, Counts, Ending, RunId, RunPhase};
 /// Runs rsync to its end. Gives that, and whether it can have left nothing behind.
 pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, bool) {
     work.enter(RunPhase::Running);
-    if let Some(trace) = &work.trace {
-        said(work, trace.begin());
+    if let Some(trace) = &mut work.trace {
+        let begun = trace.begin(attempt);
+        said(work, begun);
     }
     let (end, clean) = match work.rehearsed.take() {
         Some(rehearsed) => by_list(work, attempt, rehearsed).await,
@@ -35,7 +36,7 @@ async fn by_list(work: &Work<'_>, whole: &Attempt, rehearsed: Rehearsed) -> (Att
     let (began, at) = (Instant::now(), SystemTime::now());
     let (end, clean) = once(work, &rehearsed.attempt).await;
     let why = match end.verdict {
-        Verdict::Done => match left(&whole.dest, rehearsed.goes).await {
+        Verdict::Done => match left(&whole.tree(), rehearsed.goes).await {
             Some(path) => format!("{path:?} is still there"),
             None => {
                 let stats = end.stats.map(|stats| stats.of_rehearsed(&rehearsed.tree));

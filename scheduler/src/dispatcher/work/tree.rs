@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
-use engine::Verdict;
 use engine::rsync::args::PARTIAL_DIR;
+use engine::{DestinationFolder, Verdict};
 
 use super::{Next, Work};
 use crate::disk::identity;
@@ -23,10 +23,11 @@ const NO_TREE: [&str; 2] = [PARTIAL_DIR, "lost+found"];
 pub(super) async fn check(work: &mut Work<'_>) -> Next<()> {
     let (project, standing) = (&work.start.project, &work.start.standing);
     let (place, expected) = (project.place.clone(), project.expect_mount);
+    let folder = work.folder.clone();
     let roots = work.shared.settings().landing.expected_mounts;
 
     // A disk that hangs holds up this run, and nobody else's.
-    let looking = tokio::task::spawn_blocking(move || look(place, expected, &roots));
+    let looking = tokio::task::spawn_blocking(move || look(place, folder.as_deref(), expected, &roots));
     let (seen, is_empty) = match work.unless_cancelled(looking).await? {
         Ok(Ok(looked)) => looked,
         Ok(Err(why)) => return Err(Ending::not_started("local-disk", Verdict::GiveUp, why)),
@@ -44,7 +45,12 @@ pub(super) async fn check(work: &mut Work<'_>) -> Next<()> {
 }
 
 /// The destination, and whether it is empty; the error is a missing file system.
-fn look(place: PathBuf, expected: bool, roots: &[PathBuf]) -> Result<(KnownTree, bool), String> {
+fn look(
+    place: PathBuf,
+    folder: Option<&DestinationFolder>,
+    expected: bool,
+    roots: &[PathBuf],
+) -> Result<(KnownTree, bool), String> {
     let unknown = |error: std::io::Error| format!("the file system of {} : {error}", place.display());
 
     for root in roots {
@@ -65,7 +71,7 @@ fn look(place: PathBuf, expected: bool, roots: &[PathBuf]) -> Result<(KnownTree,
         ));
     }
     let file_system = identity::identify(&place).map_err(unknown)?;
-    let is_empty = is_empty(&place);
+    let is_empty = folder.is_none_or(|folder| is_empty(&folder.path()));
     Ok((KnownTree { place, file_system }, is_empty))
 }
 

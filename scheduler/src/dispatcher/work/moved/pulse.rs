@@ -26,9 +26,11 @@ pub(super) async fn to_fetch(work: &Work<'_>) -> Next<Option<&'static str>> {
         }
     };
     let Some(upstream) = upstream else { return Ok(None) };
-    let ours = work.start.attempt.dest.join(FILE);
+    let Some(folder) = work.folder.clone() else { return Ok(Some(FILE)) };
     // A disk that hangs holds up this run, and nobody else's.
-    let same = tokio::task::spawn_blocking(move || is_same(&ours, &upstream)).await.unwrap_or(false);
+    let same = tokio::task::spawn_blocking(move || is_same(&folder.path().join(FILE), &upstream))
+        .await
+        .unwrap_or(false);
     Ok((!same).then_some(FILE))
 }
 

@@ -97,7 +97,7 @@ async fn count(
     };
 
     let draft = Arc::new(Draft::new(&work.shared.journals, work.start));
-    let (into, dest) = (Arc::clone(&draft), attempt.dest.clone());
+    let (into, dest) = (Arc::clone(&draft), attempt.tree());
     let walking = move || walk(&dest, &filters, &names, |path, is_folder| into.add_path(path, is_folder));
     let kept = match tokio::task::spawn_blocking(walking).await {
         Ok(Ok(kept)) => kept,
