@@ -93,7 +93,8 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
 async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let Loaded { config, path, warnings } = loaded;
     let telemetry = Telemetry::start(&config.log.level, config.log.format == LogFormat::Json)?;
-    for warning in warnings {
+    // A line of the log is one line.
+    for warning in warnings.iter().flat_map(|warning| warning.lines()) {
         tracing::warn!("{warning}");
     }
     match &path {

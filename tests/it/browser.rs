@@ -322,6 +322,25 @@ fn names_from_an_upstream_stay_names() {
 }
 
 #[test]
+fn every_text_of_the_page_is_visible_whoever_said_it() {
+    let Some(browser) = Browser::start() else { return };
+    let server = Server::start("");
+    sign_in(&browser, &server);
+    let text = "a\u{1b}\u{7f}\u{9b}\u{61c}\u{200f}\u{202e}\u{2066}\u{2028}b";
+    let script = "const text = arguments[0];
+        return import(document.querySelector('script[type=module]').src.replace('main.js', 'html.js'))
+            .then(({ html, render }) => {
+                const place = document.createElement('div');
+                render(html`<p title=${text}>${text}<b>${[text, [text]]}</b></p>`, place);
+                return place.innerHTML;
+            });";
+    let shown = browser.script(script, vec![json!(text)]);
+    let spelt = "a\\u{1b}\\u{7f}\\u{9b}\\u{61c}\\u{200f}\\u{202e}\\u{2066}\\u{2028}b";
+    assert_eq!(shown, format!("<p title=\"{spelt}\">{spelt}<b>{spelt}{spelt}</b></p>"));
+    browser.assert_quiet();
+}
+
+#[test]
 fn a_time_of_the_schedule_says_what_starts_then() {
     let Some(browser) = Browser::start() else { return };
     let server = Server::start("");
