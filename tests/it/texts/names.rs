@@ -137,6 +137,60 @@ fn nothing_that_an_upstream_says_steers_who_reads_it() {
     assert_plain("a message for a program", &message);
 }
 
+/// An HTTP server whose every answer is hostile: a problem, a document that has all of these keys, or a log.
+fn hostile_server(status: u16, body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let body = body.clone();
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let mut writer = stream.try_clone()?;
+                let mut lines = BufReader::new(stream).lines();
+                while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+                write!(
+                    writer,
+                    "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                )?;
+                writer.write_all(&body)
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn nothing_that_a_server_says_steers_the_terminal_of_its_client() {
+    let word: String = hostile().into_iter().chain(['\n', '\t']).collect();
+    let keys = [
+        "id", "name", "project", "state", "reason", "detail", "title", "source", "dest", "trigger", "path",
+        "op", "type", "problem", "motd", "module", "token", "role", "user", "kind", "subject", "version",
+    ];
+    let item: serde_json::Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), json!(word))).collect();
+    let mut document = serde_json::Value::Object(item.clone());
+    document["items"] = json!([item]);
+    document["errors"] = json!([{"field": word, "message": word}]);
+    document["hold"] = json!({ "reason": word });
+
+    let bodies = [document.to_string().into_bytes(), [word.as_bytes(), b"\xff\xfe\x9b"].concat()];
+    for (status, body) in [(200, &bodies[0]), (200, &bodies[1]), (422, &bodies[0]), (500, &bodies[1])] {
+        let url = hostile_server(status, body.clone());
+        let mut seen = 0;
+        for words in commands(&[("run", "r"), ("id", "p"), ("source", "rsync://h/m")]) {
+            for more in [&[][..], &["--output", "json"]] {
+                let words: Vec<&str> = words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+                let mut command = std::process::Command::new(crate::kit::heliostat());
+                let command = command.args(&words).args(["--server", &url, "--user", "root:x"]);
+                let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+                assert_output_is_plain(&words, &output);
+                seen += 1;
+            }
+        }
+        assert!(seen > 20, "{seen}");
+    }
+}
+
 fn config(folder: &Path, port: u16, receiver: &Receiver, smtp: &Smtp) -> String {
     let program = folder.join("tell");
     fs::write(&program, format!("#!/bin/sh\ncat >> {:?}\n", folder.join("told"))).unwrap();
