@@ -93,20 +93,8 @@ async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> 
 async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let Loaded { config, path, warnings } = loaded;
     let telemetry = Telemetry::start(&config.log.level, config.log.format == LogFormat::Json)?;
-    // A line of the log is one line.
-    for warning in warnings.iter().flat_map(|warning| warning.lines()) {
-        tracing::warn!("{warning}");
-    }
-    match &path {
-        Some(path) => tracing::info!("configuration: {}", path.display()),
-        None => tracing::info!("configuration: none found, the built-in one applies"),
-    }
-    if config.allowed_roots.is_empty() && matches!(config.role, Role::Master(_)) {
-        tracing::warn!(
-            "`allowed_roots` is empty: only root may say where the tree of a project lands; name the folders below \
-             which others may"
-        );
-    }
+    report_configuration(&config, path.as_deref(), &warnings);
+
     let mut signals = Signals::listen()?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -155,20 +143,7 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     hide_memory();
     notify(&[NotifyState::Ready]);
     let work = async {
-        let stopping = async {
-            signals.first(&app).await;
-            tracing::info!("stopping: rsyncs are ended and recorded; a second signal ends at once");
-            notify(&[NotifyState::Stopping]);
-            stop.cancel();
-            app.changes.close();
-            if tokio::time::timeout(CHANGES_DEADLINE, app.changes.wait()).await.is_err() {
-                tracing::warn!("stopping while changes are being made: who asked for them is not answered");
-            }
-            app.gate.accounts.store_uses().await;
-            if tokio::time::timeout(STOP_DEADLINE, scheduler.stop()).await.is_err() {
-                tracing::error!("something did not end in time; the next start will find and end it");
-            }
-        };
+        let stopping = stop_in_order(&mut signals, &app);
         tokio::join!(web, stopping, remember_uses(&app), part.play(&app), app.alerts.run(&app));
         // Last, since each of these may have something left to store. Without it, the next start is slower.
         if tokio::time::timeout(CLOSE_DEADLINE, scheduler.close()).await.is_err() {
@@ -181,6 +156,41 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         () = forced.second() => tracing::warn!("a second signal: ending at once"),
     }
     Ok(())
+}
+
+/// Logs which configuration applies, and what an administrator should change in it.
+fn report_configuration(config: &Config, path: Option<&Path>, warnings: &[String]) {
+    // A line of the log is one line.
+    for warning in warnings.iter().flat_map(|warning| warning.lines()) {
+        tracing::warn!("{warning}");
+    }
+    match path {
+        Some(path) => tracing::info!("configuration: {}", path.display()),
+        None => tracing::info!("configuration: none found, the built-in one applies"),
+    }
+    if config.allowed_roots.is_empty() && matches!(config.role, Role::Master(_)) {
+        tracing::warn!(
+            "`allowed_roots` is empty: only root may say where the tree of a project lands; name the folders below \
+             which others may"
+        );
+    }
+}
+
+/// Waits for a signal that ends the server, then lets changes be made to their end and ends the rsyncs.
+async fn stop_in_order(signals: &mut Signals, app: &App) {
+    signals.first(app).await;
+    tracing::info!("stopping: rsyncs are ended and recorded; a second signal ends at once");
+    notify(&[NotifyState::Stopping]);
+    app.stop.cancel();
+
+    app.changes.close();
+    if tokio::time::timeout(CHANGES_DEADLINE, app.changes.wait()).await.is_err() {
+        tracing::warn!("stopping while changes are being made: who asked for them is not answered");
+    }
+    app.gate.accounts.store_uses().await;
+    if tokio::time::timeout(STOP_DEADLINE, app.scheduler.stop()).await.is_err() {
+        tracing::error!("something did not end in time; the next start will find and end it");
+    }
 }
 
 /// What this server does beside mirroring.
