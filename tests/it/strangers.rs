@@ -1,5 +1,6 @@
 //! Those who have not logged in: they share one budget, and a flood of them takes nothing from anybody else.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,7 +9,7 @@ use std::thread;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 
-use crate::kit::{Server, Upstream, client, client_at, connect_from, free_port, wait_for};
+use crate::kit::{PATIENCE, Server, Upstream, client, client_at, connect_from, free_port, wait_for};
 use crate::slaves::{SECRET, current, master, slave, sync};
 
 /// What a slave that wants to join says first.
@@ -18,7 +19,7 @@ fn greeting(name: &str) -> Value {
 
 fn greet(server: &Server, client: &Client, name: &str) -> Option<u16> {
     let request = client.post(server.url("/api/v1/nodes/hello")).json(&greeting(name));
-    request.send().ok().map(|answer| answer.status().as_u16())
+    request.timeout(PATIENCE).send().ok().map(|answer| answer.status().as_u16())
 }
 
 /// A master with room for few connections.
@@ -47,15 +48,16 @@ fn while_strangers_flood_a_login_a_join_a_scrape_and_a_slave_work() {
     let flood = |last: u8| {
         let address = [127, 0, 20, last];
         let client = client_at(address);
-        let mut slow: Vec<TcpStream> = Vec::new();
-        while !stop.load(Ordering::Relaxed) {
-            // Heads that never end: more of them than there is room for.
+        // Heads that never end: more of them than there is room for.
+        let begin = || {
             let mut stream = connect_from(address, server.port());
             let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
-            slow.push(stream);
-            if slow.len() > 16 {
-                slow.remove(0);
-            }
+            stream
+        };
+        let mut slow: VecDeque<TcpStream> = (0..16).map(|_| begin()).collect();
+        while !stop.load(Ordering::Relaxed) {
+            slow.push_back(begin());
+            slow.pop_front();
             let name = format!("stranger-{last}-{}", asked.fetch_add(1, Ordering::Relaxed));
             greet(&server, &client, &name);
             let _ = client.get(server.url("/test")).basic_auth(&name, Some("guess")).send();
@@ -72,8 +74,9 @@ fn while_strangers_flood_a_login_a_join_a_scrape_and_a_slave_work() {
         let home = client_at([127, 0, 30, 1]);
         for _ in 0..3 {
             let login = home.get(server.url("/test")).basic_auth("jane", Some("jane's password"));
-            assert_eq!(login.send().unwrap().status(), 200);
-            assert_eq!(home.get(server.url("/metrics")).send().unwrap().status(), 200);
+            assert_eq!(login.timeout(PATIENCE).send().unwrap().status(), 200);
+            let scrape = home.get(server.url("/metrics")).timeout(PATIENCE);
+            assert_eq!(scrape.send().unwrap().status(), 200);
             assert_eq!(greet(&server, &home, "honest"), Some(200));
         }
         let new = slave(&server.url(""), "new");

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use scheduler::{Project, ProjectId};
+use tokio_util::task::TaskTracker;
 
 use super::App;
 use crate::auth::foreign::is_foreign;
@@ -107,10 +108,9 @@ impl RowRule {
         }
         self.check(&actor, params)?;
 
-        // A client that hangs up must not stop a change half-way: what is stored has to become known too.
         parts.extensions.insert(actor);
-        let changing = self.app.changes.spawn(next.run(Request::from_parts(parts, Body::from(sent))));
-        changing.await.map_err(|error| Problem::internal(&error))
+        let request = Request::from_parts(parts, Body::from(sent));
+        Ok(finish(&self.app.changes, next.run(request)).await)
     }
 
     /// Lets something be shown for as long as the login holds: an answer that goes on ends with it.
@@ -157,7 +157,10 @@ pub(super) async fn admit(
         return Problem::foreign().into_response();
     }
     if rule.is_open {
-        return next.run(request).await;
+        return match rule.effect {
+            RouteEffect::Shows => next.run(request).await,
+            RouteEffect::Changes => finish(&rule.app.changes, next.run(request)).await,
+        };
     }
 
     let actor = match rule.prove(request.headers(), origin, &params).await {
@@ -171,6 +174,12 @@ pub(super) async fn admit(
         RouteEffect::Shows => rule.show(actor, request, next).await,
         RouteEffect::Changes => rule.change(actor, &params, request, next).await.into_response(),
     }
+}
+
+/// Makes a change to its end, even if its client goes away: what is stored by half a change would be in force from the
+/// next start on only.
+async fn finish(changes: &TaskTracker, change: impl Future<Output = Response> + Send + 'static) -> Response {
+    changes.spawn(change).await.unwrap_or_else(|panic| Problem::internal(&panic).into_response())
 }
 
 /// Sentence for an actor who may not do something to this project.
@@ -209,4 +218,38 @@ fn project_of(app: &App, params: &RawPathParams) -> Option<Arc<Project>> {
         (None, None) => return None,
     };
     board.project(&id).map(|entry| Arc::clone(&entry.project))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_goes_on_when_its_client_is_gone() {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (is_done, changes) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        let change = {
+            let (begun, go, is_done) = (Arc::clone(&begun), Arc::clone(&go), Arc::clone(&is_done));
+            async move {
+                begun.notify_one();
+                go.notified().await;
+                is_done.store(true, Ordering::SeqCst);
+                ().into_response()
+            }
+        };
+
+        let answer = tokio::select! {
+            answer = finish(&changes, change) => Some(answer),
+            () = begun.notified() => None,
+        };
+        assert!(answer.is_none(), "its future is dropped by now");
+        go.notify_one();
+        changes.close();
+        changes.wait().await;
+        assert!(is_done.load(Ordering::SeqCst));
+    }
 }

@@ -146,6 +146,21 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_headers_hold_a_stranger_is_who_it_is_and_a_proxy_is_read(
+            values in proptest::collection::vec("[ -~]{0,60}|([0-9a-f:.]{1,20}, ?){0,4}", 0..5),
+        ) {
+            let headers: Vec<_> = values.iter().map(|value| (FORWARDED_FOR, value.as_str())).collect();
+            let peer: IpAddr = "192.0.2.1".parse().unwrap();
+            proptest::prop_assert_eq!(origin("192.0.2.1", &[], &headers).address, peer);
+            // Nobody is taken for a client who does not stand in the list.
+            let client = origin("192.0.2.1", &["192.0.2.0/24"], &headers).address;
+            let mut named = values.iter().flat_map(|value| value.split(',')).filter_map(|item| parse(item.trim()));
+            proptest::prop_assert!(client == peer || named.any(|address| address == client));
+        }
+    }
+
     #[test]
     fn a_trusted_proxy_says_scheme_and_host() {
         let said = [(FORWARDED_PROTO, "http, HTTPS"), (FORWARDED_HOST, "m.example"), (HOST, "inner")];

@@ -1,9 +1,12 @@
 //! The site as a whole: alive, ready, status, queue, reload.
 
+use std::sync::LazyLock;
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
 use crate::app::App;
 use crate::problem::{FieldError, Problem};
@@ -39,8 +42,10 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     detail.into_response()
 }
 
-pub(super) async fn openapi() -> Json<serde_json::Value> {
-    Json(super::document())
+pub(super) async fn openapi() -> impl IntoResponse {
+    // It is open to everybody, and always the same.
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| super::document().to_string().into());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.clone())
 }
 
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusView>, Problem> {
