@@ -18,6 +18,12 @@ def cpu_seconds(pid):
     return user + system, children_user + children_system
 
 
+def children(pid):
+    """The processes that it has started and not reaped, by any of its threads."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for each in lists for child in each.read_text().split()]
+
+
 def memory_mib(pid, key):
     """`VmHWM`, the peak, or `VmRSS`, the present, of a process's resident memory."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

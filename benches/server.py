@@ -64,8 +64,9 @@ class Server:
         return self.process.pid
 
     def cpu(self):
-        """CPU seconds of the server itself, and of its ended children (guardians and rsyncs)."""
-        return measure.cpu_seconds(self.pid)
+        """CPU seconds of the server itself, and of all others: the nursery, guardians and rsyncs that have ended."""
+        own, ended = measure.cpu_seconds(self.pid)
+        return own, ended + sum(sum(measure.cpu_seconds(pid)) for pid in measure.children(self.pid))
 
     def request(self, method, path, body=None):
         """One request on this thread's own connection; gives the JSON of the answer."""

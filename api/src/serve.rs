@@ -264,7 +264,8 @@ async fn start_scheduler(
     let program = found(&config.rsync.program);
     let engine = Engine::new(program.clone(), engine::guardian::argv(), &data_dir)
         .context("cannot use the data folder")?;
-    let engine = engine.with_grace(config.stop_grace).with_memory_max(config.rsync.memory_max.0);
+    let engine =
+        engine.with_nursery().with_grace(config.stop_grace).with_memory_max(config.rsync.memory_max.0);
     check_version(&engine, config.rsync.allow_old).await?;
     let mut settings = Settings {
         bounds: Bounds::default(),

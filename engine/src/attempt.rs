@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{Command, Scan};
-use crate::guardian::{self, Guarded, Said};
+use crate::guardian::{self, Guarded, GuardianSource, Said};
 use crate::monitor::{Monitor, Phase};
 use crate::place::DestinationFolder;
 use crate::rsync::args::{Limits, shown};
@@ -53,7 +53,7 @@ const OBEY_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Engine {
     program: PathBuf,
-    guardian: Vec<OsString>,
+    guardians: GuardianSource,
     locks: PathBuf,
     home: PathBuf,
     grace: Duration,
@@ -190,12 +190,19 @@ impl Engine {
         };
         Ok(Self {
             program,
-            guardian,
+            guardians: GuardianSource::Exec(guardian),
             locks: folder("locks")?,
             home: folder("home")?,
             grace: GRACE,
             memory_max: None,
         })
+    }
+
+    /// Forks guardians from a process that is kept ready, in place of an exec for each.
+    #[must_use]
+    pub fn with_nursery(mut self) -> Self {
+        self.guardians = self.guardians.kept_ready();
+        self
     }
 
     /// Gives rsync so long to end by itself when it is asked to; five seconds unless told.
@@ -300,17 +307,16 @@ impl Engine {
             biased;
             () = cancel.cancelled() => return Exit::Cancelled,
             () = sleep_until(deadline.unwrap_or_else(far)) => return Exit::TimedOut,
-            spawned = Guarded::spawn(&self.guardian, &spec) => spawned,
+            spawned = self.guardians.spawn(&spec) => spawned,
         };
         match spawned {
-            Ok((guarded, Some(stdout), Some(stderr))) => match Pipes::read_both(stdout, stderr) {
+            Ok((guarded, stdout, stderr)) => match Pipes::read_both(stdout, stderr) {
                 Ok(pipes) => {
                     let stop = StopTriggers { cancel, deadline };
                     self.supervise(attempt, guarded, pipes, reader, stop).await
                 }
                 Err(error) => Exit::NotStarted(format!("rsync's output cannot be read: {error}")),
             },
-            Ok(_) => Exit::NotStarted("rsync's output could not be connected".to_owned()),
             Err(error) => Exit::NotStarted(error.to_string()),
         }
     }

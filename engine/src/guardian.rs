@@ -1,8 +1,8 @@
 //! The guardian: a small process between the supervisor and one rsync, which ends the rsync when the supervisor dies,
 //! however it dies.
 //!
-//! It is our own binary re-executed, single-threaded, leader of its own session, and its standard input is a socket to
-//! the supervisor. When that socket closes, it ends rsync's process group. It takes the destination's lock and lets
+//! It is our own binary, forked from a [`nursery`] or re-executed, single-threaded, leader of its own session, and its
+//! standard input is a socket to the supervisor. When that socket closes, it ends rsync's process group. It takes the destination's lock and lets
 //! rsync inherit it, so that the lock outlives even the guardian for as long as any rsync writes. It reaps whatever
 //! rsync leaves (`PR_SET_CHILD_SUBREAPER`), and exits when nothing of it is left.
 //!
@@ -15,11 +15,12 @@ mod family;
 mod init;
 mod leftovers;
 mod namespace;
+mod nursery;
 mod supervisor;
 mod wire;
 
 pub(crate) use leftovers::unfinished as is_unfinished;
-pub(crate) use supervisor::{Guarded, Said};
+pub(crate) use supervisor::{Guarded, GuardianSource, Said};
 pub(crate) use wire::Spec;
 
 use std::ffi::OsString;
@@ -38,14 +39,13 @@ use crate::lock::{DestinationLock, LockError};
 use crate::place::{DestinationFolder, FolderIdentity};
 use child::GuardedChild;
 use family::Pipes;
+use nursery::{NURSERY_WORD, NurseryEnd};
 use wire::Report;
 
 /// The word that makes our binary a guardian, as its first argument.
 pub const WORD: &str = "guardian";
 /// The program of a process that starts itself again. Not its path: an update may put another version there while it runs.
 const ITSELF: &str = "/proc/self/exe";
-/// The word behind it that makes our binary the init of a PID namespace.
-const INIT_WORD: &str = "init";
 /// How long the receiver may linger after rsync's main process has ended.
 const LINGER: Duration = Duration::from_secs(5);
 /// Time to end in order, and to linger, for a program whose supervisor is gone: all of it is over within five seconds.
@@ -56,11 +56,13 @@ const VANISHED: i32 = 24;
 /// How often the remaining processes are looked for, when there is no event to wait for.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The whole life of a guardian, or of an init below one. Call it first thing in `main`, before any thread exists.
+/// The whole life of a guardian, or of the nursery of guardians. Call it first thing in `main`, before any thread exists.
 #[must_use]
 pub fn main() -> ExitCode {
-    let is_init = std::env::args_os().nth(2).is_some_and(|word| word == INIT_WORD);
-    let end = if is_init { init::serve() } else { guard() };
+    let is_nursery = std::env::args_os().next_back().is_some_and(|word| word == NURSERY_WORD);
+    // For who reads a list of processes; without it the name is `exe`.
+    let _ = rustix::thread::set_name(if is_nursery { c"heliostat-nurse" } else { c"heliostat-guard" });
+    let end = if is_nursery { nurse() } else { guard() };
     match end {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever started it hears it as a closed socket; there is nobody else to tell.
@@ -72,6 +74,17 @@ pub fn main() -> ExitCode {
 #[must_use]
 pub fn argv() -> Vec<OsString> {
     vec![ITSELF.into(), WORD.into()]
+}
+
+/// Forks guardians, and goes on as one in each new process.
+fn nurse() -> io::Result<()> {
+    match nursery::serve()? {
+        NurseryEnd::Closed => Ok(()),
+        NurseryEnd::Forked => {
+            let _ = rustix::thread::set_name(c"heliostat-guard");
+            guard()
+        }
+    }
 }
 
 fn guard() -> io::Result<()> {

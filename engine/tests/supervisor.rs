@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("five arguments are needed".into());
     };
     let rsync = rsync.first().map_or("rsync", String::as_str);
-    let engine = Engine::new(rsync.into(), vec![guardian.into()], state.as_ref())?;
+    let engine = Engine::new(rsync.into(), vec![guardian.into()], state.as_ref())?.with_nursery();
     let attempt = Attempt {
         source: source.parse()?,
         command: None,

@@ -131,7 +131,8 @@ fn a_guardian_that_is_killed_leaves_no_rsync_and_the_run_is_tried_again() {
     let dest = server.project("p", &upstream.url("data"), &more);
     let run = server.sync("p");
     server.moving(&run);
-    let guardian = children_of(server.pid());
+    let [nursery] = children_of(server.pid())[..] else { panic!("guardians have no common parent") };
+    let guardian = children_of(nursery);
     assert_eq!(guardian.len(), 1);
     crate::kit::signal(guardian[0], rustix::process::Signal::KILL);
     let ended = server.ended(&run);

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
 
 /// How much of a pipe is read at once: what a pipe holds.
@@ -45,8 +44,7 @@ impl Pipes {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<Self> {
-        let (stdout, stderr) = (stdout.into_owned_fd()?, stderr.into_owned_fd()?);
+    pub(super) fn read_both(stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
         // One of them says nothing for long: reading it must not keep us from the other.
         rustix::io::ioctl_fionbio(&stdout, true)?;
         rustix::io::ioctl_fionbio(&stderr, true)?;

@@ -7,14 +7,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fork::{Fork, fork};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::family::{ChildFamily, Pipes};
 use super::wire::{Order, Report, Spec};
-use super::{INIT_WORD, ITSELF, WORD, leftovers, namespace};
+use super::{init, leftovers, namespace};
 
 /// Pause between two kills of what has left the group.
 const STRAYS: Duration = Duration::from_millis(200);
@@ -53,22 +53,22 @@ impl GuardedChild {
         Ok(Self::new(family, ChildLink::Direct { handle, ask_group: spec.ask_group }, spec))
     }
 
-    /// Starts an init, and hands the specification on to it.
+    /// Forks an init, which runs the program.
     fn start_init(spec: &Spec, args: &[Vec<u8>], pipes: Option<Pipes>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut command = Command::new(ITSELF);
-        command.args([WORD, INIT_WORD]).env_clear().stdin(Stdio::from(OwnedFd::from(theirs)));
-        if let Some(pipes) = pipes {
-            pipes.give_to(&mut command);
-        }
-        let family = ChildFamily::of(&command.spawn()?);
-        // The command holds the other end; an init that dies must be heard.
-        drop(command);
+        // This process has one thread, so all of it is in the new process too.
+        let init = match fork()? {
+            Fork::Child => {
+                // An init that kept this end would not hear that its guardian is gone.
+                drop(ours);
+                end_init(&init::serve(&theirs, spec, args, pipes));
+            }
+            Fork::Parent(pid) => Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?,
+        };
+        let family = ChildFamily::of(init);
 
-        let handed_on = Spec { args: args.to_vec(), then: None, locks: None, ..spec.clone() };
-        let mut line = serde_json::to_vec(&handed_on)?;
-        line.push(b'\n');
-        (&ours).write_all(&line)?;
+        // An init that dies must be heard.
+        drop(theirs);
         ours.set_nonblocking(true)?;
         Ok(Self::new(family, ChildLink::Init { socket: ours, heard: RefCell::default() }, spec))
     }
@@ -175,6 +175,12 @@ fn hear(mut socket: &UnixStream, heard: &mut Vec<u8>) -> io::Result<Option<Repor
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Ends an init, and with it its namespace.
+#[expect(clippy::disallowed_methods, reason = "a return would go on as the guardian that this is a copy of")]
+fn end_init(served: &io::Result<()>) -> ! {
+    std::process::exit(i32::from(served.is_err()))
 }
 
 /// Number of a process, as it travels.

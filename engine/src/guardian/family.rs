@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -46,7 +46,7 @@ impl Pipes {
     }
 
     /// Gives both to a program that is about to start.
-    pub(super) fn give_to(self, command: &mut Command) {
+    fn give_to(self, command: &mut Command) {
         command.stdout(self.stdout).stderr(self.stderr);
     }
 }
@@ -79,7 +79,7 @@ impl ChildFamily {
         let mut child = command.spawn().map_err(|error| {
             io::Error::new(error.kind(), format!("cannot start {}: {error}", spec.program.display()))
         })?;
-        let family = Self::of(&child);
+        let family = Self::of(Pid::from_child(&child));
 
         if let (Some(pipe), Some(input)) = (child.stdin.take(), &spec.input) {
             write_at_once(pipe, input.as_bytes())?;
@@ -88,8 +88,8 @@ impl ChildFamily {
     }
 
     /// Takes charge of a child that was just started.
-    pub(super) fn of(child: &Child) -> Self {
-        Self { leader: Pid::from_child(child), leader_status: Cell::new(None), gone: Cell::new(false) }
+    pub(super) fn of(leader: Pid) -> Self {
+        Self { leader, leader_status: Cell::new(None), gone: Cell::new(false) }
     }
 
     /// Leaves all of it to the kernel, which kills a PID namespace together with its first process.

@@ -12,23 +12,30 @@ use std::time::Duration;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
 
 use super::child::number;
-use super::family::{ChildFamily, children};
-use super::wire::Report;
-use super::{LOOK, poll_either, read_spec, release_pipes, tell};
+use super::family::{ChildFamily, Pipes, children};
+use super::wire::{Report, Spec};
+use super::{LOOK, is_closed, poll_either, release_pipes, tell};
 
 /// Pause between two looks for orphans that have ended.
 const REAP_EVERY: Duration = Duration::from_secs(10);
 
-/// Runs the program that the guardian names to its end. However this function returns, the process then ends, and with
-/// it everything in the namespace.
-pub(super) fn serve() -> io::Result<()> {
+/// Runs the program of a specification to its end. However this function returns, the process then must end, and with it
+/// everything in the namespace.
+pub(super) fn serve(
+    control: &UnixStream,
+    spec: &Spec,
+    args: &[Vec<u8>],
+    pipes: Option<Pipes>,
+) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    if is_closed(control) {
+        // The guardian died before that, so nothing tells us of its death.
+        return Ok(());
+    }
 
-    // A guardian that died before that has closed its end, and no specification comes.
-    let (control, spec, ordered) = read_spec()?;
-    let family = match ChildFamily::spawn(&spec, &spec.args, None) {
+    let family = match ChildFamily::spawn(spec, args, pipes) {
         Ok(family) => family,
-        Err(error) => return tell(&control, &Report::Failed { why: error.to_string() }),
+        Err(error) => return tell(control, &Report::Failed { why: error.to_string() }),
     };
     family.leave_to_kernel();
     release_pipes()?;
@@ -36,12 +43,8 @@ pub(super) fn serve() -> io::Result<()> {
 
     // Not reaped yet, so it is listed, with its number outside of the namespace.
     let pid = children().first().copied().ok_or(io::ErrorKind::NotFound)?;
-    tell(&control, &Report::Started { pid: number(pid) })?;
-    if ordered {
-        // An order to stop that came together with the specification was read together with it.
-        family.ask_to_end(spec.ask_group);
-    }
-    watch(&control, &family, spec.ask_group)
+    tell(control, &Report::Started { pid: number(pid) })?;
+    watch(control, &family, spec.ask_group)
 }
 
 /// Passes the order to stop on, says how the program ended, and waits for what that has left.

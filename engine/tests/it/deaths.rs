@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
-use engine::{Exit, Verdict};
+use engine::{Attempt, Exit, Verdict};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
-use crate::kit::{Process, Recorder, Running, SLOWLY_KIB, Site};
+use crate::kit::{Process, Recorder, Running, SLOWLY_KIB, Site, holding, parent};
 
 /// A process of its own that runs one slow attempt.
 struct Supervisor {
@@ -93,9 +93,11 @@ async fn a_supervisor_that_is_killed_leaves_no_rsync() {
     let site = Site::new().await;
     let mut supervisor = Supervisor::start(&site);
     let running = supervisor.flowing();
+    let nursery = Process::open(parent(running.guardian.pid).unwrap()).unwrap();
     supervisor.process.signal(Signal::KILL);
     running.assert_rsync_ends();
     assert!(running.guardian.ends(), "the guardian runs on");
+    assert!(nursery.ends(), "the nursery runs on");
     // Nothing holds the destination any more.
     let (report, _) = site.run(&site.attempt("small")).await;
     assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
@@ -109,6 +111,44 @@ async fn without_privileges_a_supervisor_that_is_killed_leaves_no_rsync() {
     supervisor.process.signal(Signal::KILL);
     running.assert_rsync_ends();
     assert!(running.guardian.ends(), "the guardian runs on");
+}
+
+#[tokio::test]
+async fn a_nursery_that_is_killed_takes_no_guardian_with_it_and_another_follows() {
+    let site = Site::new().await;
+    let (attempt, recorder, cancel) = (site.slow(), Recorder::default(), CancellationToken::new());
+    let (report, running) = tokio::join!(site.engine.attempt(&attempt, &recorder, &cancel), async {
+        let running = recorder.flowing().await;
+        let nursery = Process::open(parent(running.guardian.pid).unwrap()).unwrap();
+        nursery.signal(Signal::KILL);
+        assert!(nursery.ends(), "the nursery runs on");
+
+        let beside = Attempt { dest: site.path("beside"), ..site.attempt("small") };
+        let (report, _) = site.run(&beside).await;
+        assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+        assert!(running.main.runs() && running.guardian.runs(), "it took a guardian with it");
+        cancel.cancel();
+        running
+    });
+    assert_eq!(report.exit, Exit::Cancelled, "{report:?}");
+    running.assert_all_ended();
+}
+
+#[tokio::test]
+async fn a_nursery_that_does_not_answer_gives_way_to_another() {
+    let site = Site::new().await;
+    let (report, seen) = site.run(&site.attempt("small")).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    assert!(seen.pid.is_some());
+    let nurseries = holding("cmdline", "\0nursery\0").into_iter();
+    let own = |pid: &u32| parent(*pid) == Some(std::process::id());
+    let [nursery] = nurseries.filter(own).collect::<Vec<_>>()[..] else { panic!("not one nursery") };
+    let nursery = Process::open(nursery).unwrap();
+    nursery.signal(Signal::STOP);
+
+    let (report, _) = site.run(&site.attempt("small")).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    assert!(nursery.ends(), "the nursery stands still for ever");
 }
 
 #[tokio::test]

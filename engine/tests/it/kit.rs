@@ -4,7 +4,7 @@
 mod process;
 mod recorder;
 
-pub(crate) use process::{Process, children, holding, parent};
+pub(crate) use process::{Process, children, holding, is_first_of_namespace, parent};
 pub(crate) use recorder::{Recorder, Running, Seen};
 
 use std::ffi::OsString;
@@ -51,6 +51,7 @@ impl Site {
                 .await
                 .unwrap();
         let engine = Engine::new("rsync".into(), guardian(), &folder.path().join("state")).unwrap();
+        let engine = engine.with_nursery();
         Self { engine, upstream, folder }
     }
 

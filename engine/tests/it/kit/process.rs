@@ -73,3 +73,11 @@ pub(crate) fn holding(file: &str, text: &str) -> Vec<u32> {
     };
     pids.filter(holds).collect()
 }
+
+/// Returns true for the first process of a PID namespace below our own.
+pub(crate) fn is_first_of_namespace(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let numbers: Vec<&str> = numbers.split_ascii_whitespace().collect();
+    numbers.len() > 1 && numbers.last() == Some(&"1")
+}

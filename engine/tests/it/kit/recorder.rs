@@ -4,7 +4,7 @@ use engine::{Change, ChangeKind, Monitor, Phase, Progress};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{PATIENCE, Process, children, holding, parent};
+use super::{PATIENCE, Process, children, is_first_of_namespace, parent};
 
 /// What an attempt has told so far.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +69,7 @@ impl Running {
         let [receiver] = children(main)[..] else { panic!("rsync has {} children", children(main).len()) };
         let open = |pid| Process::open(pid).unwrap();
         let above = parent(main).unwrap();
-        let is_init = holding("cmdline", "\0init\0").contains(&above);
+        let is_init = is_first_of_namespace(above);
         let guardian = if is_init { parent(above).unwrap() } else { above };
         Self {
             guardian: open(guardian),
