@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use chrono::Utc;
 use engine::rsync::version::Support;
-use engine::{Engine, Limits};
+use engine::{DelegatedGroup, Engine, Limits};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use scheduler::core::Tool;
 use scheduler::destination::Landing;
@@ -264,8 +264,11 @@ async fn start_scheduler(
     let program = found(&config.rsync.program);
     let engine = Engine::new(program.clone(), engine::guardian::argv(), &data_dir)
         .context("cannot use the data folder")?;
-    let engine =
-        engine.with_nursery().with_grace(config.stop_grace).with_memory_max(config.rsync.memory_max.0);
+    let engine = engine
+        .with_nursery()
+        .with_group(find_group())
+        .with_grace(config.stop_grace)
+        .with_memory_max(config.rsync.memory_max.0);
     check_version(&engine, config.rsync.allow_old).await?;
     let mut settings = Settings {
         bounds: Bounds::default(),
@@ -281,6 +284,23 @@ async fn start_scheduler(
     };
     reload::apply(&mut settings, config, file);
     Ok(Scheduler::start(settings, engine).await?)
+}
+
+/// Finds the cgroup below which the memory of whole attempts is bounded, and tells where that is left out.
+fn find_group() -> Option<DelegatedGroup> {
+    match DelegatedGroup::find() {
+        Ok(group) => {
+            tracing::info!(
+                "the memory of each attempt is bounded as a whole below {}",
+                group.folder().display()
+            );
+            Some(group)
+        }
+        Err(reason) => {
+            tracing::info!("the memory of an attempt is bounded for each of its processes alone: {reason}");
+            None
+        }
+    }
 }
 
 /// Raises the bound on open files as far as the system lets us, and leaves enough of them for the store and the rsyncs.

@@ -23,9 +23,10 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::cgroup::{AttemptGroup, DelegatedGroup, bound_together};
 use crate::command::{Command, Scan};
-use crate::guardian::{self, Guarded, GuardianSource, Said};
-use crate::monitor::{Monitor, Phase};
+use crate::guardian::{self, Guarded, GuardianSource, Said, Spec};
+use crate::monitor::Monitor;
 use crate::place::DestinationFolder;
 use crate::rsync::args::{Limits, shown};
 use crate::rsync::edits::{self, Edit, EditError};
@@ -58,6 +59,7 @@ pub struct Engine {
     home: PathBuf,
     grace: Duration,
     memory_max: Option<u64>,
+    delegated: Option<DelegatedGroup>,
 }
 
 /// What one attempt is to do.
@@ -195,6 +197,7 @@ impl Engine {
             home: folder("home")?,
             grace: GRACE,
             memory_max: None,
+            delegated: None,
         })
     }
 
@@ -216,6 +219,13 @@ impl Engine {
     #[must_use]
     pub fn with_memory_max(mut self, bytes: u64) -> Self {
         self.memory_max = Some(bytes);
+        self
+    }
+
+    /// Bounds the memory of all processes of an attempt together as well, by groups below this one.
+    #[must_use]
+    pub fn with_group(mut self, delegated: Option<DelegatedGroup>) -> Self {
+        self.delegated = delegated;
         self
     }
 
@@ -300,7 +310,8 @@ impl Engine {
     /// Starts a guardian with its rsync, and returns how that ended.
     async fn run(&self, attempt: &Attempt, reader: &mut Reader<'_>, cancel: &CancellationToken) -> Exit {
         let deadline = attempt.time_limit.map(|limit| Instant::now() + limit);
-        let spec = self.spec(attempt);
+        let group = bound_together(self.delegated.as_ref(), self.memory_max);
+        let spec = Spec { group: group.as_ref().map(AttemptGroup::members), ..self.spec(attempt) };
 
         // A guardian starts nothing before it has the whole specification, so one that does not read can be dropped.
         let spawned = tokio::select! {
@@ -339,7 +350,7 @@ impl Engine {
                 said = guarded.said() => {
                     // Only an order that was heard is known to be carried out.
                     obey_until = obey_until.filter(|_| said != Said::Stopping);
-                    match heard(said, reader, &mut watchdog) {
+                    match reader.hear(said, &mut watchdog) {
                         Some(exit) => break exit,
                         None => None,
                     }
@@ -409,30 +420,6 @@ impl Engine {
 struct StopTriggers<'a> {
     cancel: &'a CancellationToken,
     deadline: Option<Instant>,
-}
-
-/// Takes what the guardian says; gives rsync's end when it is over.
-fn heard(said: Said, reader: &mut Reader<'_>, watchdog: &mut Watchdog) -> Option<Exit> {
-    match said {
-        Said::Started(pid) => {
-            watchdog.watch(pid);
-            reader.phase(Phase::Started { pid });
-            None
-        }
-        Said::Stopping => {
-            reader.phase(Phase::Stopping);
-            None
-        }
-        Said::Killed => {
-            reader.phase(Phase::Killed);
-            None
-        }
-        Said::Failed(why) => Some(Exit::NotStarted(why)),
-        Said::Busy => Some(Exit::Busy),
-        Said::Exited(code) => Some(Exit::Code(code)),
-        Said::Signalled(signal) => Some(Exit::Signal(signal)),
-        Said::Gone => Some(Exit::Lost),
-    }
 }
 
 /// Whether every stage was begun.

@@ -156,6 +156,9 @@ fn prepare() -> io::Result<()> {
 /// Bounds the memory of this process and of everything that it starts, each process for itself (`RLIMIT_DATA`,
 /// `getrlimit(2)`): an upstream whose list has no end then ends its rsync, and not the server.
 fn bound_memory(spec: &Spec) -> io::Result<()> {
+    if let Some(members) = &spec.group {
+        std::fs::write(members, "0")?;
+    }
     if let Some(bytes) = spec.memory_max {
         setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) })?;
     }

@@ -17,6 +17,7 @@
 //! A reader starts with [`attempt`], which tells the story of one rsync from its command to its verdict.
 
 pub mod attempt;
+mod cgroup;
 pub mod command;
 pub mod durable;
 pub mod guardian;
@@ -33,6 +34,7 @@ mod sweep;
 pub mod text;
 
 pub use attempt::{Attempt, AttemptReport, Changes, Engine};
+pub use cgroup::{DelegatedGroup, GroupError};
 pub use command::{Command, Pattern};
 pub use monitor::{Monitor, Phase};
 pub use place::{DestinationFolder, FolderIdentity};

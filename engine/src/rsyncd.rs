@@ -180,6 +180,7 @@ fn spec(program: &Path, folder: &Path, config: &Path, address: SocketAddr) -> Sp
         dest_identity: None,
         grace_ms: 2000,
         memory_max: None,
+        group: None,
     }
 }
 

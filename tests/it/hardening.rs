@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
@@ -102,4 +103,32 @@ fn the_server_is_closed_to_its_own_user_and_what_it_starts_is_not() {
     assert!(said(&closed).contains("Permission denied"), "{}", said(&closed));
     let open = open_files(guardian.trim().parse().unwrap());
     assert!(open.status.success(), "the sweep could not find a guardian: {}", said(&open));
+}
+
+#[test]
+fn under_systemd_the_memory_of_attempts_is_bounded_as_a_whole() {
+    if !Path::new("/run/systemd/system").exists() || !rustix::process::geteuid().is_root() {
+        eprintln!("left out: no systemd runs here, or this is not root");
+        return;
+    }
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let config = folder.path().join("heliostat.ron");
+    let data = folder.path().join("data");
+    fs::write(&config, format!("(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", role: Master())"))
+        .unwrap();
+    let unit = format!("heliostat-test-{}", std::process::id());
+    let run = |program: &str, words: &[&str]| said(&Command::new(program).args(words).output().unwrap());
+    let (program, config) = (heliostat(), config.display().to_string());
+    let program = program.to_str().unwrap();
+    run("systemd-run", &["-u", &unit, "-p", "Delegate=memory", program, "serve", "--config", &config]);
+
+    let url = format!("http://127.0.0.1:{port}/readyz");
+    wait_for("the server to be ready", || {
+        client().get(&url).send().ok().filter(|it| it.status().is_success())
+    });
+    let pid = run("systemctl", &["show", "-p", "MainPID", "--value", &unit]);
+    let group = fs::read_to_string(format!("/proc/{}/cgroup", pid.trim())).unwrap();
+    let unified = group.lines().find(|line| line.starts_with("0::")).unwrap_or_default().to_owned();
+    run("systemctl", &["stop", &unit]);
+    assert!(unified.ends_with(&format!("{unit}.service/server")), "{group}");
 }

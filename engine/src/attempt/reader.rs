@@ -4,8 +4,11 @@ use tokio::time::{Duration, Instant};
 
 use super::Changes;
 use super::pipes::Piece;
+use super::stall::Watchdog;
 use crate::command::Scan;
+use crate::guardian::Said;
 use crate::monitor::{Monitor, Phase};
+use crate::rsync::exit::Exit;
 use crate::rsync::messages::Findings;
 use crate::rsync::output::{ChangeKind, Progress, Record, Splitter};
 use crate::rsync::stats::{Stats, StatsReader};
@@ -57,6 +60,30 @@ impl<'a> Reader<'a> {
             self.started = self.started.saturating_add(1);
         }
         self.monitor.phase(phase);
+    }
+
+    /// Takes what the guardian says. Returns rsync's end when it is over.
+    pub(super) fn hear(&mut self, said: Said, watchdog: &mut Watchdog) -> Option<Exit> {
+        match said {
+            Said::Started(pid) => {
+                watchdog.watch(pid);
+                self.phase(Phase::Started { pid });
+                None
+            }
+            Said::Stopping => {
+                self.phase(Phase::Stopping);
+                None
+            }
+            Said::Killed => {
+                self.phase(Phase::Killed);
+                None
+            }
+            Said::Failed(why) => Some(Exit::NotStarted(why)),
+            Said::Busy => Some(Exit::Busy),
+            Said::Exited(code) => Some(Exit::Code(code)),
+            Said::Signalled(signal) => Some(Exit::Signal(signal)),
+            Said::Gone => Some(Exit::Lost),
+        }
     }
 
     /// How many rsyncs were started, one after the other.

@@ -54,6 +54,7 @@ impl Engine {
             dest_identity: attempt.folder.as_ref().and_then(|folder| folder.identity().ok()),
             grace_ms: u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX),
             memory_max: self.memory_max,
+            group: None,
         }
     }
 }

@@ -38,6 +38,11 @@ pub(super) enum NurseryEnd {
 pub(super) fn serve() -> io::Result<NurseryEnd> {
     let socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
     super::release_pipes()?;
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() > 1) {
+        return Err(io::Error::other("a process with several threads cannot be forked"));
+    }
+    // An interrupt from the terminal is for the server. It fails only for the leader of a group, which is as good.
+    let _ = rustix::process::setsid();
     let mut guardians: Vec<OwnedFd> = Vec::new();
 
     loop {

@@ -34,6 +34,8 @@ pub(crate) struct Spec {
     pub(crate) grace_ms: u64,
     /// Most bytes of data that each of its processes may have; none: no bound.
     pub(crate) memory_max: Option<u64>,
+    /// The file into which it writes `0` to become a member of the cgroup of its attempt.
+    pub(crate) group: Option<PathBuf>,
 }
 
 impl fmt::Debug for Spec {

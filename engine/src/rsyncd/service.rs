@@ -278,6 +278,7 @@ fn spec(launch: &Launch, folder: &Path) -> Spec {
         dest_identity: None,
         grace_ms: 2000,
         memory_max: Some(launch.memory_max),
+        group: None,
     }
 }
 

@@ -6,10 +6,29 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use engine::ChangeKind::{Created, Deleted, Updated};
-use engine::{Attempt, Changes, Class, Edit, Engine, Exit, Limits, Secret, Source, Verdict};
+use engine::{Attempt, Changes, Class, DelegatedGroup, Edit, Engine, Exit, Limits, Secret, Source, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::kit::{LOGIN, Recorder, Site, guardian, list};
+
+#[tokio::test]
+async fn with_a_delegated_group_all_of_an_attempt_is_bounded_together() {
+    let site = Site::new().await;
+    // A folder in the place of the hierarchy: here nothing is enforced, but all that is written can be read.
+    let group = site.path("cgroup/unit");
+    std::fs::create_dir_all(&group).unwrap();
+    std::fs::write(group.join("cgroup.controllers"), "memory").unwrap();
+    rustix::fs::setxattr(&group, "user.delegate", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    let delegated = DelegatedGroup::take_over(&site.path("cgroup"), "0::/unit").unwrap();
+    let engine = Engine::new("rsync".into(), guardian(), &site.path("state")).unwrap();
+    let engine = engine.with_nursery().with_memory_max(1 << 30).with_group(Some(delegated));
+
+    let report =
+        engine.attempt(&site.attempt("small"), &Recorder::default(), &CancellationToken::new()).await;
+    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
+    let text = |name: &str| std::fs::read_to_string(group.join("attempt-0").join(name)).unwrap();
+    assert_eq!((text("memory.max"), text("cgroup.procs")), ((1 << 30).to_string(), "0".to_owned()));
+}
 
 #[tokio::test]
 async fn a_good_attempt_brings_the_tree_and_counts_what_it_did() {
