@@ -172,8 +172,8 @@ impl Note {
     }
 }
 
-/// Finds a file that a configuration names, relative to `folder` unless its path is absolute. Only what lies below the
-/// folder is read for somebody who wrote a configuration.
+/// Finds a file that a configuration names, relative to `folder` unless its path is absolute. Only
+/// what lies below the folder is read for somebody who wrote a configuration.
 fn below(folder: &Path, file: &Path) -> Result<PathBuf, ImportError> {
     let real = |path: &Path| path.canonicalize().map_err(|error| ImportError::new(path, error.to_string()));
     let (root, found) = (real(folder)?, real(&folder.join(file))?);

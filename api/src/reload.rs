@@ -109,7 +109,7 @@ impl Reloader {
     }
 }
 
-/// Where projects may land, and where not.
+/// Places where projects may land, and where not.
 fn landing(config: &Config, file: Option<&Path>, data_dir: PathBuf) -> Landing {
     let roots = &config.allowed_roots;
     let expected = roots.iter().filter(|root| root.expect_mount);
@@ -121,7 +121,7 @@ fn landing(config: &Config, file: Option<&Path>, data_dir: PathBuf) -> Landing {
     }
 }
 
-/// Puts what can change live into the scheduler's settings; `file` is where the configuration was read.
+/// Puts what can change live into the scheduler's settings; `file` is the configuration's.
 pub fn apply(settings: &mut Settings, config: &Config, file: Option<&Path>) {
     settings.bounds = Bounds {
         concurrent: count(config.rsync.concurrent),

@@ -72,10 +72,10 @@ pub struct Attempt {
     pub command: Option<Command>,
     /// The upstream's password, if it wants one.
     pub password: Option<Secret>,
-    /// Where the tree lands, every symlink resolved; made where it is missing.
+    /// Destination, every symlink resolved; made where it is missing.
     pub dest: PathBuf,
-    /// The folder that is there, opened before anything else; none: nothing was there. What takes its place later gets
-    /// no rsync.
+    /// The folder that is there, opened before anything else; none: nothing was there. What takes
+    /// its place later gets no rsync.
     pub folder: Option<Arc<DestinationFolder>>,
     /// What the project asks of rsync.
     pub options: Options,
@@ -98,8 +98,8 @@ impl Attempt {
         self.source.command_name().is_some()
     }
 
-    /// A path to the tree for whoever reads it during the attempt: that of the folder that was opened, whatever stands
-    /// at its place by now.
+    /// A path to the tree for whoever reads it during the attempt: that of the folder that was
+    /// opened, whatever stands at its place by now.
     #[must_use]
     pub fn tree(&self) -> PathBuf {
         self.folder.as_ref().map_or_else(|| self.dest.clone(), |folder| folder.path())

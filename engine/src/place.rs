@@ -162,7 +162,7 @@ fn split(path: &Path) -> io::Result<(&Path, &Path)> {
     }
 }
 
-/// What the system says of a link is "too many levels of symbolic links", which helps nobody.
+/// Explains errors whose own text helps nobody: of a link it is "too many levels of symbolic links".
 fn in_words(error: Errno, place: &Path) -> io::Error {
     let why = match error {
         Errno::LOOP => format!(

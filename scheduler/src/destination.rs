@@ -52,9 +52,9 @@ pub enum DestinationError {
     /// It holds something by which this server is ruled, or lies in it.
     #[error("overlaps {what} ({path}): an upstream could rule this server from there; choose another place")]
     Reserved {
-        /// What that is, in words.
+        /// Its name for people.
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
     },
     /// Another project's tree is mounted there, or it is mounted in another project's tree.
@@ -91,16 +91,16 @@ pub struct Landing {
     pub expected_mounts: Vec<PathBuf>,
     /// The server's own folder, where none may.
     pub data_dir: PathBuf,
-    /// What the server is ruled by, where none may either.
+    /// Places by which the server is ruled, where none may either.
     pub reserved: Vec<ReservedPlace>,
 }
 
 /// A file or folder by which the server is ruled: whoever writes there has its power.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReservedPlace {
-    /// What it is, in words.
+    /// Its name for people.
     pub what: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Set if nothing may land below it; else it only must not be in a destination.
     pub whole: bool,

@@ -1,4 +1,4 @@
-//! Where trees may land, and what is written when somebody swaps a destination for a link: nothing outside.
+//! Destinations: places where no tree may land, and trees whose place somebody swaps for a link.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::kit::{Server, Upstream, free_port, heliostat, write_private};
 
 /// A folder in which somebody may rename the destination `p`, and one that he may not write.
-struct Swap {
+struct RootSwap {
     root: PathBuf,
     outside: PathBuf,
 }
 
-impl Swap {
+impl RootSwap {
     fn new(folder: &Path) -> Self {
         let (root, outside) = (folder.join("allowed"), folder.join("outside"));
         for made in [&root, &outside] {
@@ -84,7 +84,7 @@ fn server_with_roots(rsync: &str, prepare: impl Fn(&Path)) -> Server {
 #[test]
 fn a_destination_that_becomes_a_link_at_any_connection_of_a_run_leads_nobody_outside() {
     let (server, upstream) = (server_with_roots("", |_| {}), Upstream::start(20));
-    let swap = Arc::new(Swap::new(&server.path("")));
+    let swap = Arc::new(RootSwap::new(&server.path("")));
     let left = Arc::new(AtomicUsize::new(usize::MAX));
     let (acting, counting) = (Arc::clone(&swap), Arc::clone(&left));
     let port = proxy(upstream.port(), move || {
@@ -134,7 +134,7 @@ fn a_destination_that_becomes_a_link_when_a_program_starts_leads_nobody_outside(
     };
     let server = server_with_roots("program: \"FOLDER/rsync\"", script);
     let upstream = Upstream::start(20);
-    let swap = Swap::new(&server.path(""));
+    let swap = RootSwap::new(&server.path(""));
     let settings = json!({"dest": swap.root.join("p"), "stages": "debian", "freshness": {"marker": "none"}});
     server.project("p", &upstream.url("data"), &settings);
     assert_eq!(server.ended(&server.sync("p"))["state"], "succeeded");

@@ -97,11 +97,11 @@ fn a_certificate_that_ends_soon_is_said_wherever_people_look_until_it_is_renewed
 }
 
 /// A master with this certificate, and what `project list` says of it with another in `--ca`.
-struct Judged {
+struct JudgedServer {
     server: Server,
 }
 
-impl Judged {
+impl JudgedServer {
     fn start(make: impl Fn(&Path, &Path)) -> Self {
         let server = Server::start_with("tls: (cert: \"CERT\", key: \"KEY\"), ", |text, folder| {
             let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
@@ -142,14 +142,14 @@ fn a_certificate_of_plain_openssl_is_trusted_where_it_is_given_and_only_there() 
         return;
     }
     for names in [&["-addext", "subjectAltName=DNS:localhost"][..], &[]] {
-        let judged = Judged::start(made(names));
+        let judged = JudgedServer::start(made(names));
         let (right, said) = judged.by("cert.pem");
         assert!(right, "{names:?}: {said}");
         let (right, said) = judged.by("other.pem");
         assert!(!right && said.contains("certificate"), "{names:?}: {said}");
     }
     // Given or not, it must be of this machine.
-    let elsewhere = Judged::start(made(&["-addext", "subjectAltName=DNS:elsewhere.example"]));
+    let elsewhere = JudgedServer::start(made(&["-addext", "subjectAltName=DNS:elsewhere.example"]));
     let (right, said) = elsewhere.by("cert.pem");
     assert!(!right && said.contains("not valid for name"), "{said}");
 }
@@ -161,7 +161,7 @@ fn a_certificate_that_is_given_is_trusted_only_while_it_is_valid() {
     for (begin, end, expected) in
         [(now - 2 * hours, now - hours, "expired"), (now + hours, now + 2 * hours, "not valid yet")]
     {
-        let judged = Judged::start(|cert, key| {
+        let judged = JudgedServer::start(|cert, key| {
             certificate_with(cert, key, |parameters| {
                 parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
                 (parameters.not_before, parameters.not_after) = (begin.into(), end.into());

@@ -1,4 +1,5 @@
-//! Files and folders by which a server is ruled. No tree may land on them: an upstream would rule the server then.
+//! Files and folders by which a server is ruled. No tree may land on them: an upstream would rule
+//! the server then.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use super::{Alerts, Channel, Config, Plugins, Role, Rsyncd};
 struct PowerList(Vec<ReservedPlace>);
 
 impl Config {
-    /// Everything by which this server is ruled beside its data folder; `file` is where the configuration was read.
+    /// Everything by which this server is ruled beside its data folder; `file` is the configuration's.
     #[must_use]
     pub fn places_of_power(&self, file: Option<&Path>, data_dir: &Path) -> Vec<ReservedPlace> {
         let mut list = PowerList::default();
@@ -56,7 +57,7 @@ impl PowerList {
         self.add("a plugin", files.iter());
         self.secrets(plugins.load.iter().flat_map(|plugin| plugin.grants.secrets.0.values()));
         if let Ok(path) = std::path::absolute(folder) {
-            // One that holds the configuration too is no folder for plugins alone, and trees may be below it.
+            // One that holds the configuration too is not for plugins alone: trees may be below it.
             let whole = !own.is_some_and(|own| own.starts_with(&path));
             self.0.push(ReservedPlace { what: "the folder of plugins", path, whole });
         }

@@ -91,8 +91,8 @@ impl SecretSource {
     }
 }
 
-/// Reads a file that holds a secret or a private key. It must be a regular file that only its owner and group can read
-/// or change.
+/// Reads a file that holds a secret or a private key. It must be a regular file that only its owner
+/// and group can read or change.
 pub fn read_private(path: &Path) -> Result<Vec<u8>, SecretError> {
     let file = open_private(path)?;
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
@@ -104,7 +104,7 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, SecretError> {
     Ok(bytes)
 }
 
-/// Returns the reason why a file that is there may not hold a secret. A file that is missing is not looked at here: the
+/// Returns the reason why a file that is there may not hold a secret. A missing file has none: the
 /// configuration can be checked on a machine that does not hold its secrets.
 pub(super) fn exposed(path: &Path) -> Option<SecretError> {
     open_private(path).err().filter(|error| matches!(error, SecretError::Exposed { .. }))

@@ -80,8 +80,8 @@ const SHAPING: [&str; 12] = [
     "one-file-system",
 ];
 
-/// Maps words as rsync's own parser would get them. Rule files are read from below `folder` only, which is what the
-/// operator named; other files can be anybody's secrets, and their lines would go to an upstream.
+/// Maps words as rsync's own parser would get them. Rule files are read from below `folder` only,
+/// which the operator named; other files can be anybody's secrets, and would go to an upstream.
 pub(super) fn map(words: &[String], folder: &Path) -> Mapped {
     let mut mapped = Mapped { folder: folder.to_owned(), ..Mapped::default() };
     let mut rest = words.iter().map(String::as_str);

@@ -1,7 +1,9 @@
-//! Trust of a client that was given certificates, by `ca` or `--ca`: in what these have signed, and in these themselves.
+//! Trust of a client that was given certificates, by `ca` or `--ca`: in what these have signed, and
+//! in these themselves.
 //!
-//! A server may show the very certificate that its client was given, whatever that is otherwise allowed to sign: what
-//! `openssl req -x509` makes is an authority, and rustls refuses one that stands for a server.
+//! A server may show the very certificate that its client was given, whatever that is otherwise
+//! allowed to sign: what `openssl req -x509` makes is an authority, and rustls refuses one that
+//! stands for a server.
 
 use std::sync::Arc;
 use std::time::Duration;

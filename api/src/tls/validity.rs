@@ -19,7 +19,8 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<DateTime<Utc>> {
     period(certificate).map(|(_, end)| end)
 }
 
-/// Returns the first and the last moment at which a certificate in DER is valid, or `None` if they cannot be read.
+/// Returns the first and the last moment at which a certificate in DER is valid, or `None` if they
+/// cannot be read.
 pub(super) fn period(certificate: &[u8]) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let (_, certificate, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (_, mut fields, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;

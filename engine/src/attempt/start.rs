@@ -1,4 +1,4 @@
-//! What a guardian is told to start for an attempt: rsync, or a command, in the destination.
+//! The guardian's order for an attempt: rsync, or a command, in the destination.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -10,7 +10,7 @@ use crate::guardian::Spec;
 use crate::rsync::stages;
 
 impl Engine {
-    /// What the guardian of an attempt is told to start.
+    /// The guardian's order for an attempt.
     pub(super) fn spec(&self, attempt: &Attempt) -> Spec {
         if let Some(command) = &attempt.command {
             return self.spec_of(command, attempt);
@@ -39,7 +39,7 @@ impl Engine {
         }
     }
 
-    /// What every program is started with in a destination.
+    /// The part of an order that is the same for every program.
     fn spec_for(&self, program: PathBuf, attempt: &Attempt) -> Spec {
         Spec {
             program,
@@ -59,8 +59,8 @@ impl Engine {
     }
 }
 
-/// The arguments of an rsync that the guardian starts in the destination, which it is told by no other name: a path would
-/// be looked up again. To `.`, and to nothing else (not even `./`), rsync changes without one.
+/// Arguments of an rsync that the guardian starts in the destination. A path would be looked up
+/// again: to `.`, and to nothing else (not even `./`), rsync changes without one.
 fn started_there(mut arguments: Vec<OsString>) -> Vec<Vec<u8>> {
     if let Some(dest) = arguments.last_mut() {
         *dest = OsString::from(".");

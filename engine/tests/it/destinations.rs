@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use crate::kit::{Recorder, Site};
 
 /// A destination, and what somebody would like to have written instead.
-struct Swap {
+struct DestinationSwap {
     dest: PathBuf,
     away: PathBuf,
     outside: PathBuf,
 }
 
-impl Swap {
+impl DestinationSwap {
     fn of(site: &Site, dest: PathBuf) -> Self {
         let outside = site.path("outside");
         fs::create_dir_all(&outside).unwrap();
@@ -45,7 +45,7 @@ async fn a_destination_that_was_swapped_before_the_start_gets_no_rsync() {
     fs::create_dir(&plain.dest).unwrap();
     let folder = Some(Arc::new(DestinationFolder::open(&plain.dest).unwrap()));
     let held = Attempt { folder, ..plain.clone() };
-    let swap = Swap::of(&site, plain.dest.clone());
+    let swap = DestinationSwap::of(&site, plain.dest.clone());
     swap.link();
     for attempt in [&held, &plain] {
         let (report, seen) = site.run(attempt).await;
@@ -70,7 +70,7 @@ async fn a_destination_that_was_swapped_before_the_start_gets_no_rsync() {
 async fn an_rsync_that_runs_goes_on_in_the_folder_that_was_opened() {
     let site = Site::new().await;
     let (slow, recorder, cancel) = (site.slow(), Recorder::default(), CancellationToken::new());
-    let swap = Swap::of(&site, slow.dest.clone());
+    let swap = DestinationSwap::of(&site, slow.dest.clone());
     let (report, ()) = tokio::join!(site.engine.attempt(&slow, &recorder, &cancel), async {
         recorder.started().await;
         swap.link();

@@ -76,7 +76,7 @@ impl MountTable {
             .all(|(point, mounted)| point == own || !(point.starts_with(place) || mounted.overlaps(&part)))
     }
 
-    /// What a place is, and what is mounted below it.
+    /// The file systems' parts that a place shows: its own, and those mounted below it.
     fn parts(&self, place: &Path) -> Vec<FileSystemPart> {
         let below = self.0.iter().filter(|(point, _)| *point != place && point.starts_with(place));
         self.part(place)

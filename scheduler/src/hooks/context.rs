@@ -55,7 +55,7 @@ pub struct ProjectFacts {
     pub source: String,
     /// The upstream's host.
     pub host: String,
-    /// Where the tree lands, every symlink resolved.
+    /// Destination, every symlink resolved.
     pub dest: PathBuf,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
