@@ -135,7 +135,6 @@ async fn run(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
         max_body,
         changes: TaskTracker::new(),
         stop: stop.clone(),
-        changes: TaskTracker::new(),
     };
     let app = App::new(shared);
     let scheme = if certificate.is_some() { "https" } else { "http" };

@@ -105,6 +105,7 @@ fn a_destination_that_becomes_a_link_at_any_connection_of_a_run_leads_nobody_out
         swap.assert_untouched(&format!("connection {connection}: {run}"));
         if swap.root.join("away").exists() {
             swapped += 1;
+            assert_eq!(run["attempts"][0]["class"], "config", "{run}");
             swap.undo();
         }
     }
@@ -149,6 +150,7 @@ fn a_destination_that_becomes_a_link_when_a_program_starts_leads_nobody_outside(
         swap.assert_untouched(&format!("start {start}: {run}"));
         if swap.root.join("away").exists() {
             swapped += 1;
+            assert_eq!(run["attempts"][0]["class"], "config", "{run}");
             swap.undo();
         }
     }

@@ -4,7 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use engine::{Attempt, AttemptReport, Change, Changes, Exit, Monitor, Phase, Progress, Verdict};
+use engine::{
+    Attempt, AttemptReport, Change, Changes, Class, DestinationFolder, Exit, Monitor, Phase, Progress,
+    Verdict,
+};
 
 use super::{Rehearsed, Work};
 use crate::dispatcher::Shared;
@@ -27,7 +30,31 @@ pub(super) async fn sync(work: &mut Work<'_>, attempt: &Attempt) -> (Ending, boo
     if let Some(trace) = &work.trace {
         said(work, trace.finish(attempt.source.host(), &end));
     }
-    (Ending::ran(end), clean)
+    (Ending::ran(in_place(attempt, end).await), clean)
+}
+
+/// Fails an end whose tree is not at its place any more: slaves and visitors would see what is there instead.
+async fn in_place(attempt: &Attempt, end: AttemptEnd) -> AttemptEnd {
+    if !matches!(end.verdict, Verdict::Done | Verdict::Partial) {
+        return end;
+    }
+    let (used, dest) = (attempt.folder.clone(), attempt.dest.clone());
+    let looking = tokio::task::spawn_blocking(move || {
+        let found = DestinationFolder::open(&dest)?.identity()?;
+        let used = used.map_or(Ok(found), |used| used.identity())?;
+        io::Result::Ok(used == found)
+    });
+    let why = match looking.await {
+        Ok(Ok(true)) => return end,
+        Ok(Ok(false)) => "another folder is there".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic.to_string(),
+    };
+    let reason = format!(
+        "the destination {} was taken away while the run was going, and what was fetched went with it: {why}",
+        attempt.dest.display()
+    );
+    AttemptEnd { class: Class::Config.as_str().to_owned(), verdict: Verdict::ConfigError, reason, ..end }
 }
 
 /// Does what a rehearsal has named. Where the upstream does not take such a list, or not all of it, the whole tree is looked
