@@ -34,6 +34,15 @@ fn small_master() -> Server {
     })
 }
 
+/// Ends a flood with the test, however that ends.
+struct FloodEnd<'a>(&'a AtomicBool);
+
+impl Drop for FloodEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn while_strangers_flood_a_login_a_join_a_scrape_and_a_slave_work() {
     let (server, upstream) = (small_master(), Upstream::start(3));
@@ -65,6 +74,7 @@ fn while_strangers_flood_a_login_a_join_a_scrape_and_a_slave_work() {
         }
     };
     thread::scope(|scope| {
+        let _end = FloodEnd(&stop);
         for last in 1..=12 {
             let flood = &flood;
             scope.spawn(move || flood(last));
@@ -85,7 +95,6 @@ fn while_strangers_flood_a_login_a_join_a_scrape_and_a_slave_work() {
         sync(&server, "p");
         assert_eq!(current(&server, "old", "p")["generation"], 2);
         drop(new);
-        stop.store(true, Ordering::Relaxed);
     });
     drop(old);
 }
