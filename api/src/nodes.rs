@@ -22,6 +22,7 @@ mod report;
 mod rsyncd;
 pub(crate) mod sample;
 pub(crate) mod since;
+mod times;
 mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,10 +46,11 @@ pub use error::{NodeError, NodesError};
 use greetings::OpenGreetings;
 use known::{Known, Seen};
 pub(crate) use known::{MemberContact, Shown};
-use lag::GenerationTimes;
+
 use offer::{Offer, Place};
 use proof::{Meeting, Nonce};
 use rsyncd::Daemon;
+use times::GenerationTimes;
 
 /// How often it is looked whether slaves that wait for each other have waited long enough.
 const DEADLINES: Duration = Duration::from_secs(1);
