@@ -14,6 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::inspection::{entries, is_journal};
 
+/// Unit in which zeros are looked for, in bytes.
+const BLOCK: usize = 4096;
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
 /// Tags of the entries of a journal, as fjall 3 writes them.
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -63,6 +66,10 @@ impl TornTail {
 
 /// The end of the last whole commit, if something torn follows it and no whole commit.
 fn find_end(bytes: &[u8]) -> Option<usize> {
+    // A journal begins as 64 MiB of zeros.
+    let blank = bytes.rchunks(BLOCK).take_while(|block| **block == ZEROS[..block.len()]).count();
+    let bytes = &bytes[..bytes.len().saturating_sub(blank * BLOCK)];
+
     let mut end = 0;
     while let Some(length) = commit_length(&bytes[end..]) {
         end += length;

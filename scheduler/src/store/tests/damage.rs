@@ -144,3 +144,49 @@ async fn a_flipped_bit_anywhere_in_a_store_is_found_or_harmless() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_commit_counts_as_torn_only_at_the_end_and_if_nobody_was_told_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::open(&path).unwrap();
+    for number in 1..=3 {
+        store.commit(vec![Write::Run(run(number, "p", ended()))]).await.unwrap();
+    }
+    // Not closed: the runs are in the journal alone.
+    drop(store);
+    let journal = path.join("0.jnl");
+    let whole = fs::read(&journal).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let flip = |place: usize| {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        fs::write(&journal, &bytes).unwrap();
+        bytes
+    };
+
+    // Whole commits follow: this is damage.
+    let damaged = flip(70);
+    for _ in 0..2 {
+        let refused = Store::open(&path).unwrap_err();
+        assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+        assert!(fs::read(&journal).unwrap() == damaged, "the journal was changed");
+    }
+
+    // The mark says that somebody was told of the last one.
+    let damaged = flip(end - 40);
+    let refused = Store::open(&path).unwrap_err();
+    assert!(matches!(refused, StoreError::Lost { found: 2, expected: 3, .. }), "{refused}");
+    assert!(matches!(check(&path), Err(StoreError::Lost { .. })));
+    assert!(fs::read(&journal).unwrap() == damaged, "the journal was changed");
+
+    // Before that, a power cut may have torn it.
+    fs::write(path.join("high-water"), 2_u64.to_be_bytes()).unwrap();
+    assert_eq!(check(&path).unwrap().commit, 2);
+    assert!(fs::read(&journal).unwrap() == damaged, "a check changed the journal");
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.runs(None, None, 10).unwrap().len(), 2);
+    store.commit(vec![Write::Run(run(4, "p", ended()))]).await.unwrap();
+    drop(store);
+    assert_eq!(Store::open(&path).unwrap().runs(None, None, 10).unwrap().len(), 3);
+}
