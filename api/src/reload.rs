@@ -1,7 +1,7 @@
 //! Reading the configuration again while the server runs: what can change live does, what cannot is named.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,20 +13,22 @@ use scheduler::queue::Patience;
 use scheduler::retention::Retention;
 use scheduler::{Bounds, Guard, Scheduler, Settings, TraceSite};
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use crate::config::{self, Config, Master, Role};
 use crate::draft::Defaults;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::tls::Certificate;
 
 /// Holds the configuration in force, and reads it again when asked.
 pub struct Reloader {
     /// The file that was named on the command line.
     explicit: Option<PathBuf>,
+    /// What runs: the configuration of the start, with what later files changed of it and took effect.
     config: ArcSwap<Config>,
     telemetry: Telemetry,
     certificate: Option<Arc<Certificate>>,
-    /// One reload at a time.
+    /// Held by a reload to its end, so that the scheduler never ends up with the settings of an older one.
     turn: Mutex<()>,
 }
 
@@ -81,28 +83,32 @@ impl Reloader {
         self.config.load().site.clone()
     }
 
-    /// Reads the file again.
+    /// Reads the file again, and compares it with what runs: a key that waits for a restart is named by every reload
+    /// until the restart, or until it has its old value again.
     ///
     /// # Errors
     /// A report of everything that is wrong with it; nothing has changed then.
     pub async fn reload(&self, scheduler: &Scheduler) -> Result<Reloaded, String> {
-        let settings = {
-            // Held for a moment, and never across an await.
-            let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let loaded =
-                Config::load(self.explicit.as_deref()).map_err(|errors| config::check_report(&errors))?;
-            let diff = self.config.load().diff_reload(&loaded.config);
-            // The files may hold a renewed certificate under the same names.
-            if let (Some(certificate), Some(tls)) = (&self.certificate, &loaded.config.tls) {
-                certificate.reload(tls).map_err(|error| error.to_string())?;
-            }
-            self.telemetry.set_level(&loaded.config.log.level).map_err(|error| error.to_string())?;
-            let mut settings = scheduler.settings();
-            apply(&mut settings, &loaded.config, loaded.path.as_deref());
-            self.config.store(std::sync::Arc::new(loaded.config));
-            (settings, diff)
-        };
-        let (settings, diff) = settings;
+        let _turn = self.turn.lock().await;
+        let loaded =
+            Config::load(self.explicit.as_deref()).map_err(|errors| config::check_report(&errors))?;
+        let running = self.config.load_full();
+        let diff = running.diff_reload(&loaded.config);
+        let next = running.with_live_keys(&loaded.config);
+
+        // All that can be refused comes before anything is taken over.
+        let filter = telemetry::filter(&next.log.level).map_err(|error| error.to_string())?;
+        // The files may hold a renewed certificate under the same names.
+        if let (Some(certificate), Some(tls)) = (&self.certificate, &next.tls) {
+            certificate.reload(tls).map_err(|error| error.to_string())?;
+        }
+
+        if let Err(error) = self.telemetry.set_filter(filter) {
+            tracing::error!("log.level cannot be changed: {error}");
+        }
+        let mut settings = scheduler.settings();
+        apply(&mut settings, &next, loaded.path.as_deref());
+        self.config.store(Arc::new(next));
         scheduler.reconfigure(settings).await;
         tracing::info!(live = ?diff.live, needs_restart = ?diff.needs_restart, "configuration read again");
         Ok(Reloaded { live: diff.live, needs_restart: diff.needs_restart })

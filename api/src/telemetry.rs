@@ -37,12 +37,12 @@ impl Telemetry {
         Ok(Self { filter: handle })
     }
 
-    /// Speaks at another level from now on.
+    /// Logs what this filter lets through from now on.
     ///
     /// # Errors
-    /// When the filter cannot be read.
-    pub fn set_level(&self, level: &str) -> anyhow::Result<()> {
-        Ok(self.filter.reload(filter(level)?)?)
+    /// When nothing is logged any more.
+    pub fn set_filter(&self, filter: EnvFilter) -> anyhow::Result<()> {
+        Ok(self.filter.reload(filter)?)
     }
 }
 
@@ -77,6 +77,9 @@ impl Write for PlainWriter {
 
 /// The filter for a level. What the store's library says of its own housekeeping is news to nobody, unless it is asked
 /// for by name.
-fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+///
+/// # Errors
+/// When the level cannot be read.
+pub fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     Ok(EnvFilter::try_new(format!("fjall=warn,lsm_tree=warn,{level}"))?)
 }

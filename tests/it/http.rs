@@ -174,6 +174,14 @@ fn a_reload_puts_live_keys_in_force_names_the_others_and_refuses_errors() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.json(), json!({"live": ["rsync.concurrent"], "needs_restart": ["listen"]}));
     assert_eq!(server.get("/api/v1/status").json()["limits"]["concurrent"], 7);
+
+    // What waits for a restart is named until then, or until it is as before.
+    let answer = server.post("/api/v1/reload", &json!({}));
+    assert_eq!(answer.json(), json!({"live": [], "needs_restart": ["listen"]}));
+    std::fs::write(server.config(), &changed).unwrap();
+    let answer = server.post("/api/v1/reload", &json!({}));
+    assert_eq!(answer.json(), json!({"live": [], "needs_restart": []}));
+
     std::fs::write(server.config(), changed.replace("concurrent: 7", "concurent: 9")).unwrap();
     let answer = server.post("/api/v1/reload", &json!({}));
     assert_eq!(answer.status, 422);

@@ -1,6 +1,6 @@
 //! Which changes of the configuration can be taken over while running.
 
-use super::types::Config;
+use super::types::{Config, Role};
 use super::value::{Shown, Value};
 
 /// Keys, and everything below them, that a running server takes over. Every other key needs a restart.
@@ -40,6 +40,33 @@ impl Config {
         let (live, needs_restart) = changed.into_iter().partition(|key| is_live(key));
         Reload { live, needs_restart }
     }
+
+    /// What runs after `new` has been taken over: this configuration, with the live keys of the new one.
+    #[must_use]
+    pub fn with_live_keys(&self, new: &Self) -> Self {
+        let mut next = self.clone();
+        next.insecure = new.insecure;
+        if let (Some(tls), Some(new)) = (&mut next.tls, &new.tls) {
+            *tls = new.clone();
+        }
+        next.log.level = new.log.level.clone();
+
+        next.rsync.concurrent = new.rsync.concurrent;
+        next.rsync.per_host = new.rsync.per_host;
+        next.rsync.per_label = new.rsync.per_label.clone();
+        next.rsync.hosts = new.rsync.hosts.clone();
+        next.rsync.bwlimit = new.rsync.bwlimit;
+
+        next.allowed_roots = new.allowed_roots.clone();
+        next.disk = new.disk.clone();
+        next.history = new.history.clone();
+        next.alerts = new.alerts.clone();
+        if let (Role::Master(role), Role::Master(new)) = (&mut next.role, &new.role) {
+            role.commands = new.commands.clone();
+            role.defaults = new.defaults.clone();
+        }
+        next
+    }
 }
 
 impl Reload {
@@ -70,7 +97,7 @@ fn compare(old: &Shown, new: &Shown, path: String, changed: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Role, RoleKind, template};
+    use super::super::{Config, Role, RoleKind, Tls, template};
     use super::{LIVE, Reload, is_live};
     use std::time::Duration;
 
@@ -94,6 +121,41 @@ mod tests {
         };
         assert_eq!(old.diff_reload(&new), expected);
         assert!(old.diff_reload(&old).is_empty() && !expected.is_empty());
+    }
+
+    /// A configuration in which each live key has another value than by default, and others have too.
+    const OTHER: &str = r#"(
+        listen: "127.0.0.1:1",
+        tls: (cert: "/b/cert", key: "/b/key"),
+        insecure: true,
+        log: (format: Json, level: "debug"),
+        site: (name: "b"),
+        rsync: (concurrent: 1, per_host: 1, per_label: {"b": 1}, hosts: {"b.org": ()}, bwlimit: 1),
+        allowed_roots: ["/b"],
+        disk: (every: "17s"),
+        history: (max_runs: 17),
+        alerts: (channels: [Webhook(name: "b", url: "https://b.org/")]),
+        role: Master(commands: {"b": (program: "/b")}, defaults: (timeout: "17m")),
+    )"#;
+
+    #[test]
+    fn what_runs_after_a_reload_has_every_live_key_and_no_other_one() {
+        let tls = Tls { cert: "/a/cert".into(), key: "/a/key".into() };
+        let running = Config { tls: Some(tls), ..Config::default() };
+        let new = master(OTHER);
+        let diff = running.diff_reload(&new);
+        for key in LIVE {
+            let is_changed = diff.live.iter().any(|changed| changed.starts_with(key));
+            assert!(is_changed, "{key} is not tried here: {diff:?}");
+        }
+        assert!(!diff.needs_restart.is_empty());
+
+        let next = running.with_live_keys(&new);
+        let left = next.diff_reload(&new);
+        assert_eq!(left.live, Vec::<String>::new(), "not taken over");
+        assert_eq!(left.needs_restart, diff.needs_restart, "named until the restart");
+        assert_eq!(running.diff_reload(&next).needs_restart, Vec::<String>::new(), "taken over");
+        assert!(next.diff_reload(&next.with_live_keys(&running)).needs_restart.is_empty());
     }
 
     #[test]
