@@ -51,7 +51,7 @@ pub struct Defaults {
 }
 
 /// What the server writes and a client may send back.
-const READ_ONLY: [&str; 22] = [
+const READ_ONLY: [&str; 23] = [
     "as_of",
     "upstream_seen",
     "next_by",
@@ -68,6 +68,7 @@ const READ_ONLY: [&str; 22] = [
     "queued",
     "failures",
     "failed_upstreams",
+    "rehearsal_refusals",
     "skipped",
     "size_bytes",
     "files",

@@ -75,17 +75,30 @@ pub fn main(explicit: Option<&Path>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("heliostat: {error:#}");
+            eprintln!("heliostat: {}", in_full(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, without those that the text before them names already.
+fn in_full(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 async fn serve(loaded: Loaded, explicit: Option<PathBuf>) -> anyhow::Result<()> {
     let config = loaded.config.clone();
     let ended = Box::pin(run(loaded, explicit)).await;
     if let Err(error) = &ended {
-        alerts::could_not_start(&config, &format!("{error:#}")).await;
+        alerts::could_not_start(&config, &in_full(error)).await;
     }
     ended
 }

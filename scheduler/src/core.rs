@@ -153,6 +153,14 @@ pub struct Step {
     pub touched: BTreeSet<ProjectId>,
 }
 
+impl Step {
+    /// Stores how a project stands now, and lets readers see it.
+    fn store_standing(&mut self, id: ProjectId, standing: Standing) {
+        self.touched.insert(id.clone());
+        self.writes.push(Write::Standing(id, Box::new(standing)));
+    }
+}
+
 /// One change of the store.
 #[derive(Debug, Clone)]
 pub enum Write {

@@ -50,6 +50,7 @@ fn project(number: usize, now: DateTime<Utc>) -> Project {
         enabled: true,
         labels: BTreeMap::new(),
         owner: "root".to_owned(),
+        owner_since: None,
         source: format!("rsync://host-{number}.example.org/module/").parse().unwrap(),
         password: None,
         upstreams: Vec::new(),

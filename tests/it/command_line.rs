@@ -87,6 +87,13 @@ fn a_project_lives_from_add_to_remove_on_the_command_line_alone() {
     assert!(updated.contains("2 hours after the end of the last run"), "{updated}");
     let project = server.get("/api/v1/projects/p").json();
     assert_eq!((&project["labels"], &project["priority"]), (&json!({}), &json!(-3)));
+
+    let expected = " (a mounted file system is expected)";
+    ok(&server, &["project", "update", "p", "--expect-mount"]);
+    assert!(ok(&server, &["project", "show", "p"]).contains(expected));
+    ok(&server, &["project", "update", "p", "--expect-mount=false"]);
+    assert!(!ok(&server, &["project", "show", "p"]).contains(expected));
+
     assert!(ok(&server, &["project", "disable", "p"]).contains("disabled"));
     assert!(ok(&server, &["project", "enable", "p"]).contains("enabled"));
     assert!(ok(&server, &["project", "remove", "p"]).contains("its files stay"));

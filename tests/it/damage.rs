@@ -40,6 +40,7 @@ fn a_table_that_cannot_be_read_is_said_by_every_face() {
     assert_eq!(checked["problems"].as_array().unwrap().len(), 1, "{checked}");
     let ready = server.get("/readyz");
     assert!(ready.status == 503 && ready.text.contains("table of audit"), "{}", ready.text);
+    assert!(!ready.text.contains(server.data().to_str().unwrap()), "a path for strangers: {}", ready.text);
     assert!(server.get("/metrics").text.contains("heliostat_store_unreadable_tables 1"));
     let open = wait_for("the alert", || {
         let open = server.get("/api/v1/alerts").json();

@@ -76,7 +76,9 @@ fn a_full_disk_refuses_writes_and_heals() {
     assert!(refused.text.contains("No space left on device"), "{}", refused.text);
     assert_eq!(server.get("/api/v1/projects").json()["items"].as_array().unwrap().len(), taken.len());
     assert_eq!(server.get("/api/v1/runs").json()["items"].as_array().unwrap().len(), 1);
-    assert_eq!(server.get("/readyz").status, 503);
+    let ready = server.get("/readyz");
+    assert!(ready.status == 503 && ready.text.contains("cannot be written"), "{}", ready.text);
+    assert!(!ready.text.contains(server.data().to_str().unwrap()), "a path for strangers: {}", ready.text);
     // Nothing was changed: what was refused can be asked for again, with the same name.
     disk.free();
     wait_for("the store to heal", || {

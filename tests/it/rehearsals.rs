@@ -83,6 +83,10 @@ fn a_refusal_is_forgotten_when_a_person_says_so_or_the_daemon_is_another_one() {
     };
     synced(&server);
     assert!(rehearses(synced(&server)) && !rehearses(synced(&server)));
+    let project = server.get("/api/v1/projects/p").json();
+    assert_eq!(project["rehearsal_refusals"][0]["upstream"], upstream.url("data"), "{project}");
+    let shown = server.command(&["project", "show", "p"]);
+    assert!(said(&shown).contains("refused --dry-run"), "{}", said(&shown));
 
     let run = server.post("/api/v1/projects/p/sync?whole=true", &json!({})).json();
     let run = server.ended(run["id"].as_str().unwrap());
@@ -95,6 +99,7 @@ fn a_refusal_is_forgotten_when_a_person_says_so_or_the_daemon_is_another_one() {
 
     let output = server.command(&["probe", &upstream.url("data"), "--forget"]);
     assert!(said(&output).contains("forgotten 1 projects"), "{}", said(&output));
+    assert_eq!(server.get("/api/v1/projects/p").json()["rehearsal_refusals"], json!([]));
     assert!(rehearses(synced(&server)));
     let found = server.post("/api/v1/probe", &json!({"source": upstream.url("data")})).json();
     assert!(found["forgotten"].is_null(), "{found}");

@@ -263,6 +263,7 @@ fn in_full(project: &Value) -> String {
     let (options, retry, guard, last) =
         (&project["options"], &project["retry"], &project["guard"], &project["last_run"]);
     let password = if project["source"]["has_password"] == true { " (with a password)" } else { "" };
+    let mount = if project["expect_mount"] == true { " (a mounted file system is expected)" } else { "" };
     let mut lines = vec![
         format!("project     {} ({})", text(&project["id"]), text(&project["name"])),
         format!("state       {}", state(project["state"].as_str().unwrap_or_default())),
@@ -272,13 +273,10 @@ fn in_full(project: &Value) -> String {
         let password = if upstream["has_password"] == true { " (with a password)" } else { "" };
         lines.push(format!("or          {}{password}", address(upstream)));
     }
-    for failed in project["failed_upstreams"].as_array().into_iter().flatten() {
-        let (upstream, class) = (text(&failed["upstream"]), text(&failed["class"]));
-        lines.push(format!("failed      {upstream} ({class}) {}", distance(&failed["at"])));
-    }
+    lines.extend(upstream_troubles(project));
     lines.extend(ages(project));
     lines.extend([
-        format!("dest        {}", text(&project["dest"])),
+        format!("dest        {}{mount}", text(&project["dest"])),
         format!("schedule    {}", text(&project["schedule_text"])),
         format!(
             "options     {} {} {}",
@@ -326,6 +324,24 @@ fn in_full(project: &Value) -> String {
         lines.push(format!("next (UTC)  {}", next.join("\n            ")));
     }
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+/// The upstreams that failed, and those that refuse rehearsals.
+fn upstream_troubles(project: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for failed in project["failed_upstreams"].as_array().into_iter().flatten() {
+        let (upstream, class) = (text(&failed["upstream"]), text(&failed["class"]));
+        lines.push(format!("failed      {upstream} ({class}) {}", distance(&failed["at"])));
+    }
+    for refusal in project["rehearsal_refusals"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "refuses     {} refused --dry-run {}; plans are made from its file list until {}",
+            text(&refusal["upstream"]),
+            distance(&refusal["at"]),
+            time(&refusal["until"])
+        ));
+    }
+    lines
 }
 
 fn stages(stages: &Value) -> String {

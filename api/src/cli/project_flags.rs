@@ -49,6 +49,9 @@ pub(super) struct Settings {
     /// empty one takes them away
     #[arg(long = "hook", value_name = "PLUGIN[:HOOK,HOOK]")]
     hooks: Vec<String>,
+    /// Run only while a file system is mounted at the destination or above it; =false takes that back
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    expect_mount: Option<bool>,
     /// Do not ask the upstream first whether it has the module and lets us in
     #[arg(long)]
     pub(super) no_probe: bool,
@@ -171,6 +174,7 @@ impl Settings {
         set("hooks", self.hooks());
         set("labels", self.labels()?);
         set("priority", self.priority.map(Value::from));
+        set("expect_mount", self.expect_mount.map(Value::from));
         set("schedule", self.schedule.document());
         let bounds = &self.bounds;
         let (retry, guard) = (bounds.retry(), bounds.guard());

@@ -21,23 +21,27 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     if !app.scheduler.is_running() || app.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
+    // Reasons name paths and addresses: those are for users, in the alerts, the status and the log.
     let health = app.scheduler.store().health();
-    if let Some(reason) = health.refusal {
-        let detail = format!("the store cannot be written: {reason}\n");
+    if health.refusal.is_some() {
+        let detail = "the store cannot be written: the log and `heliostat alert list` say why\n";
         return (StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
     }
     if let Some(damage) = health.unreadable.first() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", damage.reason)).into_response();
+        let table = damage.table;
+        let detail =
+            format!("the table of {table} cannot be read: the log and `heliostat alert list` say why\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
     }
 
-    // What is here is served all the same. The reason, with addresses in it, is for users: in the status.
+    // What is here is served all the same.
     let contact = app.contact.as_ref().map(|contact| contact.state());
     let mut detail = match contact.filter(|state| state.connected == Some(false)) {
         Some(state) => format!("ready, without its master since {}\n", view::time(state.since)),
         None => "ready\n".to_owned(),
     };
-    if let Some(reason) = health.mark {
-        detail.push_str(&format!("{reason}; within a minute, writes will be refused\n"));
+    if health.mark.is_some() {
+        detail.push_str("the high-water mark cannot be written; within a minute, writes will be refused\n");
     }
     detail.into_response()
 }

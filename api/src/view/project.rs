@@ -6,7 +6,8 @@ use scheduler::core::{Entry, Tool};
 use scheduler::freshness::{Seen, as_of, course, is_stale};
 use scheduler::project::{FailedUpstream, LastRun, ProjectHook};
 use scheduler::publish::{Publish, Quorum, Together};
-use scheduler::{CatchUp, Project, Repository, Rule, Run, RunState, Schedule};
+use scheduler::refusal::RehearsalRefusal;
+use scheduler::{CatchUp, Project, Repository, Rule, Run, RunState, Schedule, Standing};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -35,6 +36,7 @@ pub struct ProjectView {
     stale: bool,
     failures: u32,
     failed_upstreams: Vec<FailedView>,
+    rehearsal_refusals: Vec<RehearsalRefusalView>,
     skipped: u64,
     size_bytes: u64,
     files: u64,
@@ -125,6 +127,14 @@ struct FailedView {
     class: String,
 }
 
+/// An upstream that refused `--dry-run` and is not asked for it again so long: plans come from its file list.
+#[derive(Debug, Serialize)]
+struct RehearsalRefusalView {
+    upstream: String,
+    at: String,
+    until: String,
+}
+
 #[derive(Debug, Serialize)]
 struct OptionsView {
     defaults: Vec<String>,
@@ -189,6 +199,7 @@ pub fn project(entry: &Entry, active: Option<&Run>, live: Live) -> ProjectView {
         stale: is_stale(project, standing, Utc::now()),
         failures: standing.failures,
         failed_upstreams: standing.failed_upstreams.iter().map(failed).collect(),
+        rehearsal_refusals: rehearsal_refusals(standing),
         skipped: standing.skipped,
         size_bytes: standing.size_bytes,
         files: standing.files,
@@ -301,6 +312,17 @@ fn hook(hook: &ProjectHook) -> ProjectHookView {
 
 fn failed(failed: &FailedUpstream) -> FailedView {
     FailedView { upstream: failed.url.clone(), at: time(failed.at), class: failed.class.clone() }
+}
+
+fn rehearsal_refusals(standing: &Standing) -> Vec<RehearsalRefusalView> {
+    let now = Utc::now();
+    let remembered = standing.refusals.iter().filter(|refusal| refusal.is_recent(now));
+    let view = |refusal: &RehearsalRefusal| RehearsalRefusalView {
+        upstream: refusal.upstream.clone(),
+        at: time(refusal.at),
+        until: time(refusal.at + RehearsalRefusal::KEPT),
+    };
+    remembered.map(view).collect()
 }
 
 fn options(options: &Options) -> OptionsView {

@@ -113,7 +113,7 @@ impl Core {
             }
         }
         if changed {
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(id.clone(), entry.standing.clone());
         }
         newest.map_or(TimeDelta::zero(), |newest| newest - now)
     }

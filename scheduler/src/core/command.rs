@@ -252,7 +252,7 @@ impl Core {
         self.place(Arc::clone(&project), standing.clone());
         self.reschedule(now, &id);
         step.writes.push(Write::Project(Arc::clone(&project)));
-        step.writes.push(Write::Standing(id.clone(), Box::new(standing)));
+        step.store_standing(id.clone(), standing);
         step.effects.push(Effect::Publish(id.clone(), EventKind::ProjectCreated));
         step.touched.insert(id);
         Ok(Answer::Project(project))
@@ -315,7 +315,7 @@ impl Core {
             if !same && !entry.standing.failed_upstreams.is_empty() {
                 // What failed may be mended, or gone.
                 entry.standing.failed_upstreams.clear();
-                step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+                step.store_standing(id.clone(), entry.standing.clone());
             }
         }
         step.writes.push(Write::Project(Arc::clone(&project)));

@@ -8,7 +8,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::clock::AHEAD;
-use super::{Core, Effect, Entry, Step, Write};
+use super::{Core, Effect, Entry, Step};
 use crate::event::{EventKind, SkipReason};
 use crate::project::ProjectId;
 use crate::run::Trigger;
@@ -83,7 +83,7 @@ impl Core {
             }
         }
         if let Some(entry) = self.entries.get(id) {
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(id.clone(), entry.standing.clone());
         }
         self.reschedule(now, id);
     }
@@ -111,14 +111,14 @@ impl Core {
         let pauses = matches!(entry.project.schedule.rule, Rule::Every(_));
         // What a policy has set was set beside the schedule before.
         if entry.standing.planned.take().is_some() && pauses {
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(id.clone(), entry.standing.clone());
         }
         if !pauses {
             let has =
                 |time: DateTime<Utc>| entry.project.schedule.latest_at_or_before(time, time) == Some(time);
             let pending = entry.next.filter(|next| *next <= now && has(*next));
             entry.standing.fired = Some(pending.map_or(now, |pending| pending - TimeDelta::seconds(1)));
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(id.clone(), entry.standing.clone());
         }
         self.reschedule(now, id);
         let Some(entry) = self.entries.get_mut(id).filter(|_| pauses) else { return };

@@ -228,7 +228,7 @@ impl Core {
         let Some(now) = sighted.and_then(|seen| Sighting::after(before, &seen, target)) else { return };
         let course = before.map(|before| before.course).unwrap_or_default();
         entry.standing.sighting = Some(now.clone());
-        step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        step.store_standing(id.clone(), entry.standing.clone());
         step.touched.insert(id.clone());
         if now.course != course {
             let told = EventKind::UpstreamCourse(now.course, now.in_words(target));
@@ -288,7 +288,7 @@ impl Core {
         self.retries.set(&id, Some(now + delay));
         let run = Arc::new(run.clone());
         if let Some(entry) = self.entries.get(&run.project) {
-            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(run.project.clone(), entry.standing.clone());
         }
         step.touched.insert(run.project.clone());
         step.writes.push(Write::Run(Arc::clone(&run)));
@@ -359,7 +359,7 @@ impl Core {
                 entry.standing.fired = entry.standing.fired.max(Some(now));
             }
             note(&mut entry.standing, &run, outcome, generation, now, reason);
-            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(run.project.clone(), entry.standing.clone());
             let next = entry.active.filter(|_| was_active).and_then(|next| self.runs.get(&next));
             if let Some((next, since)) = next.map(|next| (next.id, next.queued.min(now))) {
                 self.enqueue(now, next, since);

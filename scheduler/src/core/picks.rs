@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, Offset, TimeDelta, Utc};
 
-use super::{Core, Effect, Entry, Plan, Question, Step, Write};
+use super::{Core, Effect, Entry, Plan, Question, Step};
 use crate::policy::{Candidate, Finished, Suggestion, View, millis};
 use crate::project::{Planned, Project, ProjectId};
 use crate::run::{Outcome, Run, RunId, RunState};
@@ -215,7 +215,7 @@ impl Core {
             return;
         }
         entry.standing.planned = Some(Planned { at, by: suggestion.by });
-        step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        step.store_standing(id.clone(), entry.standing.clone());
         step.touched.insert(id.clone());
         self.reschedule(now, id);
     }

@@ -63,7 +63,7 @@ impl Core {
         self.reschedule(now, &id);
         step.writes.push(Write::ForgetProject(from.clone()));
         step.writes.push(Write::Project(Arc::clone(&project)));
-        step.writes.push(Write::Standing(id.clone(), Box::new(standing)));
+        step.store_standing(id.clone(), standing);
         step.writes.push(Write::RenameRuns { from: from.clone(), to: id.clone() });
         step.effects.extend(relocation.map(|relocation| Effect::Move(id.clone(), relocation)));
         step.effects.push(Effect::Publish(from.clone(), EventKind::ProjectDeleted));
@@ -76,7 +76,7 @@ impl Core {
     pub(super) fn tree_moved(&mut self, id: ProjectId, step: &mut Step) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let Some(relocation) = entry.standing.moving.take() else { return };
-        step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+        step.store_standing(id.clone(), entry.standing.clone());
         step.touched.insert(id);
         self.places.remove(&relocation.from);
     }

@@ -1,6 +1,6 @@
 //! The place of each project's tree, as its runs have found it.
 
-use super::{Core, Step, Write};
+use super::{Core, Step};
 use crate::run::{Ending, RunId};
 use crate::tree::SeenTree;
 use engine::Verdict;
@@ -21,7 +21,7 @@ impl Core {
         let changed = entry.standing.tree.as_ref() != Some(&seen.tree);
         if changed && (is_good || seen.accepted) {
             entry.standing.tree = Some(seen.tree);
-            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(run.project.clone(), entry.standing.clone());
         }
     }
 }

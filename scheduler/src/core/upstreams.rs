@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use engine::{Class, Source};
 
-use super::{Answer, Core, Entry, Step, Write};
+use super::{Answer, Core, Entry, Step};
 use crate::project::{FailedUpstream, ProjectId, Standing, Upstream};
 use crate::refusal::RehearsalNews;
 use crate::run::{AttemptEnd, Run, RunId};
@@ -80,7 +80,7 @@ impl Core {
     pub(super) fn try_elsewhere(&mut self, now: DateTime<Utc>, id: RunId, step: &mut Step) {
         let Some(run) = self.runs.get(&id) else { return };
         if let Some(entry) = self.entries.get(&run.project) {
-            step.writes.push(Write::Standing(run.project.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(run.project.clone(), entry.standing.clone());
         }
         self.requeue(now, id, step);
     }
@@ -112,7 +112,7 @@ impl Core {
             }
         };
         if changed {
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(id.clone(), entry.standing.clone());
         }
     }
 
@@ -126,7 +126,7 @@ impl Core {
             refusals.retain(|refusal| !refusal.is_of_daemon(source));
             if refusals.len() < before {
                 projects += 1;
-                step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+                step.store_standing(id.clone(), entry.standing.clone());
             }
         }
         Answer::Forgotten(projects)
@@ -137,7 +137,7 @@ impl Core {
         let Some(entry) = self.entries.get_mut(id) else { return };
         let standing = &mut entry.standing;
         if standing.seen.take().is_some() | !std::mem::take(&mut standing.refusals).is_empty() {
-            step.writes.push(Write::Standing(id.clone(), Box::new(entry.standing.clone())));
+            step.store_standing(id.clone(), entry.standing.clone());
         }
     }
 }
