@@ -5,8 +5,7 @@
 //! straight to the database: a read is microseconds, and never waits for a writer.
 //!
 //! Beside the database stands a small file with the number of the newest commit, the *high-water mark*. A database
-//! that opens with an older number has silently lost commits (fjall opens a journal whose tail was cut off), and is
-//! refused with a way out instead of being served as the truth.
+//! that opens with an older number has lost commits (fjall opens a journal whose tail is cut off): it is refused.
 
 mod accounts;
 mod backup;

@@ -33,9 +33,10 @@ fn every_command_is_in_the_command_document() {
     assert!(missing.is_empty(), "docs/commands.md does not mention {missing:?}");
 }
 
-/// Notes every command and flag below `command` that `text` lacks.
+/// Notes every command and flag below `command` that `text` lacks. Hidden ones are the server's own.
 fn walk(command: &api::cli::Clap, path: &str, text: &str, missing: &mut Vec<String>) {
-    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+    let shown = |inner: &&api::cli::Clap| inner.get_name() != "help" && !inner.is_hide_set();
+    for inner in command.get_subcommands().filter(shown) {
         let name = format!("{path} {}", inner.get_name());
         let is_group = inner.get_subcommands().next().is_some();
         if !is_group && !text.contains(name.trim()) {

@@ -130,12 +130,12 @@ mod tests {
         insecure: true,
         log: (format: Json, level: "debug"),
         site: (name: "b"),
-        rsync: (concurrent: 1, per_host: 1, per_label: {"b": 1}, hosts: {"b.org": ()}, bwlimit: 1),
+        rsync: (concurrent: 1, per_host: 1, per_label: {"b=1": 1}, hosts: {"b.org": ()}, bwlimit: 1),
         allowed_roots: ["/b"],
         disk: (every: "17s"),
         history: (max_runs: 17),
         alerts: (channels: [Webhook(name: "b", url: "https://b.org/")]),
-        role: Master(commands: {"b": (program: "/b")}, defaults: (timeout: "17m")),
+        role: Master(commands: {"b": (run: ["/b"])}, defaults: (timeout: "17m")),
     )"#;
 
     #[test]

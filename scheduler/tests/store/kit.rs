@@ -76,8 +76,8 @@ pub(crate) fn open_sound(place: &Path, after: &str) -> Store {
 pub(crate) fn comes_up(place: &Path, after: &str) {
     let store = open_sound(place, after);
     assert!(commit(&store, 1_000), "after {after}");
-    store.close();
     assert!(holds(&store, 1_000), "after {after}");
+    store.close();
     assert_eq!(beside(place), ["store", "store.lock"], "after {after}");
 }
 

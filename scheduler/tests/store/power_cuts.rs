@@ -27,11 +27,11 @@ fn newest_of(store: &Store, after: &str) -> u128 {
 /// Looks at what power cuts leave; at least so many steps must have been taken.
 ///
 /// Every state in which nothing but what was synced is left is looked at. Of the other kinds it is one at each step,
-/// in turn; with `HELIOSTAT_KILLS`, which CI sets, each kind at each step.
+/// in turn; with `HELIOSTAT_STEPS` set, each kind at each step.
 fn for_each_cut(disk: &ForgetfulDisk, least: usize, look: impl Fn(&Path, &CutPoint)) {
     let (points, steps) = disk.cuts();
     assert!(steps >= least, "{steps} steps");
-    let is_long = std::env::var_os("HELIOSTAT_KILLS").is_some();
+    let is_long = std::env::var_os("HELIOSTAT_STEPS").is_some();
     let others = &PowerCut::ALL[1..];
     let mut looks = 0;
     for point in &points {

@@ -26,7 +26,7 @@ fn with_three_runs(is_closed: bool) -> DiskImage {
 const STRIDE: usize = 16;
 
 /// Lets operations of `work` fail, each on a disk of its own, until there is none left to fail, and looks at what is
-/// left. It is each `stride`th of them; with `HELIOSTAT_KILLS`, which CI sets, each one.
+/// left. It is each `stride`th of them; with `HELIOSTAT_STEPS` set, each one.
 fn for_each_failure<Done>(
     image: &DiskImage,
     (errors, stride): (&[DiskError], usize),
@@ -34,7 +34,7 @@ fn for_each_failure<Done>(
     work: impl Fn(&ForgetfulDisk) -> Done,
     look: impl Fn(&ForgetfulDisk, Done, &str),
 ) {
-    let stride = if std::env::var_os("HELIOSTAT_KILLS").is_some() { 1 } else { stride };
+    let stride = if std::env::var_os("HELIOSTAT_STEPS").is_some() { 1 } else { stride };
     for error in errors {
         let mut failures = 0;
         for step in (1..).step_by(stride) {
@@ -95,7 +95,7 @@ fn each_operation_of_an_opening_and_of_commits_may_fail() {
             (acknowledged, refused)
         };
         let image = with_three_runs(is_closed);
-        for_each_failure(&image, (&ERRORS, 3), 50, work, |disk, (acknowledged, refused), after| {
+        for_each_failure(&image, (&ERRORS, STRIDE), 50, work, |disk, (acknowledged, refused), after| {
             for image in left_by(disk) {
                 let (_folder, place) = written(&image);
                 let store = open_sound(&place, after);

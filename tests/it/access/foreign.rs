@@ -42,7 +42,10 @@ fn another_site_changes_nothing_by_a_cookie_or_a_password_that_the_browser_kept(
 
 #[test]
 fn the_origin_of_the_site_is_not_another_one() {
-    let mut server = Server::start_with("site: (url: \"https://mirror.example/\"), ", |text, _| text);
+    let mut server = Server::start_with(
+        "site: (url: \"https://mirror.example/\"), http: (trusted_proxies: [\"127.0.0.1\"]), ",
+        |text, _| text,
+    );
     server.ready();
     server.project("p", "rsync://h/m", &json!({}));
     let disable = |origin: &str, host: &str| {

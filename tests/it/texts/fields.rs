@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{assert_every_document_is_plain, assert_plain, routes};
 use crate::kit::{Server, Upstream};
 
+/// Bytes of the largest body that is read before a login.
+const LONGEST_OF_STRANGERS: usize = 16 << 10;
+
 /// The way to a text in a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -104,7 +107,9 @@ fn no_field_that_a_person_fills_takes_what_is_not_plain() {
                 let answer = server.send(request.json(&document(&way, &text)));
                 seen += 1;
                 assert_plain(&format!("the answer of {method} {path}"), answer.text.as_bytes());
-                let names_it = answer.text.contains(&name(&way));
+                // Before a login, a whole body may not be as long as this text.
+                let is_too_long = answer.status == 413 && text.len() > LONGEST_OF_STRANGERS;
+                let names_it = is_too_long || answer.text.contains(&name(&way));
                 if !(400..500).contains(&answer.status) || !names_it {
                     let text: String = text.chars().take(10).collect();
                     wrong.push(format!("{method} {path} {} {text:?}: {}", name(&way), answer.text));

@@ -62,7 +62,8 @@ impl Site {
         let server = Server::start_from(|folder, port| {
             let (data, program, rsyncd) = (folder.join("data"), no_rsync(), free_port());
             format!(
-                "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", rsync: (program: {program:?}), role: Master(\
+                "(data_dir: {data:?}, listen: \"127.0.0.1:{port}\", rsync: (program: {program:?}), \
+                 allowed_roots: [\"/\"], role: Master(\
                  enrolment: \"an enrolment secret of tests\", rsyncd: Managed(listen: \"127.0.0.1:{rsyncd}\")))"
             )
         });
