@@ -12,7 +12,7 @@ use engine::{Attempt, Exit, Verdict};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
-use crate::kit::{Process, Recorder, Running, SLOWLY_KIB, Site, holding, parent};
+use crate::kit::{Process, Recorder, Running, SLOWLY_KIB, Site, parent};
 
 /// A process of its own that runs one slow attempt.
 struct Supervisor {
@@ -137,14 +137,14 @@ async fn a_nursery_that_is_killed_takes_no_guardian_with_it_and_another_follows(
 #[tokio::test]
 async fn a_nursery_that_does_not_answer_gives_way_to_another() {
     let site = Site::new().await;
-    let (report, seen) = site.run(&site.attempt("small")).await;
-    assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
-    assert!(seen.pid.is_some());
-    let nurseries = holding("cmdline", "\0nursery\0").into_iter();
-    let own = |pid: &u32| parent(*pid) == Some(std::process::id());
-    let [nursery] = nurseries.filter(own).collect::<Vec<_>>()[..] else { panic!("not one nursery") };
-    let nursery = Process::open(nursery).unwrap();
-    nursery.signal(Signal::STOP);
+    let (attempt, recorder, cancel) = (site.slow(), Recorder::default(), CancellationToken::new());
+    let (_, nursery) = tokio::join!(site.engine.attempt(&attempt, &recorder, &cancel), async {
+        let running = recorder.flowing().await;
+        let nursery = Process::open(parent(running.guardian.pid).unwrap()).unwrap();
+        nursery.signal(Signal::STOP);
+        cancel.cancel();
+        nursery
+    });
 
     let (report, _) = site.run(&site.attempt("small")).await;
     assert_eq!(report.judgement.verdict, Verdict::Done, "{report:?}");
