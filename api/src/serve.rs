@@ -261,7 +261,7 @@ impl Part {
                 let locks = app.scheduler.settings().data_dir.join("locks");
                 nodes.run(&app.scheduler, &app.gate.accounts, &locks, &app.stop).await;
             }
-            Self::Slave(slave) => slave.run(&app.stop).await,
+            Self::Slave(slave) => Box::pin(slave.run(&app.stop)).await,
             Self::Told(slave) => slave.run(&app.stop).await,
         }
     }

@@ -177,8 +177,10 @@ impl Slave {
         loop {
             self.settle();
             let current = news.borrow_and_update().clone();
-            if let Some(current) = current {
-                self.adopt(&current).await;
+            if let Some(current) = current
+                && stop.run_until_cancelled(self.adopt(&current)).await.is_none()
+            {
+                return;
             }
             let ended = async {
                 loop {

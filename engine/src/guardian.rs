@@ -2,9 +2,9 @@
 //! however it dies.
 //!
 //! It is our own binary, forked from a [`nursery`] or re-executed, single-threaded, leader of its own session, and its
-//! standard input is a socket to the supervisor. When that socket closes, it ends rsync's process group. It takes the destination's lock and lets
-//! rsync inherit it, so that the lock outlives even the guardian for as long as any rsync writes. It reaps whatever
-//! rsync leaves (`PR_SET_CHILD_SUBREAPER`), and exits when nothing of it is left.
+//! standard input is a socket to the supervisor. When that socket closes, it ends rsync's process group. It takes the
+//! destination's lock and lets rsync inherit it, so that the lock outlives even the guardian for as long as any rsync
+//! writes. It reaps whatever rsync leaves (`PR_SET_CHILD_SUBREAPER`), and exits when nothing of it is left.
 //!
 //! How rsync is asked to end is measured, not guessed: TERM to the main process only (TERM to the whole group leaves
 //! the receiver lingering in one of five cases), and after a grace KILL to the whole group (KILL to the main process

@@ -176,6 +176,15 @@ fn raw(server: &Server, request: &str) -> String {
 }
 
 #[test]
+fn the_metrics_are_made_whole_before_a_stranger_reads_slowly() {
+    let server = Server::start("");
+    let answer = client().get(server.url("/metrics")).send().unwrap();
+    assert_eq!(answer.status(), 200);
+    // A text that is written while it is read has no length yet.
+    assert!(answer.headers().contains_key("content-length"), "{:?}", answer.headers());
+}
+
+#[test]
 fn a_stranger_sends_little_and_whoever_is_logged_in_sends_what_the_configuration_says() {
     let server = master();
     let mut large = greeting("one");
